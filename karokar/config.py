@@ -97,7 +97,7 @@ def load_config(environ: Mapping[str, str] | None = None) -> Config:
 
 
 def _refuse(name: str, value: str, expected: str) -> ConfigError:
-    shown = value if len(value) <= 60 and not _holds_password(value) else "what is given"  # noqa: PLR2004
+    shown = value if len(value) <= 60 and not _holds_password(value) else "what is given"
     return ConfigError(f"{name}={shown} is not understood: give {expected}.")
 
 
@@ -174,7 +174,9 @@ def _mail_from(name: str, value: str) -> str:
 
 def _secret_key(name: str, value: str) -> str:
     if len(value) < SHORTEST_SECRET_KEY:
-        raise ConfigError(f"{name} is too short: give at least {SHORTEST_SECRET_KEY} random characters, or leave it out.")
+        raise ConfigError(
+            f"{name} is too short: give {SHORTEST_SECRET_KEY} random characters or more, or leave it out."
+        )
     return value
 
 
@@ -193,7 +195,7 @@ def _path(_name: str, value: str) -> Path:
     return Path(value).expanduser().resolve()
 
 
-def _split(name: str, value: str, expected: str) -> Any:  # noqa: ANN401 -- urlsplit's result type is not public
+def _split(name: str, value: str, expected: str) -> Any:
     try:
         parts = urlsplit(value)
         port = parts.port
@@ -266,7 +268,7 @@ SETTINGS: tuple[Setting, ...] = (
         field="demo",
         parse=_truth,
         default="false",
-        description="The example data is loaded: demo accounts need no second factor and links of kept mails are shown.",
+        description="Example data is loaded: demo accounts need no second factor, links of kept mails are shown.",
     ),
     Setting(
         name="KAROKAR_DEMO_PASSWORD",
@@ -405,7 +407,7 @@ def _data_directory(value: str | None) -> Path:
 def _unwritable(data: Path, error: OSError | None) -> ConfigError:
     reason = f" ({error.strerror})" if error is not None and error.strerror else ""
     return ConfigError(
-        f"The data directory {data} cannot be written{reason}. Set KAROKAR_DATA to a directory that this user may write."
+        f"The data directory {data} cannot be written{reason}. Set KAROKAR_DATA to one that this user may write."
     )
 
 
@@ -422,7 +424,9 @@ def _kept_secret_key(data: Path) -> str:
             f"The secret key file {path} cannot be read or made ({error}). Set SECRET_KEY or correct its rights."
         ) from None
     if len(key) < SHORTEST_SECRET_KEY:
-        raise ConfigError(f"The secret key file {path} is too short. Delete it (everybody signs in again) or set SECRET_KEY.")
+        raise ConfigError(
+            f"The secret key file {path} is too short. Delete it (everybody signs in again) or set SECRET_KEY."
+        )
     if mode & 0o077:
         with contextlib.suppress(OSError):
             path.chmod(0o600)
