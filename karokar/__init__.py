@@ -1,1 +1,1 @@
-"""KaroKar: companies book vehicles for their employees, vendors rent them out, and everybody sees what happened."""
+"""KaroKar: the admin console of a marketplace on which companies book vehicles for their employees."""

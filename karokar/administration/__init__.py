@@ -1,0 +1,1 @@
+"""The platform's desk: review queue, events console, settings, reports, health."""

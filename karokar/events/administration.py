@@ -1,0 +1,27 @@
+"""Facts about the platform's desk."""
+
+from typing import ClassVar
+
+from karokar.events.base import Event, OrganizationId, fact
+
+
+@fact("SettingChanged", "changed a setting")
+class SettingChanged(Event, frozen=True, kw_only=True):
+    """Sent when a setting of the platform, or of an organization, changed."""
+
+    aggregate_type: ClassVar[str] = "System"
+    aggregate_field: ClassVar[str | None] = None
+    organization_id: OrganizationId | None = None
+    key: str
+    before: str
+    after: str
+
+
+@fact("BackupCompleted", "completed a backup", audience=())
+class BackupCompleted(Event, frozen=True, kw_only=True):
+    """Sent when a backup was written and read back."""
+
+    aggregate_type: ClassVar[str] = "System"
+    aggregate_field: ClassVar[str | None] = None
+    size_bytes: int
+    sha256: str

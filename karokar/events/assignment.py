@@ -1,0 +1,75 @@
+"""Facts about assignments: which employee has which vehicle. Seen by the company and the employee."""
+
+from datetime import datetime
+from typing import ClassVar
+
+from karokar.events.base import AssignmentId, BookingId, Event, OrganizationId, UserId, VehicleId, fact
+
+
+class _AssignmentEvent(Event, frozen=True, kw_only=True):
+    """`booking_id` is None for a company's own vehicle, `end` is None for an open-ended assignment."""
+
+    aggregate_type: ClassVar[str] = "Assignment"
+    aggregate_field: ClassVar[str | None] = "assignment_id"
+    assignment_id: AssignmentId
+    booking_id: BookingId | None = None
+    vehicle_id: VehicleId
+    corporate_organization_id: OrganizationId
+    employee_id: UserId
+    start: datetime
+    end: datetime | None = None
+
+
+@fact("AssignmentCreated", "assigned the vehicle", stream="vehicle_id")
+class AssignmentCreated(_AssignmentEvent, frozen=True, kw_only=True):
+    """Sent when an employee is to get a vehicle: by the booking's event, or directly for a company's own."""
+
+    round: int = 1
+
+
+@fact("AssignmentAccepted", "accepted the assignment", stream="vehicle_id")
+class AssignmentAccepted(_AssignmentEvent, frozen=True, kw_only=True):
+    """Sent when the named employee accepted."""
+
+
+@fact("AssignmentRejected", "declined the assignment", stream="vehicle_id")
+class AssignmentRejected(_AssignmentEvent, frozen=True, kw_only=True):
+    """Sent when the named employee declined."""
+
+    reason: str = ""
+
+
+@fact("AssignmentActivated", "received the vehicle", stream="vehicle_id")
+class AssignmentActivated(_AssignmentEvent, frozen=True, kw_only=True):
+    """Sent when the employee has the vehicle: after the booking's handover, or by starting a direct one."""
+
+    activated_at: datetime
+
+
+@fact("AssignmentCompleted", "returned the vehicle", stream="vehicle_id")
+class AssignmentCompleted(_AssignmentEvent, frozen=True, kw_only=True):
+    """Sent when the employee gave the vehicle back."""
+
+    actual_end: datetime
+
+
+@fact("AssignmentClosed", "closed the assignment", stream="vehicle_id")
+class AssignmentClosed(_AssignmentEvent, frozen=True, kw_only=True):
+    """Sent when an assignment ended administratively: booking over, replaced by a later round, member left, expired."""
+
+    reason: str
+    closed_at: datetime
+
+
+@fact("AssignmentReminded", "sent a reminder to answer the assignment", stream="vehicle_id")
+class AssignmentReminded(_AssignmentEvent, frozen=True, kw_only=True):
+    """Sent by the clock a day and two hours before the start of an assignment that is not yet answered."""
+
+    hours_before: int
+
+
+@fact("AssignmentFlagged", "flagged the assignment", stream="vehicle_id")
+class AssignmentFlagged(_AssignmentEvent, frozen=True, kw_only=True):
+    """Sent when the employee of a running assignment was suspended or removed: somebody must fetch the vehicle."""
+
+    reason: str

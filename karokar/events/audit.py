@@ -1,0 +1,20 @@
+"""Facts about the audit log itself."""
+
+from typing import ClassVar
+from uuid import UUID
+
+from karokar.events.base import Event, OrganizationId, fact
+
+
+@fact("AuditExported", "exported data")
+class AuditExported(Event, frozen=True, kw_only=True):
+    """Sent when somebody downloaded or viewed an export: which list, what format, how many rows, which filter."""
+
+    aggregate_type: ClassVar[str] = "System"
+    aggregate_field: ClassVar[str | None] = None
+    organization_id: OrganizationId | None = None
+    subject: str
+    format: str
+    rows: int
+    selection: dict[str, str]
+    run_id: UUID | None = None

@@ -1,0 +1,136 @@
+"""Facts about bookings. They keep one order with everything else about the vehicle.
+
+Purpose, requester and employee are seen by the corporate side only; drafts by nobody else, for good.
+"""
+
+from datetime import datetime
+from typing import ClassVar
+from uuid import UUID
+
+from karokar.events.base import BookingId, Event, OrganizationId, UserId, VehicleId, fact
+
+_DRAFT_AUDIENCE = ("corporate_organization_id",)
+_CORPORATE_ONLY = dict.fromkeys(("purpose", "requested_by", "employee_id"), "corporate_organization_id")
+
+
+class _BookingEvent(Event, frozen=True, kw_only=True):
+    """`start` and `end` are the booked period, half-open; `reference` is what people say ("B-4K7-29F")."""
+
+    aggregate_type: ClassVar[str] = "Booking"
+    aggregate_field: ClassVar[str | None] = "booking_id"
+    booking_id: BookingId
+    reference: str
+    vehicle_id: VehicleId
+    vendor_organization_id: OrganizationId
+    corporate_organization_id: OrganizationId
+    requested_by: UserId
+    start: datetime
+    end: datetime
+
+
+@fact("BookingDrafted", "drafted a booking", stream="vehicle_id", audience=_DRAFT_AUDIENCE, private=_CORPORATE_ONLY)
+class BookingDrafted(_BookingEvent, frozen=True, kw_only=True):
+    """Sent when a draft was made."""
+
+
+@fact("BookingEdited", "edited the draft", stream="vehicle_id", audience=_DRAFT_AUDIENCE, private=_CORPORATE_ONLY)
+class BookingEdited(_BookingEvent, frozen=True, kw_only=True):
+    """Sent when a draft's period or purpose changed."""
+
+
+@fact("BookingDiscarded", "discarded the draft", stream="vehicle_id", audience=_DRAFT_AUDIENCE, private=_CORPORATE_ONLY)
+class BookingDiscarded(_BookingEvent, frozen=True, kw_only=True):
+    """Sent just before a draft is deleted."""
+
+
+@fact("BookingRequested", "requested the booking", stream="vehicle_id", private=_CORPORATE_ONLY)
+class BookingRequested(_BookingEvent, frozen=True, kw_only=True):
+    """Sent when a draft was submitted to the vendor."""
+
+
+@fact("BookingApproved", "approved the booking", stream="vehicle_id", private=_CORPORATE_ONLY)
+class BookingApproved(_BookingEvent, frozen=True, kw_only=True):
+    """Sent when the vendor approved; the vehicle is held until `held_until` (end plus the vendor's buffer)."""
+
+    held_until: datetime
+
+
+@fact("BookingRejected", "rejected the booking", stream="vehicle_id", private=_CORPORATE_ONLY)
+class BookingRejected(_BookingEvent, frozen=True, kw_only=True):
+    """Sent when the vendor said no; `offered_vehicle_id` names another vehicle that it would rent instead."""
+
+    reason: str
+    note: str = ""
+    offered_vehicle_id: VehicleId | None = None
+
+
+@fact("BookingAssigned", "assigned an employee", stream="vehicle_id", private=_CORPORATE_ONLY)
+class BookingAssigned(_BookingEvent, frozen=True, kw_only=True):
+    """Sent when the company chose who gets the vehicle; `round` counts the choices, from 1."""
+
+    employee_id: UserId
+    round: int
+
+
+@fact("BookingActivated", "handed the vehicle over", stream="vehicle_id", private=_CORPORATE_ONLY)
+class BookingActivated(_BookingEvent, frozen=True, kw_only=True):
+    """Sent at the handover; odometer in kilometres, fuel in percent."""
+
+    employee_id: UserId | None = None
+    activated_at: datetime
+    odometer: int
+    fuel_percent: int
+
+
+@fact("BookingCompleted", "took the vehicle back", stream="vehicle_id", private=_CORPORATE_ONLY)
+class BookingCompleted(_BookingEvent, frozen=True, kw_only=True):
+    """Sent at the return; odometer in kilometres, fuel in percent."""
+
+    employee_id: UserId | None = None
+    actual_end: datetime
+    odometer: int
+    fuel_percent: int
+    is_damaged: bool = False
+
+
+@fact("BookingCancelled", "cancelled the booking", stream="vehicle_id", private=_CORPORATE_ONLY)
+class BookingCancelled(_BookingEvent, frozen=True, kw_only=True):
+    """Sent when a booking that had not begun was called off, by a side or by the clock (UNANSWERED, NO_SHOW)."""
+
+    employee_id: UserId | None = None
+    reason: str
+    note: str = ""
+    cancelled_at: datetime
+    former_status: str
+
+
+@fact("BookingTerminated", "ended the booking early", stream="vehicle_id", private=_CORPORATE_ONLY)
+class BookingTerminated(_BookingEvent, frozen=True, kw_only=True):
+    """Sent when a running booking was ended before its time, at `actual_end`."""
+
+    employee_id: UserId | None = None
+    reason: str
+    note: str = ""
+    actual_end: datetime
+
+
+@fact("BookingOverdue", "noticed that the vehicle is late", stream="vehicle_id", private=_CORPORATE_ONLY)
+class BookingOverdue(_BookingEvent, frozen=True, kw_only=True):
+    """Sent by the clock, once, when a running booking passed its end."""
+
+    employee_id: UserId | None = None
+
+
+@fact("BookingReminded", "sent a reminder about the booking", stream="vehicle_id", private=_CORPORATE_ONLY)
+class BookingReminded(_BookingEvent, frozen=True, kw_only=True):
+    """Sent by the clock an hour after the start of a booking that nobody has collected."""
+
+    employee_id: UserId | None = None
+
+
+@fact("BookingCommented", "wrote a message", stream="vehicle_id", private=_CORPORATE_ONLY)
+class BookingCommented(_BookingEvent, frozen=True, kw_only=True):
+    """Sent when a side left the other a message; the text stays in the booking."""
+
+    comment_id: UUID
+    by_organization_id: OrganizationId

@@ -1,0 +1,120 @@
+"""Facts about vehicles and their maintenance. All of a vehicle's keep one order."""
+
+from datetime import datetime
+from typing import ClassVar
+from uuid import UUID
+
+from karokar.events.base import Event, OrganizationId, VehicleId, WindowId, fact
+
+
+class _VehicleEvent(Event, frozen=True, kw_only=True):
+    aggregate_type: ClassVar[str] = "Vehicle"
+    aggregate_field: ClassVar[str | None] = "vehicle_id"
+    vehicle_id: VehicleId
+    organization_id: OrganizationId
+
+
+class _VehicleFacts(_VehicleEvent, frozen=True, kw_only=True):
+    ownership_type: str
+    make: str
+    model: str
+    year: int
+    license_plate: str
+    category: str
+    seats: int
+    city: str
+
+
+@fact("VehicleCreated", "registered the vehicle", stream="vehicle_id")
+class VehicleCreated(_VehicleFacts, frozen=True, kw_only=True):
+    """Sent when a vehicle was registered: it is PENDING until its documents are verified."""
+
+
+@fact("VehicleUpdated", "changed the vehicle's data", stream="vehicle_id")
+class VehicleUpdated(_VehicleFacts, frozen=True, kw_only=True):
+    """Sent when a vehicle's facts changed; carries all of them as they are now."""
+
+
+@fact("VehicleActivated", "activated the vehicle", stream="vehicle_id")
+class VehicleActivated(_VehicleEvent, frozen=True, kw_only=True):
+    """Sent when a vehicle was activated, for the first time or after a suspension."""
+
+
+@fact("VehicleSuspended", "suspended the vehicle", stream="vehicle_id")
+class VehicleSuspended(_VehicleEvent, frozen=True, kw_only=True):
+    """Sent when a vehicle was taken off the road; `suspended_by` is OWNER, PLATFORM or DOCUMENTS."""
+
+    suspended_by: str
+    reason: str
+    note: str = ""
+
+
+@fact("VehicleRetired", "retired the vehicle", stream="vehicle_id")
+class VehicleRetired(_VehicleEvent, frozen=True, kw_only=True):
+    """Sent when a vehicle left the fleet for good."""
+
+    reason: str = ""
+
+
+@fact("OdometerRecorded", "recorded the odometer", stream="vehicle_id")
+class OdometerRecorded(_VehicleEvent, frozen=True, kw_only=True):
+    """Sent when a reading in kilometres was noted; `mark` says what is odd about it, empty for nothing."""
+
+    reading_id: UUID
+    kilometres: int
+    read_at: datetime
+    source: str
+    source_id: UUID | None = None
+    mark: str = ""
+
+
+@fact("OdometerVoided", "voided an odometer reading", stream="vehicle_id")
+class OdometerVoided(_VehicleEvent, frozen=True, kw_only=True):
+    """Sent when a reading was declared wrong."""
+
+    reading_id: UUID
+    kilometres: int
+    reason: str
+
+
+class _WindowEvent(Event, frozen=True, kw_only=True):
+    """`start` and `end` are the planned period, half-open."""
+
+    aggregate_type: ClassVar[str] = "MaintenanceWindow"
+    aggregate_field: ClassVar[str | None] = "window_id"
+    window_id: WindowId
+    vehicle_id: VehicleId
+    organization_id: OrganizationId
+    kind: str
+    start: datetime
+    end: datetime
+
+
+@fact("VehicleMaintenanceScheduled", "scheduled maintenance", stream="vehicle_id")
+class VehicleMaintenanceScheduled(_WindowEvent, frozen=True, kw_only=True):
+    """Sent when a maintenance window was planned."""
+
+
+@fact("VehicleMaintenanceChanged", "changed a maintenance window", stream="vehicle_id")
+class VehicleMaintenanceChanged(_WindowEvent, frozen=True, kw_only=True):
+    """Sent when a planned window was moved or described anew; carries the new period."""
+
+
+@fact("VehicleMaintenanceStarted", "started maintenance", stream="vehicle_id")
+class VehicleMaintenanceStarted(_WindowEvent, frozen=True, kw_only=True):
+    """Sent when the work began."""
+
+
+@fact("VehicleMaintenanceCompleted", "completed maintenance", stream="vehicle_id")
+class VehicleMaintenanceCompleted(_WindowEvent, frozen=True, kw_only=True):
+    """Sent when the work was done, at `completed_at`."""
+
+    completed_at: datetime
+
+
+@fact("VehicleMaintenanceCancelled", "cancelled maintenance", stream="vehicle_id")
+class VehicleMaintenanceCancelled(_WindowEvent, frozen=True, kw_only=True):
+    """Sent when a window was called off, at `cancelled_at`."""
+
+    cancelled_at: datetime
+    reason: str = ""

@@ -1,0 +1,65 @@
+"""Facts about organizations, the tenants of the marketplace."""
+
+from typing import ClassVar
+
+from karokar.events.base import Event, OrganizationId, UserId, fact
+
+
+class _OrganizationEvent(Event, frozen=True, kw_only=True):
+    aggregate_type: ClassVar[str] = "Organization"
+    aggregate_field: ClassVar[str | None] = "organization_id"
+    organization_id: OrganizationId
+    name: str
+    type: str
+
+
+_REVIEWER = {"reviewer_id": ""}
+
+
+@fact("OrganizationCreated", "applied for the marketplace")
+class OrganizationCreated(_OrganizationEvent, frozen=True, kw_only=True):
+    """Sent when a company applied: its organization is PENDING."""
+
+
+@fact("OrganizationReapplied", "applied again")
+class OrganizationReapplied(_OrganizationEvent, frozen=True, kw_only=True):
+    """Sent when a rejected organization asked for another review: it is PENDING again."""
+
+
+@fact("OrganizationUpdated", "changed the organization's data")
+class OrganizationUpdated(_OrganizationEvent, frozen=True, kw_only=True):
+    """Sent when an organization's name, data or settings changed."""
+
+
+@fact("OrganizationApproved", "approved the organization", private=_REVIEWER)
+class OrganizationApproved(_OrganizationEvent, frozen=True, kw_only=True):
+    """Sent when the platform admitted an organization: it is ACTIVE."""
+
+    reviewer_id: UserId | None = None
+    notes: str = ""
+
+
+@fact("OrganizationRejected", "rejected the organization", private=_REVIEWER)
+class OrganizationRejected(_OrganizationEvent, frozen=True, kw_only=True):
+    """Sent when the platform turned an application down."""
+
+    reviewer_id: UserId | None = None
+    reason: str
+    notes: str = ""
+
+
+@fact("OrganizationSuspended", "suspended the organization", private=_REVIEWER)
+class OrganizationSuspended(_OrganizationEvent, frozen=True, kw_only=True):
+    """Sent when the platform suspended an organization; its bookings that have not begun are cancelled after it."""
+
+    reviewer_id: UserId | None = None
+    reason: str
+    notes: str = ""
+
+
+@fact("OrganizationReinstated", "reinstated the organization", private=_REVIEWER)
+class OrganizationReinstated(_OrganizationEvent, frozen=True, kw_only=True):
+    """Sent when the platform lifted a suspension."""
+
+    reviewer_id: UserId | None = None
+    notes: str = ""

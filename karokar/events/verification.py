@@ -1,0 +1,77 @@
+"""Facts about verifications: documents that prove something about an organization, a vehicle or a person."""
+
+from datetime import datetime
+from typing import ClassVar
+from uuid import UUID
+
+from karokar.events.base import Event, OrganizationId, UserId, VerificationId, fact
+
+
+class _VerificationEvent(Event, frozen=True, kw_only=True):
+    """`entity_type` is Organization, Vehicle or User; `kind` is one of the seven of the domain."""
+
+    aggregate_type: ClassVar[str] = "Verification"
+    aggregate_field: ClassVar[str | None] = "verification_id"
+    verification_id: VerificationId
+    organization_id: OrganizationId
+    entity_type: str
+    entity_id: UUID
+    kind: str
+    expires_at: datetime | None = None
+
+    def subjects(self) -> frozenset[tuple[str, UUID]]:
+        """Every entity that this event concerns; the one that is verified, too."""
+        return super().subjects() | {(self.entity_type, self.entity_id)}
+
+
+_REVIEWER = {"reviewer_id": "", "reviewed_by": ""}
+
+
+@fact("VerificationRequested", "asked for a verification")
+class VerificationRequested(_VerificationEvent, frozen=True, kw_only=True):
+    """Sent when documents were handed in for review."""
+
+    requested_by: UserId | None = None
+
+
+@fact("VerificationApproved", "approved the verification", private=_REVIEWER)
+class VerificationApproved(_VerificationEvent, frozen=True, kw_only=True):
+    """Sent when the platform accepted the documents, until `expires_at` where they expire."""
+
+    reviewer_id: UserId | None = None
+
+
+@fact("VerificationRejected", "rejected the verification", private=_REVIEWER)
+class VerificationRejected(_VerificationEvent, frozen=True, kw_only=True):
+    """Sent when the platform did not accept the documents; a new try is a new verification."""
+
+    reviewer_id: UserId | None = None
+    reason: str
+    note: str = ""
+
+
+@fact("VerificationRevoked", "revoked the verification", private=_REVIEWER)
+class VerificationRevoked(_VerificationEvent, frozen=True, kw_only=True):
+    """Sent when the platform took an approval back."""
+
+    reviewer_id: UserId | None = None
+    reason: str
+    note: str = ""
+    still_covered: bool = False
+
+
+@fact("VerificationExpired", "let a verification expire")
+class VerificationExpired(_VerificationEvent, frozen=True, kw_only=True):
+    """Sent by the clock when an approval ran out.
+
+    `still_covered`: another approved, unexpired verification of the same kind and entity exists.
+    """
+
+    still_covered: bool = False
+
+
+@fact("VerificationExpiring", "sent a reminder: a verification expires soon")
+class VerificationExpiring(_VerificationEvent, frozen=True, kw_only=True):
+    """Sent by the clock 30, 7 and 1 days before an approval runs out and nothing newer covers it."""
+
+    days_left: int

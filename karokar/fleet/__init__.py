@@ -1,0 +1,1 @@
+"""Vehicles, their maintenance and their odometers."""

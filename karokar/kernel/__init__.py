@@ -1,0 +1,1 @@
+"""What every part may use and nobody owns. Imports nothing else of karokar."""

@@ -1,0 +1,89 @@
+"""Refusals that a person can understand. Everything else is a defect and fails loudly."""
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+
+class DomainError(Exception):
+    """A refused action: a stable code, a sentence that says what to do next, and the HTTP status that fits it.
+
+    `fields` maps a form field to the sentence that belongs to it, where the refusal is about one.
+    """
+
+    status: ClassVar[int] = 422
+
+    def __init__(self, code: str, sentence: str, *, fields: Mapping[str, str] | None = None, **facts: Any) -> None:
+        super().__init__(sentence)
+        self.code = code
+        self.sentence = sentence
+        self.fields = dict(fields or {})
+        self.facts = facts
+
+    def __str__(self) -> str:
+        return f"{self.code}: {self.sentence}"
+
+
+class RuleBroken(DomainError):
+    """What was asked breaks a rule of the domain (422)."""
+
+    status = 422
+
+
+class StateConflict(DomainError):
+    """The thing is not in a state in which this can be done (409)."""
+
+    status = 409
+
+
+class StaleVersion(StateConflict):
+    """Somebody else changed the thing since the form was opened (409); carries what the conflict page compares."""
+
+    def __init__(self, label: str, *, expected: int | None = None, actual: int | None = None, **facts: Any) -> None:
+        super().__init__(
+            "STALE_VERSION",
+            f"Somebody changed this {label} while you were working on it. Compare both versions and save again.",
+            expected=expected,
+            actual=actual,
+            **facts,
+        )
+
+
+class NotFound(DomainError):
+    """It does not exist, or not for this viewer: the two cannot be told apart (404)."""
+
+    status = 404
+
+    def __init__(self, label: str = "page", **facts: Any) -> None:
+        super().__init__("NOT_FOUND", f"There is no such {label}, or it is not yours to see.", **facts)
+
+
+class PermissionDenied(DomainError):
+    """The actor does not hold the permission that this needs (403)."""
+
+    status = 403
+
+    def __init__(self, permission: str, description: str = "", **facts: Any) -> None:
+        doing = description[:1].lower() + description[1:] if description else permission
+        super().__init__("PERMISSION_MISSING", f"Your role here does not allow you to {doing}.", **facts)
+        self.permission = permission
+
+
+class OrganizationNotActive(StateConflict):
+    """The acting organization's status does not allow this (409)."""
+
+    def __init__(self, status: str) -> None:
+        super().__init__(
+            "ORGANIZATION_NOT_ACTIVE",
+            f"Your organization is {status.lower()}. Until it is active you can read, export, upload documents and end "
+            "what already runs; anything else has to wait.",
+            organization_status=status,
+        )
+
+
+class Busy(DomainError):
+    """The database is occupied; nothing was changed and trying again is safe (503)."""
+
+    status = 503
+
+    def __init__(self) -> None:
+        super().__init__("BUSY", "The console is very busy. Nothing was changed; please try again in a moment.")

@@ -1,0 +1,1 @@
+"""Who is told of what: in the console and by e-mail."""

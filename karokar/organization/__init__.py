@@ -1,0 +1,1 @@
+"""The tenants of the marketplace and the platform's decisions about them."""

@@ -1,0 +1,1 @@
+"""From signal to handler: recording, ordering, delivering, repairing."""

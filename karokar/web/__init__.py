@@ -1,0 +1,1 @@
+"""What all pages share: guard, shell, errors, forms, lists, exports."""

@@ -1,0 +1,75 @@
+"""The one gate that every request passes: who is acting, and may they open this route?
+
+A route whose view declares no access (`@requires`, `@signed_in`, `@public`) is a defect and never answers.
+"""
+
+from collections.abc import Callable
+from contextlib import ExitStack
+from urllib.parse import urlsplit
+from uuid import UUID
+
+from flask import Flask, Response, g, redirect, request, url_for
+from werkzeug.wrappers import Response as BaseResponse
+
+from karokar.kernel.actor import Actor, Cause, acting_as, current_cause
+from karokar.kernel.ids import new_id
+from karokar.kernel.permissions import PERMISSIONS, check
+
+NOBODY = Actor(name="Somebody not signed in")
+
+
+def access_of(app: Flask, endpoint: str) -> str:
+    """Return what the route asks for: `public`, `signed_in` or a permission. Raises LookupError for none."""
+    access = getattr(app.view_functions[endpoint], "__access__", None)
+    if access is None or (access not in {"public", "signed_in"} and access not in PERMISSIONS):
+        message = f"The route {endpoint} declares no access that exists: {access}."
+        raise LookupError(message)
+    return str(access)
+
+
+def init_app(app: Flask, resolve_actor: Callable[[], Actor | None]) -> None:
+    """Guard every route of the app; `resolve_actor` tells who is acting in this request (None: nobody)."""
+    app.view_functions["static"].__access__ = "public"  # type: ignore[attr-defined] # A view like any other.
+
+    @app.before_request
+    def enter() -> BaseResponse | None:
+        stack = g.karokar_stack = ExitStack()
+        # Nobody is acting until the session says otherwise: the system's rights never reach a request.
+        stack.enter_context(acting_as(NOBODY, Cause(correlation_id=_correlation(), source="web")))
+        if request.endpoint is None:
+            return None
+        access = access_of(app, request.endpoint)
+        actor = resolve_actor()
+        if actor is not None:
+            stack.enter_context(acting_as(actor, current_cause()))
+        if access == "public":
+            return None
+        if actor is None:
+            return to_sign_in()
+        if access != "signed_in":
+            check(access)
+        return None
+
+    @app.teardown_request
+    def leave(_error: BaseException | None) -> None:
+        stack = g.pop("karokar_stack", None)
+        if stack is not None:
+            stack.close()
+
+
+def to_sign_in() -> BaseResponse:
+    """Send the visitor to the sign-in page, and back here afterwards; htmx is told to load it as a page."""
+    wanted = request.full_path.rstrip("?") if request.method in {"GET", "HEAD"} else None
+    if request.headers.get("HX-Request"):
+        current = urlsplit(request.headers.get("HX-Current-URL", ""))
+        wanted = (current.path + ("?" + current.query if current.query else "")) or None
+        return Response(status=204, headers={"HX-Redirect": url_for("identity.login", next=wanted)})
+    return redirect(url_for("identity.login", next=wanted), code=303)
+
+
+def _correlation() -> UUID:
+    """Return the id that a proxy gave the request, or a new one."""
+    try:
+        return UUID(request.headers.get("X-Request-Id", ""))
+    except ValueError:
+        return new_id()
