@@ -12,6 +12,7 @@ from karokar.config import PROJECT, Config, load_config
 from karokar.contexts import CONTEXTS
 from karokar.kernel import log
 from karokar.kernel.db import Base, db
+from karokar.web import guard
 
 ROLES_OF_FILES = ("permissions", "models", "queries", "actions", "handlers", "views", "api", "cli")
 PRODUCERS = (
@@ -46,6 +47,8 @@ def create_app(config: Config | None = None) -> Flask:
     _init_part(app, "outbox")
     _init_part(app, "runs")
     _load_contexts(app)
+    if find_spec("karokar.identity.resolver") is not None:
+        guard.init_app(app, import_module("karokar.identity.resolver").resolve_actor)
     _init_part(app, "web")
     if find_spec("karokar.demo") is not None:
         app.cli.add_command(import_module("karokar.demo").cli)
@@ -65,7 +68,7 @@ def _init_part(app: Flask, name: str) -> None:
 
 
 def _load_contexts(app: Flask) -> None:
-    """Import each context's files and register what they offer: pages, API, commands, and answers for home and search."""
+    """Import each context's files and register what they offer: pages, API, commands, answers for home and search."""
     waiting, searches = [], []
     for context in CONTEXTS:
         for role in ROLES_OF_FILES:

@@ -8,7 +8,7 @@ from karokar.events.base import ConflictId, Event, OrganizationId, VehicleId, fa
 
 
 class _ConflictEvent(Event, frozen=True, kw_only=True):
-    """Two blocks of different sources overlap from `start` to `end` (None: open). `organization_id` owns the vehicle."""
+    """Two blocks of different sources overlap from `start` to `end` (None: open); `organization_id` is the owner."""
 
     aggregate_type: ClassVar[str] = "AvailabilityConflict"
     aggregate_field: ClassVar[str | None] = "conflict_id"

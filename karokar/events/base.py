@@ -117,7 +117,7 @@ LATEST: dict[str, type[Event]] = {}
 """The newest version of each event by stored name."""
 
 
-def fact(  # noqa: PLR0913 - the whole contract of an event in one place
+def fact(
     name: str,
     sentence: str,
     *,
@@ -131,7 +131,9 @@ def fact(  # noqa: PLR0913 - the whole contract of an event in one place
     `sentence` continues "Asha Khan …" ("approved the booking"). `stream` names the field whose entity keeps the order.
     `audience` names the organization fields whose organizations see the event (None: every subject organization;
     empty: the platform only). `private` maps a field, of the payload or of the recorded changes, to the organization
-    field whose side alone sees it besides the platform (empty: the platform alone). Raises ValueError for a name and version used twice.
+    field whose side alone sees it besides the platform (empty: the platform alone).
+
+    Raises ValueError for a name and version used twice.
     """
 
     def declare(class_: type[E]) -> type[E]:
@@ -155,12 +157,14 @@ def fact(  # noqa: PLR0913 - the whole contract of an event in one place
 
 
 def _subject_fields(class_: type[Event]) -> tuple[tuple[str, str], ...]:
-    found = []
+    found: list[tuple[str, str]] = []
     info = msgspec.inspect.type_info(class_)
     assert isinstance(info, msgspec.inspect.StructType)  # noqa: S101 - an Event is a Struct
     for item in info.fields:
         options = item.type.types if isinstance(item.type, msgspec.inspect.UnionType) else (item.type,)
-        for option in options:
-            if isinstance(option, msgspec.inspect.Metadata) and "subject" in (option.extra or {}):
-                found.append((item.name, (option.extra or {})["subject"]))
+        found += [
+            (item.name, str((option.extra or {})["subject"]))
+            for option in options
+            if isinstance(option, msgspec.inspect.Metadata) and "subject" in (option.extra or {})
+        ]
     return tuple(found)

@@ -98,7 +98,7 @@ def _owns(event: Event, viewer: Actor) -> bool:
 
 
 def _fields(class_: type[Event]) -> tuple[Any, ...]:
-    from msgspec.structs import fields  # noqa: PLC0415 - kept by the import system after the first call
+    from msgspec.structs import fields
 
     return fields(class_)
 

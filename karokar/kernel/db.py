@@ -13,7 +13,7 @@ from datetime import UTC, date, datetime
 from decimal import Decimal
 from enum import Enum
 from functools import wraps
-from typing import Any, ClassVar, ParamSpec, TypeVar
+from typing import Any, ClassVar, ParamSpec, TypeVar, overload
 from uuid import UUID
 
 from flask_sqlalchemy import SQLAlchemy
@@ -158,16 +158,16 @@ _NEW = "karokar.new"
 
 def primitive(value: Any) -> Any:
     """Return `value` as JSON can hold it."""
+    if isinstance(value, Enum):
+        return value.value
     if value is None or isinstance(value, str | int | float | bool):
-        return value.value if isinstance(value, Enum) else value
+        return value
     if isinstance(value, datetime):
         return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
     if isinstance(value, date):
         return value.isoformat()
     if isinstance(value, UUID | Decimal):
         return str(value)
-    if isinstance(value, Enum):
-        return value.value
     if isinstance(value, Mapping):
         return {str(key): primitive(item) for key, item in value.items()}
     if isinstance(value, list | tuple | set | frozenset):
@@ -282,13 +282,13 @@ def transaction() -> Iterator[Session]:
         raise RuntimeError(message)
     session.rollback()
     session.info.pop(_AFTER_COMMIT, None)
-    token = _in_transaction.set(True)  # noqa: FBT003
+    token = _in_transaction.set(True)
     try:
         session.connection(execution_options={"karokar_write": True})
         yield session
         session.flush()
         _refuse_silent_changes(session)
-        session.commit()  # noqa: TID251 - this is the one place
+        session.commit()
     except StaleDataError as error:
         session.rollback()
         raise StaleVersion("entry") from error
@@ -307,6 +307,14 @@ def transaction() -> Iterator[Session]:
             call()
         except Exception:  # noqa: BLE001 - what is committed stays committed; the relay makes up for a lost call
             get_logger(__name__).warning("after_commit_failed", exc_info=True)
+
+
+@overload
+def action(function: Callable[P, R]) -> Callable[P, R]: ...
+
+
+@overload
+def action(*, refusals: Mapping[str, DomainError]) -> Callable[[Callable[P, R]], Callable[P, R]]: ...
 
 
 def action(

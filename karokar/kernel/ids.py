@@ -16,7 +16,7 @@ def new_id() -> UUID:
     one step where two ids would fall into the same one.
     """
     global _last  # noqa: PLW0603 - the order of ids is a property of the process
-    nanoseconds = time.time_ns()  # noqa: TID251 - an id needs nanoseconds, and is not a time of the domain
+    nanoseconds = time.time_ns()
     milliseconds, rest = divmod(nanoseconds, 1_000_000)
     stamp = (milliseconds << 12) | (rest * 4096 // 1_000_000)
     with _lock:

@@ -52,7 +52,7 @@ PERMISSIONS: dict[str, Permission] = {}
 """Every permission by its code, filled by the contexts' `permissions` modules."""
 
 
-def define(  # noqa: PLR0913 - one row of the permission matrix
+def define(
     code: str,
     description: str,
     *,
@@ -132,7 +132,9 @@ def within(class_: type[Base], scope: Scope, actor: Actor) -> ColumnElement[bool
         condition: ColumnElement[bool] = own_rule(scope, actor)
         return condition
     if scope is Scope.SELF:
-        columns = [getattr(class_, name) for name in ("employee_id", "user_id", "recipient_id") if hasattr(class_, name)]
+        columns = [
+            getattr(class_, name) for name in ("employee_id", "user_id", "recipient_id") if hasattr(class_, name)
+        ]
         return columns[0] == actor.user_id if columns and actor.user_id else false()
     if actor.organization_id is None:
         return false()
@@ -154,9 +156,7 @@ def permitted(class_: type[Base], permission: str, actor: Actor | None = None) -
     return false() if scope is None else within(class_, scope, actor)
 
 
-def load(
-    class_: type[A], entity_id: UUID, permission: str, *, version: int | None = None, lock: bool = False
-) -> A:
+def load(class_: type[A], entity_id: UUID, permission: str, *, version: int | None = None, lock: bool = False) -> A:
     """Return the aggregate on which the actor may use the permission, fresh from the database.
 
     `lock` also locks the row until the transaction ends. Raises PermissionDenied, OrganizationNotActive, NotFound

@@ -57,7 +57,7 @@ HANDLERS: dict[str, Handler] = {}
 """Every declared handler by name."""
 
 
-def handles(  # noqa: PLR0913 - the whole declaration in one place
+def handles(
     *selectors: type[Event] | str,
     producer: str | None = None,
     effect: Effect = "projection",

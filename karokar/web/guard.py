@@ -13,7 +13,7 @@ from werkzeug.wrappers import Response as BaseResponse
 
 from karokar.kernel.actor import Actor, Cause, acting_as, current_cause
 from karokar.kernel.ids import new_id
-from karokar.kernel.permissions import PERMISSIONS, check
+from karokar.kernel.permissions import PERMISSIONS, check, public
 
 NOBODY = Actor(name="Somebody not signed in")
 
@@ -29,7 +29,7 @@ def access_of(app: Flask, endpoint: str) -> str:
 
 def init_app(app: Flask, resolve_actor: Callable[[], Actor | None]) -> None:
     """Guard every route of the app; `resolve_actor` tells who is acting in this request (None: nobody)."""
-    app.view_functions["static"].__access__ = "public"  # type: ignore[attr-defined] # A view like any other.
+    public(app.view_functions["static"])
 
     @app.before_request
     def enter() -> BaseResponse | None:
