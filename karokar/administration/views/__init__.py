@@ -1,0 +1,8 @@
+"""The pages of the desk, one module per area. A new area is a module here and a line in the import below."""
+
+from karokar.administration.views import catalog
+from karokar.administration.views.blueprint import bp
+
+AREAS = (catalog,)
+
+__all__ = ["AREAS", "bp"]
