@@ -34,6 +34,7 @@ def drop(database: str) -> None:
 def migrate(config: Config) -> None:
     """Bring the database to the newest revision, as `flask db upgrade` does."""
     import flask_migrate
+
     from karokar.app import create_app
 
     app = create_app(config)
