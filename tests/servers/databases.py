@@ -1,6 +1,7 @@
 """Fresh, migrated databases for tests, as copies of a template that is made once per run."""
 
 import contextlib
+import contextvars
 import itertools
 import shutil
 import sqlite3
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from flask import Flask
+from flask.testing import FlaskClient
 
 from karokar.config import Config, load_config
 from tests.servers import keeper, postgresql
@@ -41,6 +43,14 @@ def migrate(config: Config) -> None:
     with app.app_context():
         flask_migrate.upgrade(directory=str(keeper.PROJECT / "migrations"))
         _engine(app).dispose()
+
+
+class SeparateClient(FlaskClient):
+    """A client whose requests share nothing with the test: neither its session nor who is acting there."""
+
+    def open(self, *args: Any, **kwargs: Any) -> Any:
+        """Make the request in a context of its own, as a server's thread would."""
+        return contextvars.Context().run(super().open, *args, **kwargs)
 
 
 class Databases:
@@ -125,7 +135,8 @@ class Databases:
         if config not in self._apps:
             from karokar.app import create_app
 
-            self._apps[config] = create_app(config)
+            app = self._apps[config] = create_app(config)
+            app.test_client_class = SeparateClient
         return self._apps[config]
 
     def _replace_sqlite(self, config: Config) -> None:
