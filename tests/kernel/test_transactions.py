@@ -6,14 +6,15 @@ from uuid import UUID
 
 import pytest
 from flask import Flask
+from sqlalchemy import MetaData, select, text
+from sqlalchemy.orm import Mapped, mapped_column, registry
+
 from karokar.kernel import clock
 from karokar.kernel.actor import SYSTEM, Actor, Scope, acting_as, current_actor
 from karokar.kernel.db import Aggregate, Base, action, after_commit, db, take_changes
 from karokar.kernel.errors import NotFound, OrganizationNotActive, PermissionDenied, RuleBroken, StaleVersion
 from karokar.kernel.ids import new_id
 from karokar.kernel.permissions import PERMISSIONS, Permission, load, may
-from sqlalchemy import MetaData, select, text
-from sqlalchemy.orm import Mapped, mapped_column, registry
 
 SCRATCH = MetaData()
 
