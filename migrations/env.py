@@ -1,43 +1,89 @@
-"""How a revision reaches the database: `flask db upgrade` runs this.
+"""How migrations run: all in one transaction, on either database, one process at a time.
 
-Each revision is a transaction of its own. On PostgreSQL it gives up soon when it has to wait for a lock, rather than
-stand in everybody's way. On SQLite tables are rebuilt where ALTER TABLE cannot do it (batch mode).
+A migration that fails, or is killed, leaves the database as it was. Two processes that migrate at once wait for each
+other; the second finds nothing left to do.
 """
+
+from typing import Any
 
 from alembic import context
 from flask import current_app
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Engine, MetaData
 
-from karokar.app import Base
-from karokar.kernel.db import db
+MIGRATION_LOCK = 7000
+# Waiting longer for a table would hold up everybody who comes after us in its queue.
+LOCK_TIMEOUT = "5s"
+STATEMENT_TIMEOUT = "5min"
 
 
-def run(connection: Connection) -> None:
-    """Run the revisions that were asked for on this connection."""
-    is_sqlite = connection.dialect.name == "sqlite"
-    if not is_sqlite:
-        connection.exec_driver_sql("SET lock_timeout = '5s'")
-        connection.exec_driver_sql("SET statement_timeout = '10min'")
-        connection.commit()
+def metadata() -> MetaData:
+    from karokar.kernel.db import Base
+
+    return Base.metadata
+
+
+def include_object(item: Any, _name: str | None, _kind: str, _reflected: bool, _other: Any) -> bool:  # noqa: FBT001 -- alembic's signature
+    """A table may be a view on one of the databases: `info={"dialects": ("postgresql",)}` names those that have it."""
+    dialects = getattr(item, "info", {}).get("dialects")
+    return dialects is None or context.get_context().dialect.name in dialects
+
+
+def render_item(kind: str, item: Any, _autogen: Any) -> str | bool:
+    """Write migrations without the project's own types: they change, a migration does not."""
+    if kind == "type" and type(item).__name__ == "UtcDateTime":
+        return "sa.DateTime(timezone=True)"
+    return False
+
+
+def configure(connection: Connection) -> None:
     context.configure(
         connection=connection,
-        target_metadata=Base.metadata,
+        target_metadata=metadata(),
         compare_type=True,
         compare_server_default=False,
-        render_as_batch=is_sqlite,
-        transaction_per_migration=True,
+        render_as_batch=connection.dialect.name == "sqlite",
+        include_object=include_object,
+        render_item=render_item,
         transactional_ddl=True,
+        transaction_per_migration=False,
     )
+
+
+def run_on_postgresql(connection: Connection) -> None:
+    configure(connection)
     with context.begin_transaction():
+        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({MIGRATION_LOCK})")
+        connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT}'")
+        connection.exec_driver_sql(f"SET LOCAL statement_timeout = '{STATEMENT_TIMEOUT}'")
         context.run_migrations()
+
+
+def run_on_sqlite(connection: Connection) -> None:
+    file = connection.connection.dbapi_connection
+    assert file is not None  # noqa: S101 -- a connection that was just opened has one
+    # Rebuilding a table drops it; its children must not go with it. The check at the end makes up for it.
+    file.execute("PRAGMA foreign_keys=OFF")
+    try:
+        connection = connection.execution_options(karokar_write=True)
+        configure(connection)
+        with context.begin_transaction():
+            context.run_migrations()
+            broken = connection.exec_driver_sql("PRAGMA foreign_key_check").all()
+            if broken:
+                raise RuntimeError(f"The migration leaves rows without what they refer to: {broken[:5]}")
+    finally:
+        file.execute("PRAGMA foreign_keys=ON")
+
+
+def run() -> None:
+    engine: Engine = current_app.extensions["migrate"].db.engine
+    with engine.connect() as connection:
+        if connection.dialect.name == "sqlite":
+            run_on_sqlite(connection)
+        else:
+            run_on_postgresql(connection)
 
 
 if context.is_offline_mode():
-    context.configure(
-        url=current_app.config["SQLALCHEMY_DATABASE_URI"], target_metadata=Base.metadata, literal_binds=True
-    )
-    with context.begin_transaction():
-        context.run_migrations()
-else:
-    with db.engine.connect().execution_options(karokar_write=True) as database:
-        run(database)
+    raise SystemExit("Migrations look at the database that they change: run them with a connection.")
+run()

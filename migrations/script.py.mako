@@ -3,6 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 ${imports if imports else ""}
+
 revision = ${repr(up_revision)}
 down_revision = ${repr(down_revision)}
 branch_labels = ${repr(branch_labels)}
@@ -10,10 +11,10 @@ depends_on = ${repr(depends_on)}
 
 
 def upgrade() -> None:
-    """Expand."""
+    """Say what this makes possible."""
     ${upgrades if upgrades else "pass"}
 
 
 def downgrade() -> None:
-    """Contract."""
+    """Take it back."""
     ${downgrades if downgrades else "pass"}

@@ -54,10 +54,15 @@ def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(scope="session")
-def databases() -> Iterator[Databases]:
+def worker_name() -> str:
+    """A name that no other worker of this run has."""
+    return os.environ.get("PYTEST_XDIST_WORKER", "gw0")
+
+
+@pytest.fixture(scope="session")
+def databases(worker_name: str) -> Iterator[Databases]:
     """This worker's databases and the applications on them."""
-    worker = os.environ.get("PYTEST_XDIST_WORKER", "gw0")
-    held = Databases(worker)
+    held = Databases(worker_name)
     yield held
     held.close()
 
@@ -137,11 +142,11 @@ def postgresql() -> str:
 
 
 @pytest.fixture
-def redis_url() -> str:
+def redis_url(worker_name: str) -> str:
     """An empty database of this run's Valkey; no other worker of this run uses it."""
     import redis
 
-    number = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) + 1
+    number = int(worker_name.removeprefix("gw")) + 1
     url = f"unix://{keeper.server('valkey')}?db={number}"
     with redis.Redis.from_url(url) as connection:
         connection.flushdb()
