@@ -16,8 +16,8 @@ from karokar.web import guard
 
 ROLES_OF_FILES = ("permissions", "models", "queries", "actions", "handlers", "views", "api", "cli")
 PRODUCERS = (
-    "identity", "organization", "verification", "fleet", "booking", "assignment", "availability", "audit",
-    "administration", "delivery",
+    "identity", "organization", "verification", "fleet", "booking", "assignment", "availability", "notification",
+    "audit", "administration", "delivery",
 )  # fmt: skip
 
 
