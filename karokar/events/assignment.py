@@ -1,9 +1,8 @@
 """Facts about assignments: which employee has which vehicle. Seen by the company and the employee."""
 
-from datetime import datetime
 from typing import ClassVar
 
-from karokar.events.base import AssignmentId, BookingId, Event, OrganizationId, UserId, VehicleId, fact
+from karokar.events.base import AssignmentId, BookingId, Event, Moment, OrganizationId, UserId, VehicleId, fact
 
 
 class _AssignmentEvent(Event, frozen=True, kw_only=True):
@@ -16,8 +15,8 @@ class _AssignmentEvent(Event, frozen=True, kw_only=True):
     vehicle_id: VehicleId
     corporate_organization_id: OrganizationId
     employee_id: UserId
-    start: datetime
-    end: datetime | None = None
+    start: Moment
+    end: Moment | None = None
 
 
 @fact("AssignmentCreated", "assigned the vehicle", stream="vehicle_id")
@@ -43,14 +42,14 @@ class AssignmentRejected(_AssignmentEvent, frozen=True, kw_only=True):
 class AssignmentActivated(_AssignmentEvent, frozen=True, kw_only=True):
     """Sent when the employee has the vehicle: after the booking's handover, or by starting a direct one."""
 
-    activated_at: datetime
+    activated_at: Moment
 
 
 @fact("AssignmentCompleted", "returned the vehicle", stream="vehicle_id")
 class AssignmentCompleted(_AssignmentEvent, frozen=True, kw_only=True):
     """Sent when the employee gave the vehicle back."""
 
-    actual_end: datetime
+    actual_end: Moment
 
 
 @fact("AssignmentClosed", "closed the assignment", stream="vehicle_id")
@@ -58,7 +57,7 @@ class AssignmentClosed(_AssignmentEvent, frozen=True, kw_only=True):
     """Sent when an assignment ended administratively: booking over, replaced by a later round, member left, expired."""
 
     reason: str
-    closed_at: datetime
+    closed_at: Moment
 
 
 @fact("AssignmentReminded", "sent a reminder to answer the assignment", stream="vehicle_id")

@@ -1,10 +1,9 @@
 """Facts about conflicts in a vehicle's calendar."""
 
-from datetime import datetime
 from typing import ClassVar
 from uuid import UUID
 
-from karokar.events.base import ConflictId, Event, OrganizationId, VehicleId, fact
+from karokar.events.base import ConflictId, Event, Moment, OrganizationId, VehicleId, fact
 
 
 class _ConflictEvent(Event, frozen=True, kw_only=True):
@@ -20,8 +19,8 @@ class _ConflictEvent(Event, frozen=True, kw_only=True):
     first_source_id: UUID
     second_source_type: str
     second_source_id: UUID
-    start: datetime
-    end: datetime | None = None
+    start: Moment
+    end: Moment | None = None
 
 
 @fact("AvailabilityConflictDetected", "found a conflict in the calendar", stream="vehicle_id")

@@ -31,6 +31,9 @@ ConflictId = Annotated[UUID, _subject("AvailabilityConflict")]
 RoleId = Annotated[UUID, _subject("Role")]
 MembershipId = Annotated[UUID, _subject("Membership")]
 
+Moment = Annotated[datetime, msgspec.Meta(tz=True)]
+"""A point in time. A stored one without a zone is refused when it is read."""
+
 SUBJECT_TYPES: dict[str, int] = {
     "Organization": 1,
     "User": 2,

@@ -3,11 +3,10 @@
 Purpose, requester and employee are seen by the corporate side only; drafts by nobody else, for good.
 """
 
-from datetime import datetime
 from typing import ClassVar
 from uuid import UUID
 
-from karokar.events.base import BookingId, Event, OrganizationId, UserId, VehicleId, fact
+from karokar.events.base import BookingId, Event, Moment, OrganizationId, UserId, VehicleId, fact
 
 _DRAFT_AUDIENCE = ("corporate_organization_id",)
 _CORPORATE_ONLY = dict.fromkeys(("purpose", "requested_by", "employee_id"), "corporate_organization_id")
@@ -24,8 +23,8 @@ class _BookingEvent(Event, frozen=True, kw_only=True):
     vendor_organization_id: OrganizationId
     corporate_organization_id: OrganizationId
     requested_by: UserId
-    start: datetime
-    end: datetime
+    start: Moment
+    end: Moment
 
 
 @fact("BookingDrafted", "drafted a booking", stream="vehicle_id", audience=_DRAFT_AUDIENCE, private=_CORPORATE_ONLY)
@@ -52,7 +51,7 @@ class BookingRequested(_BookingEvent, frozen=True, kw_only=True):
 class BookingApproved(_BookingEvent, frozen=True, kw_only=True):
     """Sent when the vendor approved; the vehicle is held until `held_until` (end plus the vendor's buffer)."""
 
-    held_until: datetime
+    held_until: Moment
 
 
 @fact("BookingRejected", "rejected the booking", stream="vehicle_id", private=_CORPORATE_ONLY)
@@ -77,7 +76,7 @@ class BookingActivated(_BookingEvent, frozen=True, kw_only=True):
     """Sent at the handover; odometer in kilometres, fuel in percent."""
 
     employee_id: UserId | None = None
-    activated_at: datetime
+    activated_at: Moment
     odometer: int
     fuel_percent: int
 
@@ -87,7 +86,7 @@ class BookingCompleted(_BookingEvent, frozen=True, kw_only=True):
     """Sent at the return; odometer in kilometres, fuel in percent."""
 
     employee_id: UserId | None = None
-    actual_end: datetime
+    actual_end: Moment
     odometer: int
     fuel_percent: int
     is_damaged: bool = False
@@ -100,7 +99,7 @@ class BookingCancelled(_BookingEvent, frozen=True, kw_only=True):
     employee_id: UserId | None = None
     reason: str
     note: str = ""
-    cancelled_at: datetime
+    cancelled_at: Moment
     former_status: str
 
 
@@ -111,7 +110,7 @@ class BookingTerminated(_BookingEvent, frozen=True, kw_only=True):
     employee_id: UserId | None = None
     reason: str
     note: str = ""
-    actual_end: datetime
+    actual_end: Moment
 
 
 @fact("BookingOverdue", "noticed that the vehicle is late", stream="vehicle_id", private=_CORPORATE_ONLY)

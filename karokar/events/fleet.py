@@ -1,10 +1,9 @@
 """Facts about vehicles and their maintenance. All of a vehicle's keep one order."""
 
-from datetime import datetime
 from typing import ClassVar
 from uuid import UUID
 
-from karokar.events.base import Event, OrganizationId, VehicleId, WindowId, fact
+from karokar.events.base import Event, Moment, OrganizationId, VehicleId, WindowId, fact
 
 
 class _VehicleEvent(Event, frozen=True, kw_only=True):
@@ -62,7 +61,7 @@ class OdometerRecorded(_VehicleEvent, frozen=True, kw_only=True):
 
     reading_id: UUID
     kilometres: int
-    read_at: datetime
+    read_at: Moment
     source: str
     source_id: UUID | None = None
     mark: str = ""
@@ -86,8 +85,8 @@ class _WindowEvent(Event, frozen=True, kw_only=True):
     vehicle_id: VehicleId
     organization_id: OrganizationId
     kind: str
-    start: datetime
-    end: datetime
+    start: Moment
+    end: Moment
 
 
 @fact("VehicleMaintenanceScheduled", "scheduled maintenance", stream="vehicle_id")
@@ -109,12 +108,12 @@ class VehicleMaintenanceStarted(_WindowEvent, frozen=True, kw_only=True):
 class VehicleMaintenanceCompleted(_WindowEvent, frozen=True, kw_only=True):
     """Sent when the work was done, at `completed_at`."""
 
-    completed_at: datetime
+    completed_at: Moment
 
 
 @fact("VehicleMaintenanceCancelled", "cancelled maintenance", stream="vehicle_id")
 class VehicleMaintenanceCancelled(_WindowEvent, frozen=True, kw_only=True):
     """Sent when a window was called off, at `cancelled_at`."""
 
-    cancelled_at: datetime
+    cancelled_at: Moment
     reason: str = ""

@@ -1,10 +1,9 @@
 """Facts about verifications: documents that prove something about an organization, a vehicle or a person."""
 
-from datetime import datetime
 from typing import ClassVar
 from uuid import UUID
 
-from karokar.events.base import Event, OrganizationId, UserId, VerificationId, fact
+from karokar.events.base import Event, Moment, OrganizationId, UserId, VerificationId, fact
 
 
 class _VerificationEvent(Event, frozen=True, kw_only=True):
@@ -17,7 +16,7 @@ class _VerificationEvent(Event, frozen=True, kw_only=True):
     entity_type: str
     entity_id: UUID
     kind: str
-    expires_at: datetime | None = None
+    expires_at: Moment | None = None
 
     def subjects(self) -> frozenset[tuple[str, UUID]]:
         """Every entity that this event concerns; the one that is verified, too."""

@@ -1,0 +1,258 @@
+"""From a stored payload to the event it tells, whatever version it was written in; and what each event's contract is.
+
+A reader knows only the newest class of an event. A payload of an earlier version is lifted through the chain of
+upcasters first. What this code does not know, a newer version's event for instance, is an `UnknownContract`: the
+engine lets it wait for the code that knows it.
+"""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cache, partial
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from karokar import events
+from karokar.events.base import CATALOG, LATEST, Event
+from karokar.events.upcasters import UPCASTERS
+
+CONTRACT_FILE = Path(events.__file__).with_name("contract.json")
+"""Every version ever published, by name and version: see `locked_contract`."""
+
+Payload = Mapping[str, Any] | bytes | str
+
+
+class UnknownContract(LookupError):
+    """This code knows no event of this name, or not in this version: its deliveries wait for code that does."""
+
+    def __init__(self, event_type: str, version: int) -> None:
+        newest = LATEST.get(event_type)
+        reason = (
+            f"{event_type} version {version} is unknown here; the newest known is {newest.schema_version}."
+            if newest
+            else f"No event is called {event_type} here."
+        )
+        super().__init__(reason)
+        self.event_type = event_type
+        self.version = version
+
+
+class PayloadRefused(ValueError):
+    """A stored payload does not keep its event's contract: names the event, its version and the field."""
+
+    def __init__(self, event_type: str, version: int, reason: str) -> None:
+        super().__init__(f"The payload of {event_type} version {version} breaks its contract: {reason}")
+
+
+class BrokenChain(RuntimeError):
+    """Some earlier version of an event has no way to the newest one. Stops the start."""
+
+
+def decode(event_type: str, version: int, payload: Payload) -> Event:
+    """Return the event that a stored payload tells, as the newest class of its name.
+
+    `payload` is the parsed document, or its JSON text. Raises UnknownContract for a name or version that this code
+    does not know, and PayloadRefused for a payload that does not keep its contract.
+    """
+    newest = LATEST.get(event_type)
+    if newest is None or not 1 <= version <= newest.schema_version:
+        raise UnknownContract(event_type, version)
+    try:
+        if version != newest.schema_version:
+            payload = _lift(event_type, version, newest.schema_version, payload)
+        from_text, from_document = _decoders(newest)
+        return from_text(payload) if isinstance(payload, bytes | str) else from_document(payload)
+    except msgspec.ValidationError as error:
+        raise PayloadRefused(event_type, version, str(error)) from error
+
+
+def encode(event: Event) -> bytes:
+    """Return the event's payload as JSON text, in its stored field names."""
+    return msgspec.json.encode(event)
+
+
+def document(event: Event) -> dict[str, Any]:
+    """Return the event's payload as a document of JSON values, in its stored field names."""
+    found: dict[str, Any] = msgspec.to_builtins(event)
+    return found
+
+
+@cache
+def _decoders(class_: type[Event]) -> tuple[Callable[[bytes | str], Event], Callable[[Any], Event]]:
+    # Built once per class: the decoders are what the drain spends its time in.
+    return msgspec.json.Decoder(class_).decode, partial(msgspec.convert, type=class_)
+
+
+def _lift(event_type: str, version: int, newest: int, payload: Payload) -> dict[str, Any]:
+    lifted: dict[str, Any] = dict(json.loads(payload) if isinstance(payload, bytes | str) else payload)
+    for step in range(version, newest):
+        upcaster = UPCASTERS.get((event_type, step))
+        if upcaster is None:
+            raise UnknownContract(event_type, step)
+        lifted = upcaster(lifted)
+    return lifted
+
+
+def check_chains() -> None:
+    """Make sure that every version before an event's newest leads to the next one.
+
+    Raises BrokenChain, naming each gap, and each upcaster that leads nowhere.
+    """
+    wanted = {(name, step) for name, class_ in LATEST.items() for step in range(1, class_.schema_version)}
+    gaps = [f"{name} version {step} has no upcaster to the next" for name, step in sorted(wanted - set(UPCASTERS))]
+    gaps += [
+        f"{name} version {step} is lifted to a version that does not exist"
+        for name, step in sorted(set(UPCASTERS) - wanted)
+    ]
+    if gaps:
+        raise BrokenChain("; ".join(gaps) + ".")
+
+
+# Contracts ------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class Contract:
+    """What one version of an event promises to those who read it.
+
+    `schema` is the payload's JSON Schema. `side_of` tells which fields one side alone sees (empty: the platform alone).
+    """
+
+    name: str
+    version: int
+    producer: str
+    sentence: str
+    sent: str
+    aggregate_type: str
+    stream: str | None
+    audience: tuple[str, ...] | None
+    side_of: Mapping[str, str]
+    subjects: tuple[tuple[str, str], ...]
+    schema: Mapping[str, Any]
+
+    @property
+    def fields(self) -> tuple[tuple[str, str, bool], ...]:
+        """Each field's stored name, its type in words, and whether it is always there."""
+        required = set(self.schema.get("required", ()))
+        return tuple(
+            (name, type_in_words(declared), name in required)
+            for name, declared in self.schema.get("properties", {}).items()
+        )
+
+
+def contracts() -> list[Contract]:
+    """Return the newest contract of every event, by producer and in the order of declaration."""
+    return [contract_of(class_) for class_ in LATEST.values()]
+
+
+def contract_of(class_: type[Event]) -> Contract:
+    """Return what this class of event promises."""
+    return Contract(
+        name=class_.event_type,
+        version=class_.schema_version,
+        producer=class_.producer,
+        sentence=class_.sentence,
+        sent=_docstring(class_),
+        aggregate_type=class_.aggregate_type,
+        stream=class_.stream_field,
+        audience=class_.audience,
+        side_of=class_.private,
+        subjects=class_.subject_fields,
+        schema=schema_of(class_),
+    )
+
+
+def _docstring(class_: type[Event]) -> str:
+    return " ".join((class_.__doc__ or "").split())
+
+
+def schema_of(class_: type[Event]) -> dict[str, Any]:
+    """Return the JSON Schema (2020-12) of the class's payload, with nothing to look up elsewhere."""
+    found = msgspec.json.schema(class_)
+    body: dict[str, Any] = found["$defs"][class_.__name__] if "$ref" in found else found
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": class_.event_type,
+        "description": _docstring(class_),
+        "type": "object",
+        "properties": body.get("properties", {}),
+        "required": body.get("required", []),
+    }
+
+
+def type_in_words(declared: Mapping[str, Any]) -> str:
+    """Return a schema's type as people say it ("id", "time", "text or nothing")."""
+    if "anyOf" in declared:
+        return " or ".join(type_in_words(option) for option in declared["anyOf"])
+    kind = declared.get("type")
+    if kind == "array":
+        return f"list of {type_in_words(declared['items'])}"
+    if kind == "object":
+        return f"text to {type_in_words(declared.get('additionalProperties', {'type': 'string'}))}"
+    if kind == "string":
+        return {"uuid": "id", "date-time": "time"}.get(str(declared.get("format")), "text")
+    return {"null": "nothing", "integer": "whole number", "boolean": "yes or no", "number": "number"}.get(
+        str(kind), "anything"
+    )
+
+
+# The lock -------------------------------------------------------------------------------------------------------------
+
+
+def promised(class_: type[Event]) -> dict[str, Any]:
+    """Return the part of a contract that may not change without a new version: what is stored, and in which order."""
+    schema = schema_of(class_)
+    return {
+        "aggregate": class_.aggregate_type,
+        "stream": class_.stream_field,
+        "fields": schema["properties"],
+        "required": sorted(schema["required"]),
+    }
+
+
+def locked_contract() -> dict[str, dict[str, dict[str, Any]]]:
+    """Return every version ever published, by name and version, as it was locked."""
+    found: dict[str, dict[str, dict[str, Any]]] = json.loads(CONTRACT_FILE.read_text(encoding="utf-8"))
+    return found
+
+
+def broken_promises(locked: Mapping[str, Mapping[str, Mapping[str, Any]]] | None = None) -> list[str]:
+    """Return a sentence for each way in which this code's events differ from the locked contract: none is right."""
+    locked = locked_contract() if locked is None else locked
+    found = []
+    for (name, version), class_ in sorted(CATALOG.items()):
+        before = locked.get(name, {}).get(str(version))
+        if before is None:
+            found.append(f"{name} version {version} is not in the locked contract: lock it.")
+        elif before != promised(class_):
+            changed = sorted(key for key in before["fields"].keys() | promised(class_)["fields"].keys()
+                             if before["fields"].get(key) != promised(class_)["fields"].get(key))  # fmt: skip
+            what = ", ".join(changed) or "its required fields, aggregate or stream"
+            found.append(f"{name} version {version} changed ({what}): give it a new version and an upcaster.")
+    for name, versions in sorted(locked.items()):
+        newest = LATEST.get(name)
+        if newest is None:
+            found.append(f"{name} was published and is gone: stored events of that name could not be read.")
+        elif newest.schema_version < max(int(version) for version in versions):
+            found.append(f"{name} went back to version {newest.schema_version}.")
+    return found
+
+
+def lock() -> list[str]:
+    """Add to the locked contract what is new, and return the names and versions that were added.
+
+    Raises BrokenChain where a locked version was changed instead of followed by a new one.
+    """
+    locked = locked_contract() if CONTRACT_FILE.exists() else {}
+    broken = [sentence for sentence in broken_promises(locked) if not sentence.endswith("lock it.")]
+    if broken:
+        raise BrokenChain(" ".join(broken))
+    added = []
+    for (name, version), class_ in sorted(CATALOG.items()):
+        if str(version) not in locked.get(name, {}):
+            locked.setdefault(name, {})[str(version)] = promised(class_)
+            added.append(f"{name} {version}")
+    CONTRACT_FILE.write_text(json.dumps(locked, indent=1, sort_keys=True, ensure_ascii=False) + "\n", encoding="utf-8")
+    return added
