@@ -6,33 +6,35 @@ knows, stops the start with one line: a typing mistake that is silently ignored 
 
 import contextlib
 import dataclasses
-import difflib
+import json
 import os
-import re
 import secrets
 import stat
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
-from urllib.parse import urlsplit
+
+from karokar.settings import (
+    DEFAULT_DEMO_PASSWORD,
+    SETTINGS,
+    SHORTEST_SECRET_KEY,
+    ConfigError,
+    parse_database_url,
+    parse_path,
+    parse_secret_key,
+    refuse_unknown_names,
+)
+
+__all__ = ["PROJECT", "Config", "ConfigError", "load_config", "remember"]
 
 Dispatcher = Literal["worker", "web", "none"]
 
 PROJECT = Path(__file__).resolve().parent.parent
-OWN_PREFIXES = ("KAROKAR_", "EVENT_BUS_")
 SECRET_KEY_FILE = "secret_key"  # noqa: S105 -- a file's name, not a secret
 DATABASE_FILE = "karokar.sqlite3"
-SHORTEST_SECRET_KEY = 16
-HIGHEST_PORT = 65535
-DEFAULT_DEMO_PASSWORD = "karokar-demo"  # noqa: S105 -- printed in the README: it opens example data only
-
-_TRUE = frozenset({"1", "true", "yes", "on"})
-_FALSE = frozenset({"0", "false", "no", "off"})
-_SMTP_EXAMPLE = "smtp://user:password@mail.example.com:587"
-
-
-class ConfigError(Exception):
-    """A setting stops the start. The message is one line that names the setting and says what to do."""
+MEMORY_FILE = "up.json"
+# What belongs to one process, and what says where the memory itself is.
+NOT_REMEMBERED = frozenset({"KAROKAR_HEARTBEAT", "KAROKAR_DATA", "KAROKAR_TESTING", "SECRET_KEY"})
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -69,13 +71,15 @@ class Config:
 
 
 def load_config(environ: Mapping[str, str] | None = None) -> Config:
-    """Read the settings from `environ` (by default the process's) and make the data directory.
+    """Read the settings from `environ` and make the data directory.
+
+    By default that is the process's environment, and below it what `bin/up` left for commands in the project's folder.
 
     Raises ConfigError, with one line, for an unknown `KAROKAR_*` or `EVENT_BUS_*` name, a malformed value, or a data
     directory that cannot be made or written.
     """
-    source = os.environ if environ is None else environ
-    _refuse_unknown_names(source)
+    source = {**_remembered(os.environ), **os.environ} if environ is None else environ
+    refuse_unknown_names(source)
     # An empty value means "not set": that is what `NAME= command` and most container tools leave behind.
     given = {name: value.strip() for name, value in source.items() if value.strip()}
     values: dict[str, Any] = {}
@@ -86,311 +90,20 @@ def load_config(environ: Mapping[str, str] | None = None) -> Config:
         values["secure_cookies"] = str(values.get("base_url", "")).startswith("https://")
     data = _data_directory(given.get("KAROKAR_DATA"))
     if "DATABASE_URL" in given:
-        database_url = _database_url("DATABASE_URL", given["DATABASE_URL"])
+        database_url = parse_database_url("DATABASE_URL", given["DATABASE_URL"])
     else:
         database_url = f"sqlite:///{data / DATABASE_FILE}"
-    secret_key = _secret_key("SECRET_KEY", given["SECRET_KEY"]) if "SECRET_KEY" in given else _kept_secret_key(data)
+    secret_key = (
+        parse_secret_key("SECRET_KEY", given["SECRET_KEY"]) if "SECRET_KEY" in given else _kept_secret_key(data)
+    )
     return Config(data=data, secret_key=secret_key, database_url=database_url, **values)
-
-
-# What a value must look like ------------------------------------------------------------------------------------------
-
-
-def _refuse(name: str, value: str, expected: str) -> ConfigError:
-    shown = value if len(value) <= 60 and not _holds_password(value) else "what is given"
-    return ConfigError(f"{name}={shown} is not understood: give {expected}.")
-
-
-def _holds_password(value: str) -> bool:
-    return "@" in value and "://" in value
-
-
-def _text(_name: str, value: str) -> str:
-    return value
-
-
-def _truth(name: str, value: str) -> bool:
-    if value.lower() in _TRUE:
-        return True
-    if value.lower() in _FALSE:
-        return False
-    raise _refuse(name, value, "true or false")
-
-
-def _whole_number(least: int, most: int) -> Callable[[str, str], int]:
-    def parse(name: str, value: str) -> int:
-        # int() would also take "1_000", " 7" and digits of other scripts.
-        if not re.fullmatch(r"[0-9]{1,9}", value) or not least <= int(value) <= most:
-            raise _refuse(name, value, f"a whole number from {least} to {most}")
-        return int(value)
-
-    return parse
-
-
-def _one_of(*allowed: str) -> Callable[[str, str], str]:
-    def parse(name: str, value: str) -> str:
-        if value.lower() not in allowed:
-            raise _refuse(name, value, f"one of {', '.join(allowed)}")
-        return value.lower()
-
-    return parse
-
-
-def _label(name: str, value: str) -> str:
-    if not re.fullmatch(r"[\w .-]{1,30}", value):
-        raise _refuse(name, value, "a short label such as production, staging or demo")
-    return value
-
-
-def _base_url(name: str, value: str) -> str:
-    parts = _split(name, value, "an address such as https://karokar.example.com")
-    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.fragment:
-        raise _refuse(name, value, "an address such as https://karokar.example.com")
-    return value.rstrip("/")
-
-
-def _redis_url(name: str, value: str) -> str:
-    expected = "an address such as redis://localhost:6379/0 or unix:///run/redis.sock"
-    parts = _split(name, value, expected)
-    is_network = parts.scheme in {"redis", "rediss"} and bool(parts.hostname)
-    is_socket = parts.scheme == "unix" and bool(parts.path)
-    if not (is_network or is_socket):
-        raise _refuse(name, value, expected)
-    return value
-
-
-def _smtp_url(name: str, value: str) -> str:
-    parts = _split(name, value, f"an address such as {_SMTP_EXAMPLE}")
-    if parts.scheme not in {"smtp", "smtps"} or not parts.hostname:
-        raise _refuse(name, value, f"an address such as {_SMTP_EXAMPLE}")
-    return value
-
-
-def _mail_from(name: str, value: str) -> str:
-    if not re.fullmatch(r"[^<>@\r\n]*<[^<>@\s]+@[^<>@\s]+>|[^<>@\s]+@[^<>@\s]+", value):
-        raise _refuse(name, value, "a sender such as KaroKar <no-reply@example.com>")
-    return value
-
-
-def _secret_key(name: str, value: str) -> str:
-    if len(value) < SHORTEST_SECRET_KEY:
-        raise ConfigError(
-            f"{name} is too short: give {SHORTEST_SECRET_KEY} random characters or more, or leave it out."
-        )
-    return value
-
-
-def _database_url(name: str, value: str) -> str:
-    expected = "sqlite:////path/to/file or postgresql://user:password@host/database"
-    if value.startswith("sqlite:///"):
-        return value
-    scheme, separator, rest = value.partition("://")
-    if scheme in {"postgres", "postgresql", "postgresql+psycopg"} and separator and rest:
-        _split(name, value, expected)
-        return f"postgresql+psycopg://{rest}"
-    raise _refuse(name, value, expected)
-
-
-def _path(_name: str, value: str) -> Path:
-    return Path(value).expanduser().resolve()
-
-
-def _split(name: str, value: str, expected: str) -> Any:
-    try:
-        parts = urlsplit(value)
-        port = parts.port
-    except ValueError:
-        raise _refuse(name, value, expected) from None
-    if port is not None and not 0 < port <= HIGHEST_PORT:
-        raise _refuse(name, value, expected)
-    return parts
-
-
-# The list -------------------------------------------------------------------------------------------------------------
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Setting:
-    """One environment variable: its name, the Config field it fills, how it is read, and what it is for."""
-
-    name: str
-    field: str
-    parse: Callable[[str, str], Any]
-    default: str
-    description: str
-
-
-SETTINGS: tuple[Setting, ...] = (
-    Setting(
-        name="KAROKAR_DATA",
-        field="data",
-        parse=_path,
-        default="`var` in the project's folder",
-        description="Directory of the embedded database, uploads, the secret key and sockets. Made with mode 0700.",
-    ),
-    Setting(
-        name="SECRET_KEY",
-        field="secret_key",
-        parse=_secret_key,
-        default="generated once, kept in the data directory",
-        description="Signs sessions and links. Give the same one to every machine that serves the same database.",
-    ),
-    Setting(
-        name="DATABASE_URL",
-        field="database_url",
-        parse=_database_url,
-        default="a SQLite file in the data directory",
-        description="`postgresql://user:password@host/database` or `sqlite:////path/to/file`.",
-    ),
-    Setting(
-        name="REDIS_URL",
-        field="redis_url",
-        parse=_redis_url,
-        default="the embedded Valkey of `bin/up`",
-        description="Carries the bells that wake workers; may be lost at any time without losing an event.",
-    ),
-    Setting(
-        name="KAROKAR_BASE_URL",
-        field="base_url",
-        parse=_base_url,
-        default="http://127.0.0.1:8000",
-        description="The address people use; links in mails begin with it.",
-    ),
-    Setting(
-        name="KAROKAR_ENVIRONMENT",
-        field="environment",
-        parse=_label,
-        default="production",
-        description="Label in the page header, so that nobody mistakes a trial for the real thing.",
-    ),
-    Setting(
-        name="KAROKAR_DEMO",
-        field="demo",
-        parse=_truth,
-        default="false",
-        description="Example data is loaded: demo accounts need no second factor, links of kept mails are shown.",
-    ),
-    Setting(
-        name="KAROKAR_DEMO_PASSWORD",
-        field="demo_password",
-        parse=_text,
-        default=DEFAULT_DEMO_PASSWORD,
-        description="Password of the demo accounts, read when the example data is loaded.",
-    ),
-    Setting(
-        name="KAROKAR_REQUIRE_2FA",
-        field="require_2fa",
-        parse=_truth,
-        default="false",
-        description="Everybody must set up a second factor before going on.",
-    ),
-    Setting(
-        name="KAROKAR_MAX_UPLOAD_MB",
-        field="max_upload_mb",
-        parse=_whole_number(1, 1000),
-        default="10",
-        description="Largest document that may be uploaded, in megabytes.",
-    ),
-    Setting(
-        name="KAROKAR_SMTP_URL",
-        field="smtp_url",
-        parse=_smtp_url,
-        default="none: mails are kept and readable in the console",
-        description="Mail server, `smtp://` (STARTTLS when offered) or `smtps://`, with user, password and port.",
-    ),
-    Setting(
-        name="KAROKAR_MAIL_FROM",
-        field="mail_from",
-        parse=_mail_from,
-        default="KaroKar <no-reply@karokar.example>",
-        description="Sender of mails.",
-    ),
-    Setting(
-        name="KAROKAR_SECURE_COOKIES",
-        field="secure_cookies",
-        parse=_truth,
-        default="true when KAROKAR_BASE_URL begins with https://",
-        description="Cookies travel over https only.",
-    ),
-    Setting(
-        name="KAROKAR_PROXIES",
-        field="proxies",
-        parse=_whole_number(0, 10),
-        default="0",
-        description="How many reverse proxies in front may be believed about the client's address.",
-    ),
-    Setting(
-        name="KAROKAR_LOG_FORMAT",
-        field="log_format",
-        parse=_one_of("text", "json"),
-        default="text",
-        description="Log lines for people (text) or for machines (json).",
-    ),
-    Setting(
-        name="KAROKAR_TESTING",
-        field="testing",
-        parse=_truth,
-        default="false",
-        description="Set by the test suite: errors are raised instead of turned into pages, no rate limits.",
-    ),
-    Setting(
-        name="KAROKAR_HEARTBEAT",
-        field="heartbeat",
-        parse=_path,
-        default="none",
-        description="Set by `bin/up`: the file that a supervised relay or worker touches to say that it is alive.",
-    ),
-    Setting(
-        name="EVENT_BUS_DISPATCHER",
-        field="event_bus_dispatcher",
-        parse=_one_of("worker", "web", "none"),
-        default="worker",
-        description="Who delivers events: RQ workers, the web process itself, or nobody (tests only).",
-    ),
-    Setting(
-        name="EVENT_BUS_DELIVERY_INTERVAL_MS",
-        field="event_bus_delivery_interval_ms",
-        parse=_whole_number(50, 60_000),
-        default="1000",
-        description="How often the relay looks for events and retries that wait, in milliseconds.",
-    ),
-    Setting(
-        name="EVENT_BUS_MAX_ATTEMPTS",
-        field="event_bus_max_attempts",
-        parse=_whole_number(1, 100),
-        default="8",
-        description="Failed attempts after which a delivery is dead and waits for a person.",
-    ),
-    Setting(
-        name="EVENT_BUS_RETRY_BASE_MS",
-        field="event_bus_retry_base_ms",
-        parse=_whole_number(1, 600_000),
-        default="500",
-        description="First pause before a retry, in milliseconds; it doubles with every failure, up to one hour.",
-    ),
-    Setting(
-        name="EVENT_BUS_MAX_DEPTH",
-        field="event_bus_max_depth",
-        parse=_whole_number(1, 1000),
-        default="16",
-        description="How long a chain of events causing events may get before it is stopped as a loop.",
-    ),
-)
-
-
-def _refuse_unknown_names(source: Mapping[str, str]) -> None:
-    known = [setting.name for setting in SETTINGS]
-    for name in sorted(source):
-        if name.startswith(OWN_PREFIXES) and name not in known:
-            nearest = difflib.get_close_matches(name, known, n=1, cutoff=0.0)[0]
-            raise ConfigError(f"{name} is not a setting of KaroKar: did you mean {nearest}? Correct or unset it.")
 
 
 # Data directory and secret key ----------------------------------------------------------------------------------------
 
 
 def _data_directory(value: str | None) -> Path:
-    data = _path("KAROKAR_DATA", value) if value else PROJECT / "var"
+    data = parse_path("KAROKAR_DATA", value) if value else PROJECT / "var"
     try:
         data.mkdir(mode=0o700, parents=True, exist_ok=True)
     except (FileExistsError, NotADirectoryError):
@@ -446,3 +159,56 @@ def _make_secret_key(path: Path) -> None:
             os.link(draft, path)
     finally:
         draft.unlink()
+
+
+# What commands in the project's folder find ---------------------------------------------------------------------------
+
+
+def remember(config: Config, environ: Mapping[str, str]) -> None:
+    """Leave the settings of a running `bin/up`, so that `flask` in the project's folder finds the same database."""
+    names = {setting.name for setting in SETTINGS} - NOT_REMEMBERED
+    settings = {name: value for name, value in environ.items() if name in names}
+    _write_memory(config.data, settings)
+    if config.data != PROJECT / "var":
+        # The project's folder may be read-only; then commands need KAROKAR_DATA, as docs/operations.md says.
+        with contextlib.suppress(OSError):
+            (PROJECT / "var").mkdir(mode=0o700, exist_ok=True)
+            _write_memory(PROJECT / "var", {"KAROKAR_DATA": str(config.data)})
+
+
+def forget_place(config: Config) -> None:
+    """Let commands in the project's folder find its own data again, once a `bin/up` on other data has ended."""
+    if _read_memory(PROJECT / "var").get("KAROKAR_DATA") == str(config.data):
+        with contextlib.suppress(OSError):
+            (PROJECT / "var" / MEMORY_FILE).unlink()
+
+
+def _remembered(environ: Mapping[str, str]) -> dict[str, str]:
+    own = PROJECT / "var"
+    given = environ.get("KAROKAR_DATA", "").strip()
+    if given:
+        return _read_memory(parse_path("KAROKAR_DATA", given))
+    settings = _read_memory(own)
+    elsewhere = settings.get("KAROKAR_DATA")
+    if elsewhere is None:
+        return settings
+    # A place that is gone was somebody's trial.
+    return {**_read_memory(Path(elsewhere)), "KAROKAR_DATA": elsewhere} if Path(elsewhere).is_dir() else {}
+
+
+def _write_memory(directory: Path, settings: Mapping[str, str]) -> None:
+    draft = directory / f".{MEMORY_FILE}.{os.getpid()}"
+    # It may hold a database's password.
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        json.dump(dict(settings), file, indent=2)
+    draft.replace(directory / MEMORY_FILE)
+
+
+def _read_memory(directory: Path) -> dict[str, str]:
+    try:
+        settings = json.loads((directory / MEMORY_FILE).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    known = {setting.name for setting in SETTINGS}
+    return {name: value for name, value in settings.items() if name in known and isinstance(value, str)}

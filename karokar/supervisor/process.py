@@ -43,6 +43,7 @@ def start(
     env: Mapping[str, str] | None = None,
     cwd: Path | None = None,
     output: int | None = None,
+    error: int | None = None,
     pass_fds: Sequence[int] = (),
     user: str | None = None,
     with_signal: int = signal.SIGKILL,
@@ -50,7 +51,8 @@ def start(
     """Start `command` as the leader of its own session, dying with us. Raises OSError when it cannot be started.
 
     Call from the main thread: on Linux the child dies with the thread that started it. `output` is a descriptor for
-    both of its output streams (default: ours). As `user`, it has that user's group alone.
+    both of its output streams (default: ours), `error` one for the second alone. As `user`, it has only that user's
+    group.
     """
     return subprocess.Popen(
         list(command),
@@ -58,7 +60,7 @@ def start(
         cwd=cwd,
         stdin=subprocess.DEVNULL,
         stdout=output,
-        stderr=output,
+        stderr=output if error is None else error,
         start_new_session=True,
         pass_fds=tuple(pass_fds),
         user=user,

@@ -1,0 +1,24 @@
+"""Settings of gunicorn under `bin/up`; production gives its own on the command line (docs/operations.md)."""
+
+import os
+from typing import Any
+
+from karokar.supervisor.process import die_with_parent
+
+worker_class = "gthread"
+workers = 2
+threads = 4
+# The application is loaded once, before the workers are forked; loading opens no connection.
+preload_app = True
+# A worker silent for this long is frozen: gunicorn ends it and starts another.
+timeout = 10
+graceful_timeout = 4
+keepalive = 5
+control_socket_disable = True
+# Sockets for gunicorn's own heartbeat files must not wait for a disk.
+worker_tmp_dir = "/dev/shm" if os.path.isdir("/dev/shm") else None  # noqa: S108, PTH112 -- gunicorn makes unique files
+
+
+def post_fork(server: Any, _worker: Any) -> None:
+    """End a worker whose server was killed, so that nobody serves beside the next one."""
+    die_with_parent(parent=server.pid)

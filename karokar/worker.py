@@ -1,0 +1,106 @@
+"""What RQ runs: a worker that works in its own process, is supervised, and is replaced after some thousand jobs.
+
+Forking a process per job, RQ's default, is four to six times slower here. A job that ends the worker is no loss: all
+state is in the database, the supervisor starts the next worker, and the relay recovers what was under way.
+"""
+
+import os
+import signal
+import sys
+import time
+from types import FrameType
+from typing import Any
+
+from flask import Flask
+from redis import Redis
+from redis.exceptions import RedisError
+from rq import Queue, SimpleWorker
+from rq.job import Job
+
+from karokar.kernel.heartbeat import beat
+from karokar.kernel.log import get_logger
+
+# RQ waits for a job for this time minus 15 seconds: short, because each wait ends with a sign of life.
+WORKER_TTL = 17
+# Memory that Python does not give back goes with the process.
+JOBS_PER_LIFE = 5000
+CONNECTS_WITHIN = 3.0
+
+
+class Worker(SimpleWorker):
+    """RQ's worker without forking, with the application loaded, that says that it is alive."""
+
+    max_connection_wait_time = 2.0
+    log_result_lifespan = False
+    application: Flask
+
+    def heartbeat(self, timeout: int | None = None, pipeline: Any = None) -> None:
+        """Say "alive" to the supervisor first: it must hear so even while Redis is away."""
+        beat()
+        super().heartbeat(timeout, pipeline)
+
+    def execute_job(self, job: Job, queue: Queue) -> None:
+        """Run the job inside the application's context."""
+        beat()
+        with self.application.app_context():
+            super().execute_job(job, queue)
+
+
+def run(app: Flask, queue: str, *, max_jobs: int = JOBS_PER_LIFE) -> None:
+    """Work on one queue until asked to stop, or until `max_jobs` are done. Waits for a Redis that is away.
+
+    One queue per worker: with several, a killed worker can lose a job for ever.
+    """
+    url = app.config["KAROKAR"].redis_url
+    if url is None:
+        sys.exit("A worker needs Redis: set REDIS_URL, or start everything with bin/up.")
+    connection = Redis.from_url(url, socket_connect_timeout=CONNECTS_WITHIN)
+    if not _wait_for(connection):
+        return
+    worker = Worker([queue], connection=connection, worker_ttl=WORKER_TTL, log_job_description=False)
+    worker.application = app
+    worker.work(logging_level="WARNING", max_jobs=max_jobs)
+
+
+def _wait_for(connection: Redis) -> bool:
+    """Wait until Redis answers; False when asked to stop before."""
+    is_asked_to_stop = False
+
+    def ask(_signal: int, _frame: FrameType | None) -> None:
+        nonlocal is_asked_to_stop
+        is_asked_to_stop = True
+
+    kept = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+    is_said = False
+    try:
+        while not is_asked_to_stop:
+            beat()
+            try:
+                connection.ping()
+            except (RedisError, OSError) as error:
+                if not is_said:
+                    get_logger(__name__).warning("redis_away", reason=str(error))
+                    is_said = True
+                time.sleep(0.2)
+            else:
+                return True
+        return False
+    finally:
+        for number, handler in kept.items():
+            signal.signal(number, handler)
+
+
+def refusal(url: str) -> str | None:
+    """Return why this Redis cannot be used, as one line that says what to do; None when it can."""
+    try:
+        with Redis.from_url(url, socket_connect_timeout=CONNECTS_WITHIN, socket_timeout=CONNECTS_WITHIN) as connection:
+            connection.ping()
+    except (RedisError, OSError, ValueError) as error:
+        where = url.rpartition("@")[2]
+        return f"Redis at {where} cannot be used ({error}). Start it, or correct or unset REDIS_URL."
+    return None
+
+
+if __name__ == "__main__":
+    # `python -m karokar.worker`: what bin/up asks before it starts anything.
+    sys.exit(refusal(os.environ["REDIS_URL"]))
