@@ -13,7 +13,7 @@ class _OrganizationEvent(Event, frozen=True, kw_only=True):
     type: str
 
 
-_REVIEWER = {"reviewer_id": ""}
+_REVIEWER = {"reviewer_id": "", "reviewed_by": ""}
 
 
 @fact("OrganizationCreated", "applied for the marketplace")

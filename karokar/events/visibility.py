@@ -1,25 +1,43 @@
 """`visible`: the one place that decides who sees which event, and which parts of it.
 
-Pages, exports, the API, live parts and notifications pass every event through it.
+Pages, exports, the API, live parts and notifications pass every event through it. It refuses by default: an
+organization that no field of the event names sees nothing, a payload key that the event's class does not declare is
+left out, and the other side is told only of changes that the payload tells anyway.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import Any
 from uuid import UUID
+
+import msgspec
 
 from karokar.events.base import LATEST, Envelope, Event
 from karokar.kernel.actor import Actor, Scope
 from karokar.kernel.permissions import scope_of
+
+PERSONAL_PRODUCERS = frozenset({"identity", "notification"})
+"""Who tells facts about people: seen by the person, and by the organization that was acted for."""
+
+TOLD_TO_AFFECTED: Mapping[str, tuple[str, ...]] = {
+    "VehicleSuspended": ("vehicleId",),
+    "VehicleMaintenanceScheduled": ("vehicleId", "start", "end"),
+}
+"""What a company with a booking of the vehicle is told of its owner's facts; who, why and what for stay inside."""
+
+_CHANGES_FOR_BOTH_SIDES = frozenset({"status"})
+_METADATA_FOR_ALL = ("correlationId", "causationId", "depth")
 
 
 @dataclass(frozen=True)
 class VisibleEvent:
     """What one viewer sees of an event.
 
-    `payload` and `changes` lack what is private to another side. `actor_id` is None where the actor belongs to
-    another tenant or is the system; `organization_id` tells on whose behalf it was done (None: the system).
-    `hidden` names the fields that were left out.
+    `payload` and `changes` lack what is private to another side; so does `envelope` (its event has None there), so
+    that whatever is rendered from here tells no more. `actor_id` is None where the actor belongs to another tenant or
+    is the system; `organization_id` tells on whose behalf it was done (None: the system). `hidden` names the fields
+    that were left out.
     """
 
     envelope: Envelope[Event]
@@ -37,70 +55,101 @@ def visible(envelope: Envelope[Event], viewer: Actor, payload: Mapping[str, Any]
     organization sees what its event classes' audience allows; a person who may only see their own sees the events
     whose subject they are. Fields that are private to another side are left out, from the changes as well.
     """
-    event = envelope.event
-    sees_all = viewer.is_system or (viewer.is_platform and scope_of("event.read", viewer) is Scope.ALL)
-    acted_for = envelope.organization_id
     changes: Mapping[str, Any] = envelope.metadata.get("changes") or {}
-    if sees_all:
-        return VisibleEvent(envelope, payload, changes, envelope.actor_id, acted_for, frozenset())
-    if not _is_in_audience(envelope, viewer):
+    if sees_everything(viewer):
+        return VisibleEvent(envelope, payload, changes, envelope.actor_id, envelope.organization_id, frozenset())
+    if not _is_seen(envelope, viewer):
         return None
-    hidden = set()
-    for name, side in event.private.items():
-        owner = getattr(event, side, None) if side else None
-        is_about_viewer = getattr(event, name, None) == viewer.user_id and viewer.user_id is not None
-        if owner != viewer.organization_id and not is_about_viewer:
-            hidden.add(name)
-    names = {field.name: field.encode_name for field in _fields(type(event))}
-    hidden_keys = {names.get(name, name) for name in hidden}
+    event, acted_for = envelope.event, envelope.organization_id
+    hidden = frozenset(name for name, side in event.private.items() if not _may_read(event, name, side, viewer))
+    keys = _stored_names(type(event))
+    shown_keys = {key for name, key in keys.items() if name not in hidden}
     is_own = acted_for is not None and acted_for == viewer.organization_id
     is_self = envelope.actor_id is not None and envelope.actor_id == viewer.user_id
+    shown_changes = {
+        name: change
+        for name, change in changes.items()
+        if name not in hidden and (is_own or _is_alone(envelope, viewer) or _is_told_anyway(name, keys))
+    }
+    actor_id = envelope.actor_id if is_own or is_self else None
+    metadata = {
+        **{name: envelope.metadata[name] for name in _METADATA_FOR_ALL if name in envelope.metadata},
+        "actorId": str(actor_id) if actor_id else None,
+        "organizationId": str(acted_for) if acted_for else None,
+        "changes": shown_changes,
+    }
+    cut = msgspec.structs.replace(event, **dict.fromkeys(hidden & keys.keys()))
     return VisibleEvent(
-        envelope,
-        {key: value for key, value in payload.items() if key not in hidden_keys},
-        {key: value for key, value in changes.items() if key not in hidden} if is_own or _owns(event, viewer) else {},
-        envelope.actor_id if is_own or is_self else None,
+        replace(envelope, event=cut, metadata=metadata),
+        {key: value for key, value in payload.items() if key in shown_keys},
+        shown_changes,
+        actor_id,
         acted_for,
-        frozenset(hidden),
+        hidden,
     )
 
 
-def _is_in_audience(envelope: Envelope[Event], viewer: Actor) -> bool:
-    event = envelope.event
-    subjects = event.subjects()
-    if event.audience == ():
-        return False
-    if event.producer == "identity":
-        is_person = ("User", viewer.user_id) in subjects
-        acted_for = envelope.organization_id
-        organizations = {entity_id for kind, entity_id in subjects if kind == "Organization"} | {acted_for}
-        sees_organization = viewer.organization_id in organizations - {None} and _reads_organization(viewer)
-        return is_person or sees_organization
-    if _reads_organization(viewer):
-        if event.audience is None:
-            return ("Organization", viewer.organization_id) in subjects
-        return viewer.organization_id in {getattr(event, name) for name in event.audience}
-    if viewer.user_id is None:
-        return False
-    in_own_organization = event.audience is None or viewer.organization_id in {
-        getattr(event, name) for name in event.audience
-    }
-    return ("User", viewer.user_id) in subjects and in_own_organization
+def sees_everything(viewer: Actor) -> bool:
+    """Whether every event is open to the viewer: the system, and the platform's people who read events."""
+    return viewer.is_system or (viewer.is_platform and scope_of("event.read", viewer) is Scope.ALL)
 
 
-def _reads_organization(viewer: Actor) -> bool:
+def reads_organization(viewer: Actor) -> bool:
+    """Whether the viewer sees what their organization sees, and not only what concerns them in person."""
     return viewer.organization_id is not None and scope_of("event.read", viewer) is not None
 
 
-def _owns(event: Event, viewer: Actor) -> bool:
-    """Whether the viewer's organization is a party of the event, so that its recorded changes concern it."""
-    return ("Organization", viewer.organization_id) in event.subjects()
+def organizations_seeing(envelope: Envelope[Event]) -> frozenset[UUID]:
+    """Return the organizations that the event is for; the platform sees it in any case."""
+    event = envelope.event
+    if event.audience is not None:
+        named = {getattr(event, name) for name in event.audience}
+    else:
+        named = {entity_id for kind, entity_id in event.subjects() if kind == "Organization"}
+    if event.producer in PERSONAL_PRODUCERS:
+        named.add(envelope.organization_id)
+    return frozenset(named - {None})
 
 
-def _fields(class_: type[Event]) -> tuple[Any, ...]:
-    from msgspec.structs import fields
+def told_to_affected(event: Event, payload: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """Return what a company with a booking of the vehicle is told of an owner's fact; None where nothing."""
+    names = TOLD_TO_AFFECTED.get(event.event_type)
+    return None if names is None else {name: payload[name] for name in names if name in payload}
 
-    return fields(class_)
+
+def _is_seen(envelope: Envelope[Event], viewer: Actor) -> bool:
+    event = envelope.event
+    if event.audience == ():
+        return False
+    is_for_organization = viewer.organization_id in organizations_seeing(envelope)
+    if is_for_organization and reads_organization(viewer):
+        return True
+    is_subject = viewer.user_id is not None and ("User", viewer.user_id) in event.subjects()
+    # A person acting for one organization sees nothing of what concerns them in another, their own account apart.
+    return is_subject and (is_for_organization or event.producer in PERSONAL_PRODUCERS)
+
+
+def _may_read(event: Event, name: str, side: str, viewer: Actor) -> bool:
+    if viewer.user_id is not None and getattr(event, name, None) == viewer.user_id:
+        return True
+    owner = getattr(event, side, None) if side else None
+    return owner is not None and owner == viewer.organization_id
+
+
+def _is_alone(envelope: Envelope[Event], viewer: Actor) -> bool:
+    """Whether no other organization has a part in the event, so that every change is the viewer's own affair."""
+    if envelope.event.producer in PERSONAL_PRODUCERS and ("User", viewer.user_id) in envelope.event.subjects():
+        return True
+    return organizations_seeing(envelope) == {viewer.organization_id}
+
+
+def _is_told_anyway(name: str, fields: Mapping[str, str]) -> bool:
+    return name in fields or name in _CHANGES_FOR_BOTH_SIDES
+
+
+@cache
+def _stored_names(class_: type[Event]) -> Mapping[str, str]:
+    return {field.name: field.encode_name for field in msgspec.structs.fields(class_)}
 
 
 def without(envelope: Envelope[Event], **metadata: Any) -> Envelope[Event]:
