@@ -69,7 +69,7 @@ def _init_part(app: Flask, name: str) -> None:
 
 def _load_contexts(app: Flask) -> None:
     """Import each context's files and register what they offer: pages, API, commands, answers for home and search."""
-    waiting, searches = [], []
+    asked: dict[str, ModuleType] = {}
     for context in CONTEXTS:
         for role in ROLES_OF_FILES:
             if find_spec(f"karokar.{context}.{role}") is None:
@@ -77,10 +77,9 @@ def _load_contexts(app: Flask) -> None:
             module = import_module(f"karokar.{context}.{role}")
             _register(app, context, role, module)
             if role == "queries":
-                waiting += [module.list_waiting_for] if hasattr(module, "list_waiting_for") else []
-                searches += [module.search] if hasattr(module, "search") else []
-    app.extensions["karokar.waiting"] = waiting
-    app.extensions["karokar.searches"] = searches
+                asked[context] = module
+    # What the shell asks of contexts without knowing them: karokar.web.asking.
+    app.extensions["karokar.queries"] = asked
 
 
 def _register(app: Flask, context: str, role: str, module: ModuleType) -> None:

@@ -5,15 +5,15 @@ A route whose view declares no access (`@requires`, `@signed_in`, `@public`) is 
 
 from collections.abc import Callable
 from contextlib import ExitStack
-from urllib.parse import urlsplit
 from uuid import UUID
 
-from flask import Flask, Response, g, redirect, request, url_for
+from flask import Flask, g, request
 from werkzeug.wrappers import Response as BaseResponse
 
 from karokar.kernel.actor import Actor, Cause, acting_as, current_cause
 from karokar.kernel.ids import new_id
 from karokar.kernel.permissions import PERMISSIONS, check, public
+from karokar.web.session_end import session_ended
 
 NOBODY = Actor(name="Somebody not signed in")
 
@@ -36,16 +36,18 @@ def init_app(app: Flask, resolve_actor: Callable[[], Actor | None]) -> None:
         stack = g.karokar_stack = ExitStack()
         # Nobody is acting until the session says otherwise: the system's rights never reach a request.
         stack.enter_context(acting_as(NOBODY, Cause(correlation_id=_correlation(), source="web")))
-        if request.endpoint is None:
+        if request.endpoint == "static":
             return None
-        access = access_of(app, request.endpoint)
         actor = resolve_actor()
         if actor is not None:
             stack.enter_context(acting_as(actor, current_cause()))
+        if request.endpoint is None:
+            return None  # The error page that follows knows who is asking.
+        access = access_of(app, request.endpoint)
         if access == "public":
             return None
         if actor is None:
-            return to_sign_in()
+            return session_ended()
         if access != "signed_in":
             check(access)
         return None
@@ -55,16 +57,6 @@ def init_app(app: Flask, resolve_actor: Callable[[], Actor | None]) -> None:
         stack = g.pop("karokar_stack", None)
         if stack is not None:
             stack.close()
-
-
-def to_sign_in() -> BaseResponse:
-    """Send the visitor to the sign-in page, and back here afterwards; htmx is told to load it as a page."""
-    wanted = request.full_path.rstrip("?") if request.method in {"GET", "HEAD"} else None
-    if request.headers.get("HX-Request"):
-        current = urlsplit(request.headers.get("HX-Current-URL", ""))
-        wanted = (current.path + ("?" + current.query if current.query else "")) or None
-        return Response(status=204, headers={"HX-Redirect": url_for("identity.login", next=wanted)})
-    return redirect(url_for("identity.login", next=wanted), code=303)
 
 
 def _correlation() -> UUID:

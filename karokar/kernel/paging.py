@@ -1,0 +1,181 @@
+"""Pages of a list: stable keyset paging and a count that never scans the table.
+
+A cursor names the row after which (or before which) the page begins, so rows that come or go meanwhile shift nothing.
+
+    page = paginate(
+        select(Booking).where(permitted(Booking, BOOKING_READ)),
+        sorts={"start": Booking.start, "reference": Booking.reference},
+        tie=Booking.id, sort="-start", cursor=cursor,
+    )
+"""
+
+import base64
+import binascii
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import date, datetime
+from typing import Any, Generic, TypeVar
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, Row, Select, and_, func, literal_column, or_, select, tuple_
+
+from karokar.kernel.db import db, primitive
+
+R = TypeVar("R")
+S = TypeVar("S")
+
+PAGE_SIZE = 25
+COUNT_LIMIT = 1000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Page(Generic[R]):
+    """One page of a list; `next` and `previous` are cursors, None at either end.
+
+    `count` is exact up to COUNT_LIMIT; above it `is_counted_out` is False and there are more than that.
+    """
+
+    rows: Sequence[R]
+    next: str | None = None
+    previous: str | None = None
+    count: int = 0
+    is_counted_out: bool = True
+
+    @property
+    def count_text(self) -> str:
+        """The count as people read it: "12", or "more than 1,000"."""
+        return f"{self.count:,}" if self.is_counted_out else f"more than {COUNT_LIMIT:,}"
+
+    def map(self, change: Callable[[R], S]) -> "Page[S]":
+        """Return the same page with each row turned into something else."""
+        rows = [change(row) for row in self.rows]
+        return replace(self, rows=rows)  # type: ignore[return-value,arg-type]
+
+
+def paginate(
+    statement: Select[Any],
+    *,
+    sorts: Mapping[str, Any],
+    tie: Any,
+    sort: str,
+    cursor: str | None = None,
+    size: int = PAGE_SIZE,
+    counted: bool = True,
+) -> Page[Any]:
+    """Return one page of `statement`, which has no order of its own.
+
+    `sorts` maps each name that `?sort=` may have to a column; `tie` is the unique column that makes the order total;
+    `sort` is a name of `sorts`, with "-" before it for descending; an unknown one means the first. A cursor that fits
+    no longer (another order, or damaged) gives the first page. Rows are entities where the statement selects one thing,
+    else SQLAlchemy rows.
+    """
+    name, is_down = sort.removeprefix("-"), sort.startswith("-")
+    if name not in sorts:
+        name, is_down = next(iter(sorts)), False
+    column = sorts[name]
+    at = _decode(cursor, name=name, is_down=is_down, column=column, tie=tie)
+    is_backward = at is not None and at.is_backward
+    is_single = len(statement.column_descriptions) == 1
+
+    ordered = statement.add_columns(column.label("_sort_key"), tie.label("_tie_key"))
+    if at is not None:
+        ordered = ordered.where(_beyond(column, tie, at.value, at.tie, is_down=is_down != is_backward))
+    ordered = ordered.order_by(*_order(column, tie, is_down=is_down, is_reversed=is_backward)).limit(size + 1)
+    found: list[Row[Any]] = list(db.session.execute(ordered).all())
+    has_further = len(found) > size
+    found = found[:size]
+    if is_backward:
+        found.reverse()
+    has_next = bool(found) and (is_backward or has_further)
+    has_previous = bool(found) and (has_further if is_backward else at is not None)
+
+    count, is_counted_out = _count(statement) if counted else (len(found), True)
+    return Page(
+        rows=[row[0] if is_single else row for row in found],
+        next=_encode(name, found[-1], is_down=is_down, is_backward=False) if has_next else None,
+        previous=_encode(name, found[0], is_down=is_down, is_backward=True) if has_previous else None,
+        count=count,
+        is_counted_out=is_counted_out,
+    )
+
+
+def count_up_to(statement: Select[Any], limit: int) -> int:
+    """Count the rows of a statement, giving up beyond `limit` (then the answer is `limit + 1`)."""
+    few: Select[Any] = (
+        statement.order_by(None).with_only_columns(literal_column("1"), maintain_column_froms=True).limit(limit + 1)
+    )
+    return db.session.scalar(select(func.count()).select_from(few.subquery())) or 0
+
+
+def _count(statement: Select[Any]) -> tuple[int, bool]:
+    count = count_up_to(statement, COUNT_LIMIT)
+    return min(count, COUNT_LIMIT), count <= COUNT_LIMIT
+
+
+@dataclass(frozen=True)
+class _Place:
+    is_backward: bool
+    value: Any
+    tie: Any
+
+
+def _is_nullable(column: Any) -> bool:
+    expression = getattr(column, "expression", column)
+    return bool(getattr(expression, "nullable", False))
+
+
+def _order(column: Any, tie: Any, *, is_down: bool, is_reversed: bool) -> list[ColumnElement[Any]]:
+    # Rows without a value come last in both directions, so that "no due date" never hides what is due.
+    down = is_down != is_reversed
+    keys: list[ColumnElement[Any]] = []
+    if _is_nullable(column):
+        keys.append(column.is_(None).desc() if is_reversed else column.is_(None).asc())
+    keys += [column.desc(), tie.desc()] if down else [column.asc(), tie.asc()]
+    return keys
+
+
+def _beyond(column: Any, tie: Any, value: Any, tie_value: Any, *, is_down: bool) -> ColumnElement[bool]:
+    """Rows after a place in the direction of travel."""
+    if not _is_nullable(column):
+        pair, place = tuple_(column, tie), tuple_(value, tie_value)
+        return pair < place if is_down else pair > place
+    beyond_tie = tie < tie_value if is_down else tie > tie_value
+    if value is None:
+        return and_(column.is_(None), beyond_tie)
+    further = column < value if is_down else column > value
+    return or_(further, and_(column == value, beyond_tie), column.is_(None))
+
+
+def _encode(name: str, row: Row[Any], *, is_down: bool, is_backward: bool) -> str:
+    content = [name, is_down, is_backward, primitive(row._sort_key), primitive(row._tie_key)]  # noqa: SLF001 - our labels
+    return base64.urlsafe_b64encode(json.dumps(content).encode()).decode().rstrip("=")
+
+
+def _decode(cursor: str | None, *, name: str, is_down: bool, column: Any, tie: Any) -> _Place | None:
+    if not cursor:
+        return None
+    try:
+        padded = cursor + "=" * (-len(cursor) % 4)
+        was_name, was_down, is_backward, value, tie_value = json.loads(base64.urlsafe_b64decode(padded))
+        if was_name != name or was_down is not is_down:
+            return None
+        return _Place(bool(is_backward), _typed(value, column), _typed(tie_value, tie))
+    except (ValueError, TypeError, binascii.Error):
+        return None
+
+
+def _typed(value: Any, column: Any) -> Any:
+    kind = column.type.python_type
+    if value is None:
+        return None
+    if kind is datetime:
+        return datetime.fromisoformat(value)
+    if kind is date:
+        return date.fromisoformat(value)
+    if kind is UUID:
+        return UUID(value)
+    if not isinstance(value, str | int | float | bool):
+        message = "A cursor holds plain values."
+        raise TypeError(message)
+    return value

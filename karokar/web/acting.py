@@ -1,0 +1,28 @@
+"""A form acts for the organization for which it was opened, or not at all."""
+
+from flask import Flask, request
+
+from karokar.kernel.actor import current_actor
+from karokar.kernel.errors import StateConflict
+
+_ALWAYS = {"identity.switch", "identity.logout", "web.set_theme", "web.set_keys"}
+
+
+def check_acting() -> None:
+    """Raise StateConflict where the form was opened for another organization than the one acted for now."""
+    if request.method in {"GET", "HEAD", "OPTIONS"} or request.endpoint in _ALWAYS:
+        return
+    sent = request.form.get("acting_for") or request.headers.get("X-Acting-For")
+    actor = current_actor()
+    if not sent or actor.organization_id is None or sent == str(actor.organization_id):
+        return
+    raise StateConflict(
+        "OTHER_ORGANIZATION",
+        f"You opened this form for another organization; since then you switched to {actor.organization_name}. "
+        "Nothing was done. Switch back at the top of the page, or open the form again.",
+    )
+
+
+def install(app: Flask) -> None:
+    """Check every form that was sent."""
+    app.before_request(check_acting)

@@ -1,0 +1,220 @@
+"""Every refusal and every failure becomes a page (or a problem document) here, and nowhere else."""
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from flask import Flask, make_response, render_template, request
+from werkzeug.exceptions import HTTPException
+from werkzeug.wrappers import Response
+
+from karokar.kernel.actor import current_actor, current_cause
+from karokar.kernel.db import db, is_transient
+from karokar.kernel.errors import Busy, DomainError, NotFound, PermissionDenied, StaleVersion
+from karokar.kernel.log import get_logger
+from karokar.kernel.permissions import PERMISSIONS, Permission
+from karokar.web.problems import problem, wants_json
+from karokar.web.session_end import local_path
+from karokar.web.times import to_local
+
+_TITLES = {
+    400: "This request cannot be read",
+    403: "You may not do this here",
+    404: "Not found",
+    405: "Not possible this way",
+    409: "Things have changed",
+    413: "Too large",
+    415: "This kind of file is not accepted",
+    422: "This is not possible",
+    429: "Too many tries",
+    503: "Very busy right now",
+}
+_SENTENCES = {
+    400: "The browser sent something that the console does not understand. Go back, load the page again and retry.",
+    404: "There is no such page, or it is not yours to see.",
+    405: "This address does not take what was sent. Go back and use the page's own buttons.",
+    413: "What was sent is larger than the console accepts. Choose a smaller file.",
+    415: "Send another kind of file.",
+    429: "Wait a minute, then try again.",
+}
+_FORM_PARTS = {"csrf_token", "acting_for", "form_key", "version", "form_base"}
+
+
+def _page(template: str, status: int, **values: Any) -> Response:
+    back = local_path(request.referrer)
+    page = render_template(
+        template,
+        status=status,
+        back=back if back != request.path else None,
+        reference=current_cause().correlation_id,
+        is_part=bool(request.headers.get("HX-Request")),
+        **values,
+    )
+    return make_response(page, status)
+
+
+def show_domain_error(error: DomainError) -> Response:
+    """Answer a refused action with its sentence and what to do next."""
+    db.session.rollback()
+    if wants_json():
+        return problem(error.status, error.code, error.sentence, **_plain(error.facts))
+    if isinstance(error, PermissionDenied):
+        return _page(
+            "errors/forbidden.html",
+            403,
+            title=_TITLES[403],
+            sentence=error.sentence,
+            permission=error.permission,
+            givers=who_can_give(error.permission),
+        )
+    if isinstance(error, StaleVersion):
+        return _page("errors/conflict.html", 409, title=_TITLES[409], sentence=error.sentence, **compare(error))
+    return _page(
+        "errors/page.html",
+        error.status,
+        title=_TITLES.get(error.status, "This did not work"),
+        sentence=error.sentence,
+        code=None if isinstance(error, NotFound) else error.code,
+        facts=error.facts,
+    )
+
+
+def _plain(facts: dict[str, Any]) -> dict[str, Any]:
+    return {
+        name: value for name, value in facts.items() if value is None or isinstance(value, str | int | float | bool)
+    }
+
+
+def who_can_give(permission: str) -> str:
+    """Return whom to ask for a permission: the roles that hold it in an organization of the acting one's type."""
+    declared = PERMISSIONS.get(permission)
+    type_ = current_actor().organization_type
+    if declared is None or type_ is None:
+        return "an administrator of your organization"
+    if _is_held_in(declared, type_):
+        return f"an administrator of {current_actor().organization_name or 'your organization'}"
+    holders = [
+        name
+        for name, kind in (("the platform", "PLATFORM"), ("a vendor", "VENDOR"), ("a corporate customer", "CORPORATE"))
+        if _is_held_in(declared, kind)
+    ]
+    return f"nobody here: only members of {' or '.join(holders)} can have it" if holders else "nobody"
+
+
+def _is_held_in(permission: Permission, organization_type: str) -> bool:
+    held = {
+        "PLATFORM": permission.platform,
+        "VENDOR": permission.vendor,
+        "CORPORATE": permission.corporate or permission.employee,
+    }
+    return held.get(organization_type) is not None
+
+
+@dataclass(frozen=True)
+class FieldDifference:
+    """One field of a conflict: what it was, what the other person made of it, what was typed here."""
+
+    name: str
+    label: str
+    base: str
+    theirs: str
+    mine: str
+
+    @property
+    def is_contested(self) -> bool:
+        """Whether both changed it, to different values."""
+        return self.mine != self.theirs and self.base not in {self.mine, self.theirs}
+
+    @property
+    def keeps_mine(self) -> bool:
+        """Whether what was typed here is the better first choice: only it changed, or both did."""
+        return self.mine != self.base
+
+
+def compare(error: StaleVersion) -> dict[str, Any]:
+    """Return what the conflict page shows: per field base, theirs and mine, and the version to save on."""
+    entity = error.facts.get("entity")
+    if entity is not None:
+        db.session.refresh(entity)
+    base = _opened_with()
+    differences, untouched = [], []
+    for name in dict.fromkeys(request.form):
+        if name in _FORM_PARTS or "password" in name:
+            continue
+        mine = ", ".join(request.form.getlist(name))
+        theirs = _shown(getattr(entity, name)) if entity is not None and hasattr(entity, name) else base.get(name, mine)
+        if mine == theirs:
+            untouched.append((name, mine))
+        else:
+            label = name.removesuffix("_id").replace("_", " ").capitalize()
+            differences.append(FieldDifference(name, label, base.get(name, theirs), theirs, mine))
+    return {
+        "differences": differences,
+        "untouched": untouched,
+        "version": getattr(entity, "version", None),
+        "changed_at": getattr(entity, "updated_at", None),
+        "label": getattr(entity, "label", "entry"),
+        "action": request.full_path.rstrip("?"),
+    }
+
+
+def _opened_with() -> dict[str, str]:
+    try:
+        base = json.loads(request.form.get("form_base", "{}"))
+    except ValueError:
+        return {}
+    return {str(name): str(value) for name, value in base.items()} if isinstance(base, dict) else {}
+
+
+def _shown(value: Any) -> str:
+    if value is None:
+        return ""
+    if hasattr(value, "tzinfo") and value.tzinfo is not None:
+        return to_local(value).strftime("%Y-%m-%dT%H:%M")
+    if isinstance(value, bool):
+        return "y" if value else ""
+    return str(getattr(value, "value", value))
+
+
+def show_http_error(error: HTTPException) -> Response:
+    """Answer what Flask and Werkzeug refuse: unknown pages, wrong methods, too much, too often."""
+    status = error.code or 500
+    if error.response is not None or status < 400:
+        return error.get_response()
+    sentence = _SENTENCES.get(status) or error.description or "This did not work."
+    if wants_json():
+        answer = problem(status, error.name.upper().replace(" ", "_"), sentence)
+    else:
+        answer = _page(
+            "errors/page.html", status, title=_TITLES.get(status, error.name), sentence=sentence, code=None, facts={}
+        )
+    for name, value in error.get_headers():
+        if name.lower() in {"retry-after", "allow"}:
+            answer.headers[name] = value
+    return answer
+
+
+def show_failure(error: Exception) -> Response:
+    """Answer a defect: a reference to report, nothing about the inside."""
+    db.session.rollback()
+    if is_transient(error):
+        return show_domain_error(Busy())
+    reference = current_cause().correlation_id
+    get_logger(__name__).error("request_failed", reference=str(reference), path=request.path, exc_info=error)
+    sentence = "Something went wrong on our side; nothing was saved. Try again, or report it with the reference below."
+    if wants_json():
+        return problem(500, "INTERNAL_ERROR", sentence)
+    try:
+        return _page("errors/page.html", 500, title="Something went wrong", sentence=sentence, code=None, facts={})
+    except Exception:  # noqa: BLE001 - when even the error page fails, plain words must do
+        return make_response(
+            f"Something went wrong on our side. Reference: {reference}", 500, {"Content-Type": "text/plain"}
+        )
+
+
+def init_app(app: Flask) -> None:
+    """Show every refusal and failure. Under test, defects are raised instead (KAROKAR_TESTING)."""
+    app.register_error_handler(DomainError, show_domain_error)
+    app.register_error_handler(HTTPException, show_http_error)
+    if not app.testing:
+        app.register_error_handler(Exception, show_failure)

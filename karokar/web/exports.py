@@ -1,0 +1,131 @@
+"""Lists as files: CSV and Excel, exactly what the filters show, and no cell that a spreadsheet would run as a formula.
+
+COLUMNS = (Column("Reference", lambda b: b.reference), Column("Start", lambda b: b.start))
+return export("bookings", COLUMNS, rows, request.args.get("format", "csv"))
+"""
+
+import csv
+import io
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from enum import Enum
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import xlsxwriter
+from flask import Response, send_file, stream_with_context
+from werkzeug.wrappers import Response as BaseResponse
+
+from karokar.kernel import clock
+from karokar.web.times import to_local, viewer_zone
+
+_DANGEROUS = ("=", "+", "-", "@", "\t", "\r", "\n")
+FORMATS = ("csv", "xlsx")
+XLSX_TYPE = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column: its heading, and what it takes from a row."""
+
+    heading: str
+    of: Callable[[Any], Any]
+
+
+def safe(text: str) -> str:
+    """Return text that no spreadsheet takes for a formula."""
+    return f"'{text}" if text.startswith(_DANGEROUS) else text
+
+
+def cell(value: Any) -> str | int | float | datetime | date:
+    """Return a value as a cell holds it: numbers stay numbers, times are local to the viewer, text is safe."""
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, Enum):
+        return safe(str(value.value))
+    if isinstance(value, int | float):
+        return value
+    if isinstance(value, datetime):
+        return to_local(value) if value.tzinfo else value
+    if isinstance(value, date):
+        return value
+    if isinstance(value, UUID):
+        return str(value)
+    return safe(str(value))
+
+
+def export(name: str, columns: Sequence[Column], rows: Iterable[Any], format_: str = "csv") -> BaseResponse:
+    """Return the rows as a file to download; an unknown format gives CSV. The heading of times names the zone."""
+    stamp = to_local(clock.now()).strftime("%Y-%m-%d-%H%M")
+    if format_ == "xlsx":
+        file = write_xlsx(columns, rows)
+        return send_file(file, XLSX_TYPE, as_attachment=True, download_name=f"{name}-{stamp}.xlsx")
+    body = stream_with_context(csv_lines(columns, rows))
+    disposition = f'attachment; filename="{name}-{stamp}.csv"'
+    return Response(body, mimetype="text/csv", headers={"Content-Disposition": disposition})
+
+
+def csv_lines(columns: Sequence[Column], rows: Iterable[Any]) -> Iterator[str]:
+    """Yield CSV line by line, with a mark that lets spreadsheets see the encoding."""
+    buffer = io.StringIO()
+    writer = csv.writer(buffer)
+
+    def line(cells: Iterable[Any]) -> str:
+        buffer.seek(0)
+        buffer.truncate()
+        writer.writerow(cells)
+        return buffer.getvalue()
+
+    yield "\ufeff" + line([*(safe(column.heading) for column in columns)])
+    for row in rows:
+        yield line(_csv_cell(column.of(row)) for column in columns)
+
+
+def _csv_cell(value: Any) -> str | int | float:
+    made = cell(value)
+    if isinstance(made, datetime):
+        return made.strftime("%Y-%m-%d %H:%M")
+    return made.isoformat() if isinstance(made, date) else made
+
+
+def write_xlsx(columns: Sequence[Column], rows: Iterable[Any]) -> Any:
+    """Write the rows as an Excel file that is removed when it has been sent; returns it open, at its beginning."""
+    file = tempfile.TemporaryFile(suffix=".xlsx")  # noqa: SIM115 - whoever sends it closes it
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "export.xlsx"
+        options = {"constant_memory": True, "strings_to_formulas": False, "strings_to_urls": False, "tmpdir": folder}
+        with xlsxwriter.Workbook(path, options) as book:
+            sheet = book.add_worksheet()
+            bold = book.add_format({"bold": True})
+            moment = book.add_format({"num_format": "yyyy-mm-dd hh:mm"})
+            day = book.add_format({"num_format": "yyyy-mm-dd"})
+            for index, column in enumerate(columns):
+                sheet.write_string(0, index, column.heading, bold)
+                sheet.set_column(index, index, max(12, len(column.heading) + 2))
+            for number, row in enumerate(rows, start=1):
+                for index, column in enumerate(columns):
+                    _write(sheet, number, index, cell(column.of(row)), moment=moment, day=day)
+        file.write(path.read_bytes())
+    file.seek(0)
+    return file
+
+
+def _write(sheet: Any, row: int, column: int, value: Any, *, moment: Any, day: Any) -> None:
+    if isinstance(value, datetime):
+        sheet.write_datetime(row, column, value, moment)
+    elif isinstance(value, date):
+        sheet.write_datetime(row, column, datetime(value.year, value.month, value.day), day)  # noqa: DTZ001 - a day has no zone
+    elif isinstance(value, int | float):
+        sheet.write_number(row, column, value)
+    else:
+        sheet.write_string(row, column, value)
+
+
+def zone_note() -> str:
+    """Return the sentence that says in which zone an export's times are."""
+    return f"Times are in {viewer_zone().key}."

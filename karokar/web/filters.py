@@ -1,0 +1,186 @@
+"""Typed filters in the address: `?status=REQUESTED&from=2026-11-16&sort=-start`.
+
+    FILTERS = (
+        Text("q", "Plate or reference"),
+        Choice("status", "Status", choices=state_choices("booking")),
+        Day("from", "From"), Day("to", "To", is_end=True),
+    )
+    filters = Filters.of_request(FILTERS, sorts=("start", "reference"), default_sort="-start")
+    page = queries.list_bookings(**filters.values, sort=filters.sort, cursor=filters.cursor)
+
+A value that does not fit is shown as an error at its field and filters nothing.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from typing import Any
+from uuid import UUID
+
+from flask import request
+
+from karokar.kernel.db import primitive
+from karokar.web.times import end_of_day, local_day, start_of_day
+
+
+@dataclass(frozen=True)
+class Field:
+    """One filter: its ?name=, its label, and the name that a query gives it (`argument`, by default the same)."""
+
+    name: str
+    label: str
+    argument: str = ""
+    kind = "text"
+
+    def read(self, raw: str) -> Any:
+        """Return the typed value. Raises ValueError with a sentence where the text does not fit."""
+        return raw
+
+    def show(self, value: Any) -> str:
+        """Return the value as its chip shows it."""
+        return str(value)
+
+    def options(self) -> Sequence[tuple[str, str]]:
+        """Return what may be chosen; nothing where anything may be typed."""
+        return ()
+
+
+@dataclass(frozen=True)
+class Text(Field):
+    """Words to search for."""
+
+
+@dataclass(frozen=True)
+class Choice(Field):
+    """One of a list of (value, word) pairs; `is_id`: the value is an id."""
+
+    choices: Sequence[tuple[str, str]] = ()
+    is_id: bool = False
+    kind = "choice"
+
+    def read(self, raw: str) -> Any:
+        """Return the chosen value."""
+        if raw not in dict(self.choices):
+            message = "Choose one from the list."
+            raise ValueError(message)
+        return UUID(raw) if self.is_id else raw
+
+    def show(self, value: Any) -> str:
+        """Return the word of the chosen value."""
+        return dict(self.choices).get(str(value), str(value))
+
+    def options(self) -> Sequence[tuple[str, str]]:
+        """Return the pairs."""
+        return self.choices
+
+
+@dataclass(frozen=True)
+class Number(Field):
+    """A whole number."""
+
+    kind = "number"
+
+    def read(self, raw: str) -> Any:
+        """Return the number."""
+        try:
+            return int(raw)
+        except ValueError:
+            message = "Type a whole number."
+            raise ValueError(message) from None
+
+
+@dataclass(frozen=True)
+class Day(Field):
+    """A day in the viewer's zone; the value is the moment at which it begins, or (`is_end`) at which it is over."""
+
+    is_end: bool = False
+    kind = "date"
+
+    def read(self, raw: str) -> Any:
+        """Return the moment."""
+        try:
+            on = date.fromisoformat(raw)
+            return end_of_day(on) if self.is_end else start_of_day(on)
+        except (ValueError, OverflowError):
+            message = "Type a day like 2026-11-20."
+            raise ValueError(message) from None
+
+    def show(self, value: Any) -> str:
+        """Return the day in words."""
+        moment: datetime = value
+        return (
+            local_day(date.fromisoformat(request.args[self.name])) if self.name in request.args else local_day(moment)
+        )
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A filter as the form shows it."""
+
+    name: str
+    label: str
+    kind: str
+    raw: str
+    choices: Sequence[tuple[str, str]]
+    error: str
+
+
+@dataclass(frozen=True)
+class Chip:
+    """A filter in use."""
+
+    name: str
+    label: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Filters:
+    """The filters of a list, bound to what was asked for."""
+
+    fields: list[Shown]
+    values: dict[str, Any]
+    chips: list[Chip]
+    sort: str
+    sort_key: str
+    cursor: str | None
+    raw: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def is_filtered(self) -> bool:
+        """Whether any filter is in use: an empty list is then "nothing matches", not "nothing yet"."""
+        return bool(self.chips)
+
+    @property
+    def snapshot(self) -> dict[str, Any]:
+        """What was asked for, as a run keeps it: the typed values as JSON holds them."""
+        return {name: primitive(value) for name, value in self.values.items() if value is not None}
+
+    @classmethod
+    def of_request(
+        cls,
+        fields: Sequence[Field],
+        *,
+        sorts: Sequence[str] = (),
+        default_sort: str = "",
+        args: Mapping[str, str] | None = None,
+    ) -> "Filters":
+        """Return the filters as this request (or `args`) asks for them; every field has a value, None where unused."""
+        source = request.args if args is None else args
+        shown, values, chips, raws = [], {}, [], {}
+        for one in fields:
+            raw = source.get(one.name, "").strip()[:200]
+            value, error = None, ""
+            if raw:
+                try:
+                    value = one.read(raw)
+                    chips.append(Chip(one.name, one.label, one.show(value)))
+                    raws[one.name] = raw
+                except ValueError as problem:
+                    error = str(problem)
+            values[one.argument or one.name] = value
+            shown.append(Shown(one.name, one.label, one.kind, raw, one.options(), error))
+        asked = source.get("sort", "")
+        is_known = asked.removeprefix("-") in sorts
+        sort = asked if is_known else default_sort
+        return cls(shown, values, chips, sort, asked if is_known else "", source.get("cursor"), raws)

@@ -1,0 +1,178 @@
+"""The base of every form.
+
+A view reads:
+
+    form = VehicleForm(obj=vehicle)                      # names as the action's arguments
+    if form.is_sent():
+        with form.refusals():                            # a domain error about this form lands at its field
+            vehicle = actions.update_vehicle(vehicle_id, version=form.sent_version, **form.values())
+            return redirect(url_for("fleet.show", vehicle_id=vehicle_id), 303)
+    return render_template("fleet/edit.html", form=form), form.status
+"""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from typing import Any
+
+from flask import Flask, request
+from flask_wtf import FlaskForm
+from wtforms import DateTimeLocalField, Field, ValidationError
+from wtforms.fields.core import UnboundField
+
+from karokar.kernel.errors import DomainError, RuleBroken
+from karokar.kernel.ids import new_id
+from karokar.web.times import from_local, to_local
+
+_OWN = {"csrf_token", "acting_for", "form_key", "version", "form_base"}
+_SILENT = {"HiddenField", "CSRFTokenField", "PasswordField", "FileField", "MultipleFileField", "SubmitField"}
+
+
+class Form(FlaskForm):
+    """A form whose token, organization and version are written by the template (`forms.start`) and checked for all
+    forms in one place; its own fields say only what the action needs.
+    """
+
+    class Meta:
+        """The token is checked before the view runs (karokar.web.csrf), not here."""
+
+        csrf = False
+
+    def is_sent(self) -> bool:
+        """Whether the form was sent and its shape is right."""
+        return bool(self.validate_on_submit())
+
+    @property
+    def status(self) -> int:
+        """The HTTP status of a page that shows this form: 422 with errors, else 200."""
+        return 422 if self.errors else 200
+
+    @property
+    def sent_version(self) -> int | None:
+        """The version of the thing that the form was opened with."""
+        return sent_version()
+
+    def values(self) -> dict[str, Any]:
+        """What was typed, by field name; empty text is None."""
+        return {
+            field.short_name: (field.data or None) if isinstance(field.data, str) else field.data
+            for field in self
+            if field.type not in {"CSRFTokenField", "SubmitField"} and field.short_name not in _OWN
+        }
+
+    def refuse(self, error: DomainError) -> None:
+        """Show a domain error at the fields that it names, else above the form."""
+        named = {name: text for name, text in error.fields.items() if name in self}
+        for name, text in named.items():
+            self[name].errors = [*self[name].errors, text]
+        if not named:
+            self.form_errors.append(error.sentence)
+
+    @contextmanager
+    def refusals(self, *kinds: type[DomainError]) -> Iterator[None]:
+        """Turn domain errors (RuleBroken, or the kinds given) of what is done inside into errors of this form."""
+        caught = kinds or (RuleBroken,)
+        try:
+            yield
+        except caught as error:
+            self.refuse(error)
+
+
+class LocalTimeField(DateTimeLocalField):
+    """A moment typed as local time of the viewer (or of `zone`, set by the view); `data` is aware and in UTC."""
+
+    zone: Any = None
+    data: Any
+
+    def __init__(self, label: str = "", validators: Any = None, **kwargs: Any) -> None:
+        super().__init__(label, validators, format=["%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M"], **kwargs)
+
+    def process_formdata(self, valuelist: list[str]) -> None:
+        """Read local time as a moment."""
+        super().process_formdata(valuelist)
+        if self.data is not None:
+            self.data = from_local(self.data, self.zone)
+
+    def _value(self) -> str:
+        if self.raw_data:
+            return " ".join(self.raw_data)
+        if self.data is None:
+            return ""
+        shown = to_local(self.data, self.zone) if self.data.tzinfo else self.data
+        return shown.strftime("%Y-%m-%dT%H:%M")
+
+
+class Text:
+    """Strip the spaces around what was typed: a filter for fields."""
+
+    def __call__(self, value: object) -> object:
+        """Return text without spaces around it; anything else as it is."""
+        return value.strip() if isinstance(value, str) else value
+
+
+def after(other: str, message: str) -> Any:
+    """Return a validator: this field comes after the other one, where both are filled in."""
+
+    def check(form: Any, field: Field) -> None:
+        first: datetime | None = form[other].data
+        if first is not None and field.data is not None and field.data <= first:
+            raise ValidationError(message)
+
+    return check
+
+
+def sent_version() -> int | None:
+    """Return the version that the form just sent carries; None where it carries none or no number."""
+    text = request.form.get("version", "")
+    return int(text) if text.isdecimal() else None
+
+
+def form_key() -> str:
+    """Return a key for one rendering of a form, so that sending it twice does its work once."""
+    return str(new_id())
+
+
+def form_base(form: Form) -> str:
+    """Return what the form showed when it was opened, so that a conflict can be compared with it."""
+    if request.method == "POST" and "form_base" in request.form:
+        return request.form["form_base"]
+    return json.dumps({field.short_name: shown_value(field) for field in form if field.type not in _SILENT})
+
+
+def shown_value(field: Any) -> str:
+    """Return a field's value as its control holds it."""
+    if hasattr(field, "_value"):
+        return str(field._value())  # noqa: SLF001 - WTForms' way to a control's text
+    if isinstance(field.data, list | tuple):
+        return ", ".join(map(str, field.data))
+    return "" if field.data is None else str(field.data)
+
+
+def _has_files(form: Any) -> bool:
+    return any(field.type in {"FileField", "MultipleFileField"} for field in form)
+
+
+def _choice_count(field: Any) -> int:
+    return sum(1 for _ in field.iter_choices()) if not field.has_groups() else 16
+
+
+def install(app: Flask) -> None:
+    """Give templates what form macros need."""
+    app.jinja_env.filters["has_files"] = _has_files
+    app.jinja_env.filters["choice_count"] = _choice_count
+    app.jinja_env.filters["form_base"] = form_base
+    app.jinja_env.globals["form_key"] = form_key
+
+
+__all__ = [
+    "Form",
+    "LocalTimeField",
+    "Text",
+    "UnboundField",
+    "after",
+    "form_base",
+    "form_key",
+    "install",
+    "sent_version",
+]

@@ -1,0 +1,71 @@
+"""What waits for the acting person, from every context, in one list."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from flask import current_app, url_for
+
+from karokar.kernel import clock
+from karokar.kernel.actor import Actor
+from karokar.kernel.log import get_logger
+from karokar.kernel.waiting import Hit, WaitingItem
+from karokar.web.asking import questions
+from karokar.web.navigation import NAVIGATION, is_open
+
+
+@dataclass(frozen=True)
+class WaitingGroup:
+    """What waits, by when it must be done."""
+
+    title: str
+    tone: str
+    items: list[WaitingItem]
+
+
+def list_waiting(actor: Actor) -> list[WaitingItem]:
+    """Return everything that waits for this person, what is due first first, then what has waited longest."""
+    items = [item for question in questions("list_waiting_for") for item in question(actor)]
+    known = [item for item in items if item.endpoint in current_app.view_functions]
+    if len(known) < len(items):
+        lost = {item.endpoint for item in items} - {item.endpoint for item in known}
+        get_logger(__name__).warning("waiting_without_page", endpoints=sorted(lost))
+    far = clock.now() + timedelta(days=3650)
+    return sorted(known, key=lambda item: (item.due or far, item.since))
+
+
+def group_waiting(items: list[WaitingItem]) -> list[WaitingGroup]:
+    """Return the items in the groups in which home shows them; empty groups are left out."""
+    now = clock.now()
+    soon = now + timedelta(hours=24)
+    late = [item for item in items if item.due is not None and item.due <= now]
+    today = [item for item in items if item.due is not None and now < item.due <= soon]
+    later = [item for item in items if item.due is None or item.due > soon]
+    groups = [
+        WaitingGroup("Overdue", "bad", late),
+        WaitingGroup("Due within a day", "wait", today),
+        WaitingGroup("Later, or whenever you can", "info", later),
+    ]
+    return [group for group in groups if group.items]
+
+
+def find_hits(actor: Actor, text: str, limit: int = 20) -> list[Hit]:
+    """Return what the search box finds: pages by name first, then what each context knows."""
+    wanted = text.strip()
+    pages = [
+        Hit(kind="Page", title=entry.label, endpoint=entry.endpoint, values={})
+        for group in NAVIGATION
+        for entry in group.entries
+        if is_open(entry) and (not wanted or wanted.lower() in entry.label.lower())
+    ]
+    if len(wanted) < 2:
+        return pages[:limit]
+    found = [hit for question in questions("search") for hit in question(actor, wanted)]
+    found = [hit for hit in found if hit.endpoint in current_app.view_functions]
+    return (pages + found)[:limit]
+
+
+def hit_url(hit: Hit | WaitingItem) -> str:
+    """Return the address to which a hit or a waiting item leads."""
+    values: dict[str, Any] = dict(hit.values)
+    return url_for(hit.endpoint, **values)

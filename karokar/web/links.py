@@ -1,0 +1,66 @@
+"""Addresses of things and of the page one is on."""
+
+from typing import Any
+from uuid import UUID
+
+from flask import current_app, request, url_for
+
+PAGES = {
+    "organization": ("organization.show",),
+    "user": ("identity.person", "identity.show"),
+    "person": ("identity.person", "identity.show"),
+    "membership": ("identity.member",),
+    "verification": ("verification.show",),
+    "vehicle": ("fleet.show",),
+    "maintenancewindow": ("fleet.window", "fleet.show_window"),
+    "booking": ("booking.show",),
+    "assignment": ("assignment.show",),
+    "availabilityconflict": ("availability.conflict", "availability.show_conflict"),
+    "conflict": ("availability.conflict", "availability.show_conflict"),
+    "event": ("administration.event", "administration.show_event"),
+    "role": ("identity.role", "identity.edit_role"),
+    "run": ("runs.show",),
+}
+"""The page of each kind of thing, by its type in lower case; the first that exists."""
+
+
+def entity_url(type_: str, id_: UUID | str) -> str | None:
+    """Return the address of a thing's page, None where its kind has no page."""
+    for endpoint in PAGES.get(type_.replace("_", "").lower(), ()):
+        rules = list(current_app.url_map.iter_rules(endpoint)) if endpoint in current_app.view_functions else []
+        for rule in rules:
+            if len(rule.arguments) == 1:
+                values: dict[str, Any] = {next(iter(rule.arguments)): id_}
+                return url_for(endpoint, **values)
+    return None
+
+
+def short_id(id_: UUID | str) -> str:
+    """Return the last part of an id: enough to tell two apart on a page."""
+    return str(id_)[-8:]
+
+
+def page_url(_endpoint: str = "", **changes: object) -> str:
+    """Return the address of the page one is on with some of its ?parameters changed; None takes one away."""
+    values: dict[str, Any] = {}
+    for name in request.args:
+        found = request.args.getlist(name)
+        values[name] = found if len(found) > 1 else found[0]
+    for name, value in changes.items():
+        if value is None or value == "":
+            values.pop(name, None)
+        else:
+            values[name] = value
+    values = {name: value for name, value in values.items() if value != ""}
+    if _endpoint:
+        return (
+            url_for(_endpoint, **{**(request.view_args or {}), **values})
+            if _takes_same(_endpoint)
+            else url_for(_endpoint, **values)
+        )
+    return url_for(request.endpoint or "web.home", **{**(request.view_args or {}), **values})
+
+
+def _takes_same(endpoint: str) -> bool:
+    names = set(request.view_args or {})
+    return any(names <= rule.arguments for rule in current_app.url_map.iter_rules(endpoint))

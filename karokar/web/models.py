@@ -1,0 +1,41 @@
+"""Tables of the pages themselves: forms that were sent, and filters that people saved."""
+
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import Index, String, UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column
+
+from karokar.kernel import clock
+from karokar.kernel.db import Base
+
+
+class FormSubmission(Base):
+    """One sending of one rendering of a form, so that a second click finds what the first one did."""
+
+    __tablename__ = "form_submissions"
+
+    key: Mapped[UUID] = mapped_column(primary_key=True)
+    user_id: Mapped[UUID | None]  # owner: identity
+    sent_at: Mapped[datetime] = mapped_column(default=clock.now, index=True)
+    location: Mapped[str | None] = mapped_column(String(2000))
+
+
+class SavedView(Base):
+    """A named set of filters of one list, of one person or of everybody in the organization."""
+
+    __tablename__ = "saved_views"
+    __table_args__ = (
+        UniqueConstraint("organization_id", "user_id", "endpoint", "name"),
+        Index("ix_saved_views_lookup", "organization_id", "endpoint"),
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    organization_id: Mapped[UUID]  # owner: organization
+    user_id: Mapped[UUID]  # owner: identity
+    endpoint: Mapped[str] = mapped_column(String(100))
+    name: Mapped[str] = mapped_column(String(80))
+    query: Mapped[str] = mapped_column(String(2000))
+    is_shared: Mapped[bool] = mapped_column(default=False)
+    is_default: Mapped[bool] = mapped_column(default=False)
+    created_at: Mapped[datetime] = mapped_column(default=clock.now)

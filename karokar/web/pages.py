@@ -1,0 +1,93 @@
+"""Pages that belong to no context: home, search, display and keyboard, health."""
+
+from typing import Any
+
+from flask import Blueprint, make_response, redirect, render_template, request, url_for
+from werkzeug.wrappers import Response
+
+from karokar.kernel.actor import current_actor
+from karokar.kernel.permissions import public, signed_in
+from karokar.web import health
+from karokar.web.home import find_hits, group_waiting, hit_url, list_waiting
+from karokar.web.navigation import navigation
+from karokar.web.session_end import local_path, sign_in_url
+from karokar.web.shell import THEMES, current_shell
+
+bp = Blueprint("web", __name__)
+
+_YEAR = 365 * 24 * 3600
+
+
+@bp.get("/")
+@public
+def home() -> Any:
+    """Show what waits for the acting person; whoever is not signed in is sent to sign in."""
+    actor = current_actor()
+    if actor.user_id is None:
+        return redirect(sign_in_url(), 303)
+    items = list_waiting(actor)
+    return render_template("web/home.html", groups=group_waiting(items), count=len(items), hit_url=hit_url)
+
+
+@bp.get("/search")
+@signed_in
+def search() -> str:
+    """Find a plate, a booking, a person, an organization, an event, or a page: as a page, or as the palette's list."""
+    text = request.args.get("q", "")[:100]
+    hits = find_hits(current_actor(), text)
+    template = "web/_hits.html" if request.args.get("part") else "web/search.html"
+    return render_template(template, hits=hits, text=text, hit_url=hit_url)
+
+
+@bp.get("/keys")
+@signed_in
+def keys() -> str:
+    """Show the keyboard map, and switch single keys on or off."""
+    return render_template("web/keys.html", links=[link for group in navigation() for link in group.links if link.key])
+
+
+@bp.post("/keys")
+@signed_in
+def set_keys() -> Response:
+    """Switch single-key shortcuts on or off, in this browser."""
+    value = "on" if request.form.get("keys") == "on" else "off"
+    return _with_cookie(redirect(url_for("web.keys"), 303), "kk_keys", value)
+
+
+@bp.post("/theme")
+@public
+def set_theme() -> Response:
+    """Choose light, dark or the device's theme, in this browser."""
+    theme = request.form.get("theme", "auto")
+    back = local_path(request.form.get("next")) or url_for("web.home")
+    return _with_cookie(redirect(back, 303), "kk_theme", theme if theme in THEMES else "auto")
+
+
+def _with_cookie(response: Response, name: str, value: str) -> Response:
+    is_secure = request.is_secure
+    response.set_cookie(name, value, max_age=_YEAR, httponly=True, samesite="Lax", secure=is_secure)
+    return response
+
+
+@bp.get("/signed-in-again")
+@signed_in
+def signed_in_again() -> str:
+    """Tell somebody who signed in in a second tab to go back to the first one, where the form waits."""
+    return render_template("web/signed_in_again.html", name=current_shell().person_name)
+
+
+@bp.get("/healthz")
+@public
+def healthz() -> Response:
+    """Answer that this process is alive; it touches nothing else."""
+    return make_response({"status": "ok"}, 200)
+
+
+@bp.get("/readyz")
+@public
+def readyz() -> Response:
+    """Answer whether this process can serve: database reachable, migrations current, Redis there if it is needed."""
+    checks = health.readiness()
+    is_ready = all(check.is_ok for check in checks)
+    body = {"status": "ready" if is_ready else "not ready", "checks": {check.name: check.sentence for check in checks}}
+    return make_response(body, 200 if is_ready else 503)

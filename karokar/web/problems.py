@@ -1,0 +1,32 @@
+"""Errors for programs: problem documents as RFC 9457 describes them."""
+
+import json
+from typing import Any
+
+from flask import make_response, request
+from werkzeug.http import HTTP_STATUS_CODES
+from werkzeug.wrappers import Response
+
+from karokar.kernel.actor import current_cause
+
+
+def wants_json() -> bool:
+    """Whether a program asks: the path is the API's, or JSON is what it accepts best."""
+    if request.path.startswith("/v1/"):
+        return True
+    return request.accept_mimetypes.best_match(["text/html", "application/json"]) == "application/json"
+
+
+def problem(status: int, code: str, sentence: str, **facts: Any) -> Response:
+    """Return a problem document: the HTTP status, the stable code, and a sentence that says what to do next."""
+    body = {
+        "type": f"urn:karokar:problem:{code}",
+        "title": HTTP_STATUS_CODES.get(status, "Error"),
+        "status": status,
+        "code": code,
+        "detail": sentence,
+        "instance": f"urn:uuid:{current_cause().correlation_id}",
+        **facts,
+    }
+    text = json.dumps({name: value for name, value in body.items() if value is not None}, default=str)
+    return make_response(text, status, {"Content-Type": "application/problem+json"})

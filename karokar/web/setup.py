@@ -1,0 +1,19 @@
+"""Gives the application everything that pages share."""
+
+from flask import Flask
+
+from karokar.web import acting, assets, csrf, errors, forms, headers, shell, submissions
+from karokar.web.pages import bp
+
+
+def init_app(app: Flask) -> None:
+    """Install assets, headers, checks of every form, error pages, the shell, and the pages of no context."""
+    assets.install(app)
+    headers.install(app)
+    errors.init_app(app)
+    csrf.install(app)
+    acting.install(app)
+    submissions.install(app)
+    forms.install(app)
+    shell.init_app(app)
+    app.register_blueprint(bp)

@@ -1,0 +1,110 @@
+"""A form that is sent twice does its work once: the second sending is led to what the first one did."""
+
+import time
+from datetime import timedelta
+from uuid import UUID
+
+from flask import Flask, flash, g, make_response, redirect, render_template, request
+from sqlalchemy import delete, insert, select, update
+from sqlalchemy.engine import Connection
+from sqlalchemy.exc import IntegrityError, OperationalError
+from werkzeug.wrappers import Response
+
+from karokar.kernel import clock
+from karokar.kernel.actor import current_actor
+from karokar.kernel.db import db
+from karokar.kernel.schedule import every
+from karokar.web.models import FormSubmission
+
+_PATIENCE_S = 3.0
+_STEP_S = 0.1
+
+
+def _connection() -> Connection:
+    # A connection of its own: whether the form was seen before does not depend on what becomes of its work.
+    return db.engine.connect().execution_options(karokar_write=True)
+
+
+def begin() -> Response | None:
+    """Note that this form was sent; answer at once where it was sent before."""
+    key = _key()
+    if key is None:
+        return None
+    try:
+        with _connection() as connection, connection.begin():
+            row = {"key": key, "user_id": current_actor().user_id, "sent_at": clock.now(), "location": None}
+            connection.execute(insert(FormSubmission).values(**row))
+    except IntegrityError:
+        return _again(key)
+    except OperationalError:
+        # Too busy to note it. The form's own rules (versions, unique keys) still stand.
+        return None
+    g.form_key = key
+    return None
+
+
+def _key() -> UUID | None:
+    if request.method != "POST" or request.endpoint is None:
+        return None
+    try:
+        return UUID(request.form.get("form_key", ""))
+    except ValueError:
+        return None
+
+
+def _again(key: UUID) -> Response:
+    give_up_at = time.monotonic() + _PATIENCE_S
+    while True:
+        with db.engine.connect() as connection:
+            found = connection.execute(
+                select(FormSubmission.user_id, FormSubmission.location).where(FormSubmission.key == key)
+            ).one_or_none()
+        if found is not None and found.location and found.user_id == current_actor().user_id:
+            flash("This form had been sent already; it was done once.", "info")
+            return redirect(found.location, 303)
+        if found is None or time.monotonic() > give_up_at:
+            break
+        time.sleep(_STEP_S)
+    sentence = (
+        "This form was sent twice; the first one is still being worked on. Look at the list before you try again."
+    )
+    return make_response(render_template("errors/page.html", status=409, title="Sent twice", sentence=sentence), 409)
+
+
+def end(response: Response) -> Response:
+    """Keep where the form led, or forget it where it did nothing, so that it may be sent again."""
+    key = g.pop("form_key", None)
+    if key is None:
+        return response
+    location = response.headers.get("Location") or response.headers.get("HX-Redirect")
+    if location and len(location) <= 2000:
+        with _connection() as connection, connection.begin():
+            connection.execute(update(FormSubmission).where(FormSubmission.key == key).values(location=location))
+    else:
+        _forget(key)
+    return response
+
+
+def _forget(key: UUID) -> None:
+    with _connection() as connection, connection.begin():
+        connection.execute(delete(FormSubmission).where(FormSubmission.key == key))
+
+
+def _leave(_error: BaseException | None) -> None:
+    key = g.pop("form_key", None)
+    if key is not None:
+        _forget(key)
+
+
+@every(3600)
+def forget_old_submissions() -> None:
+    """Forget forms sent more than two days ago."""
+    with _connection() as connection, connection.begin():
+        connection.execute(delete(FormSubmission).where(FormSubmission.sent_at < clock.now() - timedelta(days=2)))
+
+
+def install(app: Flask) -> None:
+    """Watch every form that carries a key."""
+    app.before_request(begin)
+    app.after_request(end)
+    app.teardown_request(_leave)

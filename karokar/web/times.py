@@ -1,0 +1,95 @@
+"""Times as people read them: in the acting organization's zone, with the zone named."""
+
+from datetime import UTC, date, datetime, time, timedelta
+from functools import lru_cache
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from karokar.kernel import clock
+from karokar.kernel.actor import current_actor
+
+
+@lru_cache(maxsize=256)
+def zone_of(name: str) -> ZoneInfo:
+    """Return the zone by its name; UTC for one that this machine does not know."""
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError):
+        return ZoneInfo("UTC")
+
+
+def viewer_zone() -> ZoneInfo:
+    """Return the zone in which the acting person reads times."""
+    return zone_of(current_actor().time_zone or "UTC")
+
+
+def iso(at: datetime) -> str:
+    """Return the moment in UTC as machines read it."""
+    return at.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+
+
+def local_time(at: datetime, zone: str | None = None, seconds: bool = False) -> str:  # noqa: FBT001, FBT002 - a template filter
+    """Return "20 Nov 2026, 14:30 IST" in the zone given, else in the viewer's."""
+    there = at.astimezone(zone_of(zone) if zone else viewer_zone())
+    clock_part = there.strftime("%H:%M:%S" if seconds else "%H:%M")
+    return f"{there.day} {there.strftime('%b %Y')}, {clock_part} {there.strftime('%Z')}"
+
+
+def local_day(on: date) -> str:
+    """Return "Fri 20 Nov 2026"; a moment is taken in the viewer's zone."""
+    if isinstance(on, datetime):
+        on = on.astimezone(viewer_zone()).date()
+    return f"{on.strftime('%a')} {on.day} {on.strftime('%b %Y')}"
+
+
+_STEPS = ((60, 1, "second"), (3600, 60, "minute"), (86400, 3600, "hour"), (86400 * 45, 86400, "day"))
+
+
+def time_ago(at: datetime) -> str:
+    """Return "3 hours ago" or "in 2 days", as it is now."""
+    seconds = int((clock.now() - at).total_seconds())
+    distance = abs(seconds)
+    if distance < 10:
+        return "just now"
+    for limit, unit, word in _STEPS:
+        if distance < limit:
+            text = _some(distance // unit, word)
+            break
+    else:
+        text = _some(distance // (86400 * 30), "month")
+    return f"{text} ago" if seconds > 0 else f"in {text}"
+
+
+def duration(seconds: float) -> str:
+    """Return "2 h 05 min" or "3 days 4 h" for a length of time."""
+    minutes = round(seconds / 60)
+    if minutes < 60:
+        return f"{minutes} min"
+    hours, rest = divmod(minutes, 60)
+    if hours < 48:
+        return f"{hours} h {rest:02d} min"
+    days, hours = divmod(hours, 24)
+    return f"{days} days {hours} h"
+
+
+def _some(count: int, word: str) -> str:
+    return f"{count} {word}" if count == 1 else f"{count} {word}s"
+
+
+def start_of_day(on: date, zone: ZoneInfo | None = None) -> datetime:
+    """Return the moment at which a day begins in the viewer's zone, in UTC."""
+    return datetime.combine(on, time(), zone or viewer_zone()).astimezone(UTC)
+
+
+def end_of_day(on: date, zone: ZoneInfo | None = None) -> datetime:
+    """Return the moment at which the next day begins in the viewer's zone, in UTC."""
+    return start_of_day(on + timedelta(days=1), zone)
+
+
+def from_local(value: datetime, zone: ZoneInfo | None = None) -> datetime:
+    """Return the moment that somebody typed as local time ("2026-11-20T14:30") in the viewer's zone, in UTC."""
+    return value.replace(tzinfo=zone or viewer_zone()).astimezone(UTC)
+
+
+def to_local(at: datetime, zone: ZoneInfo | None = None) -> datetime:
+    """Return a moment as the local time that a form field shows."""
+    return at.astimezone(zone or viewer_zone()).replace(tzinfo=None)

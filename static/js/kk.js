@@ -1,0 +1,204 @@
+// What the console adds where scripts run.  Every page and form works without this file; it only makes them quicker.
+(() => {
+  "use strict";
+  const $ = (selector, root = document) => root.querySelector(selector);
+  const $$ = (selector, root = document) => [...root.querySelectorAll(selector)];
+  const typing = (node) => node.closest?.("input:not([type=checkbox]):not([type=radio]), textarea, select, [contenteditable], .ts-control");
+
+  // ---- One polite live region for everything that a screen reader should hear.
+  const say = (text) => { const region = $("#kk-live"); if (region) { region.textContent = ""; setTimeout(() => { region.textContent = text; }, 50); } };
+
+  // ---- Forms: nothing typed is lost, nothing is sent twice.
+  const dirty = new Set();
+  document.addEventListener("input", (event) => { const form = event.target.closest("form[data-kk-form]"); if (form && form.method === "post") dirty.add(form); });
+  addEventListener("beforeunload", (event) => { if ([...dirty].some((form) => form.isConnected)) event.preventDefault(); });
+  document.addEventListener("submit", (event) => {
+    const form = event.target;
+    dirty.delete(form);
+    if (form.method !== "post" || form.hasAttribute("hx-post")) return;
+    if (form.dataset.kkSent) { event.preventDefault(); return; }
+    form.dataset.kkSent = "yes";
+    $$("button:not([type=button])", form).forEach((button) => button.setAttribute("aria-busy", "true"));
+    keep(form);
+  });
+  addEventListener("pageshow", () => $$("form[data-kk-sent]").forEach(release));
+  const release = (form) => { delete form.dataset.kkSent; $$("[aria-busy]", form).forEach((button) => button.removeAttribute("aria-busy")); };
+
+  // ---- A session that ends while somebody types: what was typed waits in this tab until the form is shown again.
+  const place = (form) => `kk-form:${location.pathname}:${form.getAttribute("action") || ""}`;
+  const secret = (name) => ["csrf_token", "acting_for", "form_key", "version"].includes(name);
+  const keep = (form) => {
+    if (!form.matches("[data-kk-form]") || $("input[type=password]", form)) return;
+    const values = [...new FormData(form)].filter(([name, value]) => typeof value === "string" && !secret(name));
+    try { sessionStorage.setItem(place(form), JSON.stringify({ at: Date.now(), values })); } catch { /* A full store keeps nothing; the form itself still works. */ }
+  };
+  const returned = new URLSearchParams(location.search).has("restored");
+  $$("form[data-kk-form]").forEach((form) => {
+    const key = place(form);
+    let kept = null;
+    try { kept = JSON.parse(sessionStorage.getItem(key)); } catch { /* Not ours, or not readable: nothing to bring back. */ }
+    if (returned && kept && Date.now() - kept.at < 3600e3) {
+      kept.values.forEach(([name, value]) => {
+        const control = form.elements[name];
+        if (!control) return;
+        if (control.type === "checkbox") control.checked = true; else if ("value" in control) control.value = value;
+      });
+      dirty.add(form);
+      say("What you had typed is back in the form.");
+    }
+    sessionStorage.removeItem(key);
+  });
+
+  // ---- Focus: the first error when a page opens with one.
+  $("[data-kk-focus]")?.focus();
+
+  // ---- Theme: at once here, and remembered by the server.
+  document.addEventListener("click", (event) => {
+    const button = event.target.closest("[data-kk-theme-form] button");
+    if (!button) return;
+    event.preventDefault();
+    const form = button.form, root = document.documentElement;
+    const body = new FormData(form); body.set("theme", button.value);
+    root.dataset.kkTheme = button.value;
+    root.dataset.bsTheme = button.value === "auto" ? (matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light") : button.value;
+    $$("button", form).forEach((other) => other.setAttribute("aria-pressed", String(other === button)));
+    fetch(form.action, { method: "POST", body, redirect: "manual" });
+  });
+
+  // ---- Large selects become searchable; the library comes only where one is on the page.
+  let library;
+  const load = () => library ??= new Promise((done) => {
+    const style = Object.assign(document.createElement("link"), { rel: "stylesheet", href: document.body.dataset.selectCss });
+    const script = Object.assign(document.createElement("script"), { src: document.body.dataset.selectJs, onload: done });
+    document.head.append(style, script);
+  });
+  const enrich = (root) => {
+    const selects = $$("select[data-kk-select]:not(.tomselected)", root);
+    if (!selects.length) return;
+    load().then(() => selects.forEach((select) => {
+      const label = select.labels?.[0]?.textContent.trim() || select.getAttribute("aria-label") || "Choose";
+      select.setAttribute("aria-label", label);
+      const url = select.dataset.kkSelect;
+      const more = url ? { load: (text, done) => fetch(`${url}${url.includes("?") ? "&" : "?"}q=${encodeURIComponent(text)}`).then((r) => r.json()).then(done, () => done()), valueField: "id", labelField: "label", searchField: ["label"] } : {};
+      new window.TomSelect(select, { maxOptions: 100, create: false, ...more });
+    }));
+  };
+  enrich(document);
+
+  // ---- Lists: "all on this page", and how many are chosen.
+  const count = (form) => {
+    const boxes = $$("input[name=chosen]", form), chosen = boxes.filter((box) => box.checked).length;
+    $$("[data-kk-chosen]", form).forEach((node) => { node.textContent = `${chosen} chosen`; });
+    const all = $("[data-kk-all]", form); if (all) { all.checked = chosen > 0 && chosen === boxes.length; all.indeterminate = chosen > 0 && chosen < boxes.length; }
+  };
+  document.addEventListener("change", (event) => {
+    const form = event.target.form; if (!form) return;
+    if (event.target.matches("[data-kk-all]")) $$("input[name=chosen]", form).forEach((box) => { box.checked = event.target.checked; });
+    if (event.target.matches("[data-kk-all], input[name=chosen]")) count(form);
+    if (event.target.matches("[data-kk-submit]")) form.requestSubmit();
+  });
+  document.addEventListener("click", (event) => {
+    const node = event.target.closest("[data-kk-copy]");
+    if (node) navigator.clipboard?.writeText(node.dataset.kkCopy).then(() => say("Copied."));
+    if (event.target.closest("[data-kk-print]")) print();
+  });
+
+  // ---- Live parts: <div data-kk-live="URL">.  204 means nothing new; hidden tabs, typing and choosing pause it.
+  const busy = (part) => document.hidden || part.contains(document.activeElement) && typing(document.activeElement) || $("input[name=chosen]:checked", part) || $(":popover-open", part);
+  const poll = async (part) => {
+    if (!part.isConnected) return;
+    if (!busy(part)) {
+      try {
+        const answer = await fetch(part.dataset.kkLive, { headers: { "X-Live": "1" } });
+        if (answer.status === 286 || answer.status >= 400) return;
+        if (answer.status === 200) {
+          const next = new DOMParser().parseFromString(await answer.text(), "text/html").body;
+          const position = answer.headers.get("X-Live-Url");
+          if (part.dataset.kkWhen === "ask") {
+            const bar = $(".kk-new", part.parentElement);
+            if (bar) { bar.hidden = false; say(bar.textContent.trim()); }
+          } else if (window.htmx && !busy(part)) {
+            await window.htmx.swap({ target: part, text: next.innerHTML, swap: "innerMorph" });
+            if (part.dataset.kkSay) say(part.dataset.kkSay);
+          }
+          if (position) part.dataset.kkLive = position; else if (part.dataset.kkWhen === "ask") return;
+        }
+      } catch { /* The network is away: try again at the next turn. */ }
+    }
+    setTimeout(poll, Number(part.dataset.kkEvery || 2) * 1000, part);
+  };
+  const watch = (root) => $$("[data-kk-live]", root).forEach((part) => { if (!part.kkWatched) { part.kkWatched = true; setTimeout(poll, 2000, part); } });
+  watch(document);
+
+  // ---- htmx: focus the swapped part's heading or first error, say that it changed.
+  document.addEventListener("htmx:after:swap", (event) => {
+    const target = event.target;
+    if (!target.querySelector) return;
+    enrich(target); watch(target);
+    const node = $("[data-kk-focus], .is-invalid", target);
+    if (node) node.focus();
+  });
+
+  // ---- The palette: search and commands from anywhere.
+  let palette;
+  const openPalette = () => {
+    if (!document.body.dataset.search) return;
+    if (!palette) {
+      palette = document.createElement("dialog");
+      palette.className = "kk-dialog kk-palette";
+      palette.setAttribute("aria-label", "Search and commands");
+      palette.innerHTML = '<input class="form-control" type="search" aria-label="Search plates, bookings, people, organizations, events and pages" placeholder="Plate, booking, person, organization, event, page" autocomplete="off"><div></div>';
+      document.body.append(palette);
+      const input = $("input", palette), list = $("div", palette);
+      let turn = 0, timer;
+      const look = () => {
+        const mine = ++turn;
+        fetch(`${document.body.dataset.search}?part=1&q=${encodeURIComponent(input.value)}`).then((answer) => answer.ok ? answer.text() : "").then((html) => {
+          if (mine !== turn) return;
+          list.innerHTML = html;
+          say(`${$$("a", list).length} results`);
+        });
+      };
+      input.addEventListener("input", () => { clearTimeout(timer); timer = setTimeout(look, 120); });
+      palette.addEventListener("keydown", (event) => {
+        const links = $$("a", list), at = links.indexOf(document.activeElement);
+        if (event.key === "ArrowDown") { event.preventDefault(); links[Math.min(at + 1, links.length - 1)]?.focus(); }
+        else if (event.key === "ArrowUp") { event.preventDefault(); (at > 0 ? links[at - 1] : input).focus(); }
+        else if (event.key === "Enter" && document.activeElement === input) { event.preventDefault(); links[0]?.click(); }
+      });
+      palette.addEventListener("click", (event) => { if (event.target === palette) palette.close(); });
+      palette.kkLook = look;
+    }
+    if (!palette.open) { palette.showModal(); $("input", palette).select(); palette.kkLook(); }
+  };
+
+  // ---- Keys.  Single keys can be switched off; none acts while somebody types.
+  const rows = () => $$("main tbody tr:has(a), main .kk-list > li:has(a)");
+  let waitsForG = 0;
+  const move = (step) => {
+    const all = rows(); if (!all.length) return;
+    const now = all.findIndex((row) => row.contains(document.activeElement));
+    const next = all[Math.max(0, Math.min(all.length - 1, now + step))];
+    $("a", next)?.focus(); next.scrollIntoView({ block: "nearest" });
+  };
+  document.addEventListener("keydown", (event) => {
+    if ((event.ctrlKey || event.metaKey) && !event.altKey && event.key.toLowerCase() === "k") { event.preventDefault(); openPalette(); return; }
+    if (document.body.dataset.keys !== "on" || event.ctrlKey || event.metaKey || event.altKey || typing(event.target) || $("dialog[open], .kk-dialog:popover-open")) return;
+    if (waitsForG && Date.now() - waitsForG < 1500) {
+      waitsForG = 0;
+      const link = $(`#kk-nav a[data-kk-go="${CSS.escape(event.key)}"]`);
+      if (link) { event.preventDefault(); link.click(); }
+      return;
+    }
+    const row = document.activeElement.closest("tr, .kk-list > li");
+    switch (event.key) {
+      case "/": event.preventDefault(); $("[data-kk-search]")?.focus(); break;
+      case "?": location.assign($(".kk-foot a").href); break;
+      case "j": move(1); break;
+      case "k": move(-1); break;
+      case "x": { const box = row && $("input[name=chosen]", row); if (box) { box.click(); } break; }
+      case "g": waitsForG = Date.now(); break;
+      default: { const act = $(`main [data-kk-key="${CSS.escape(event.key)}"]`); if (act) { event.preventDefault(); act.click(); } }
+    }
+  });
+})();
