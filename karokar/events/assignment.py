@@ -40,16 +40,23 @@ class AssignmentRejected(_AssignmentEvent, frozen=True, kw_only=True):
 
 @fact("AssignmentActivated", "received the vehicle", stream="vehicle_id")
 class AssignmentActivated(_AssignmentEvent, frozen=True, kw_only=True):
-    """Sent when the employee has the vehicle: after the booking's handover, or by starting a direct one."""
+    """Sent when the employee has the vehicle: after the booking's handover, or by starting a direct one.
+
+    Odometer in kilometres and fuel in percent for a direct one; with a booking they are in the booking's event.
+    """
 
     activated_at: Moment
+    odometer: int | None = None
+    fuel_percent: int | None = None
 
 
 @fact("AssignmentCompleted", "returned the vehicle", stream="vehicle_id")
 class AssignmentCompleted(_AssignmentEvent, frozen=True, kw_only=True):
-    """Sent when the employee gave the vehicle back."""
+    """Sent when the employee gave the vehicle back; odometer in kilometres and fuel in percent for a direct one."""
 
     actual_end: Moment
+    odometer: int | None = None
+    fuel_percent: int | None = None
 
 
 @fact("AssignmentClosed", "closed the assignment", stream="vehicle_id")

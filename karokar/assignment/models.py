@@ -1,0 +1,218 @@
+"""Assignments: which employee has which vehicle, and since when.
+
+One that belongs to a booking follows it by its events; a direct one (of a company's own vehicle) is started and
+completed by people. That no two live direct ones of a vehicle or of an employee overlap is a database constraint.
+"""
+
+from datetime import datetime
+from typing import TypedDict
+from uuid import UUID
+
+from sqlalchemy import CheckConstraint, ColumnElement, Index, String, and_, false, text
+from sqlalchemy.dialects.postgresql import ExcludeConstraint
+from sqlalchemy.orm import Mapped, mapped_column
+
+from karokar.assignment import rules
+from karokar.assignment.rules import Status
+from karokar.events.assignment import (
+    AssignmentAccepted,
+    AssignmentActivated,
+    AssignmentClosed,
+    AssignmentCompleted,
+    AssignmentCreated,
+    AssignmentFlagged,
+    AssignmentRejected,
+    AssignmentReminded,
+)
+from karokar.kernel.actor import Actor, Scope
+from karokar.kernel.db import Aggregate
+from karokar.kernel.errors import StateConflict
+
+VEHICLE_OVERLAP = "ex_assignments_vehicle_no_overlap"
+EMPLOYEE_OVERLAP = "ex_assignments_employee_no_overlap"
+"""The constraints' names on PostgreSQL and the triggers' messages on SQLite."""
+
+_LIVE_DIRECT_SQL = "booking_id IS NULL AND status IN ('PENDING', 'ACCEPTED', 'ACTIVE')"
+
+
+class _Facts(TypedDict):
+    assignment_id: UUID
+    booking_id: UUID | None
+    vehicle_id: UUID
+    corporate_organization_id: UUID
+    employee_id: UUID
+    start: datetime
+    end: datetime | None
+
+
+class Assignment(Aggregate):
+    """One employee is to have one vehicle for `[start, end)`; an open end lasts until it is returned."""
+
+    __tablename__ = "assignments"
+    aggregate_type = "Assignment"
+    label = "assignment"
+
+    booking_id: Mapped[UUID | None] = mapped_column(comment="booking.bookings; none for a company's own vehicle")
+    vehicle_id: Mapped[UUID] = mapped_column(comment="fleet.vehicles")
+    corporate_organization_id: Mapped[UUID] = mapped_column(comment="organization.organizations")
+    employee_id: Mapped[UUID] = mapped_column(comment="identity.users")
+    round: Mapped[int] = mapped_column(default=1)
+    status: Mapped[str] = mapped_column(String(10))
+    start: Mapped[datetime]
+    end: Mapped[datetime | None]
+    reason: Mapped[str] = mapped_column(String(500), default="")
+    answered_at: Mapped[datetime | None]
+    activated_at: Mapped[datetime | None]
+    actual_end: Mapped[datetime | None]
+    reminded_hours: Mapped[int | None]
+    flag: Mapped[str] = mapped_column(String(40), default="", comment="Why somebody has to fetch the vehicle")
+    odometer_out: Mapped[int | None]
+    fuel_percent_out: Mapped[int | None]
+    notes_out: Mapped[str] = mapped_column(String(2000), default="")
+    odometer_in: Mapped[int | None]
+    fuel_percent_in: Mapped[int | None]
+    notes_in: Mapped[str] = mapped_column(String(2000), default="")
+
+    __table_args__ = (
+        CheckConstraint('"end" IS NULL OR "end" > start', name="ends_after_start"),
+        CheckConstraint(f"status IN ({', '.join(repr(status.value) for status in Status)})", name="status_is_known"),
+        ExcludeConstraint(
+            ("vehicle_id", "="),
+            (text('tstzrange(start, "end")'), "&&"),
+            where=text(_LIVE_DIRECT_SQL),
+            using="gist",
+            name=VEHICLE_OVERLAP,
+        ).ddl_if(dialect="postgresql"),
+        ExcludeConstraint(
+            ("employee_id", "="),
+            (text('tstzrange(start, "end")'), "&&"),
+            where=text(_LIVE_DIRECT_SQL),
+            using="gist",
+            name=EMPLOYEE_OVERLAP,
+        ).ddl_if(dialect="postgresql"),
+        Index("uq_assignments_booking_id_round", "booking_id", "round", unique=True),
+        Index(None, "vehicle_id", "start"),
+        Index(None, "employee_id", "status", "start"),
+        Index(None, "corporate_organization_id", "status", "start"),
+        Index(None, "status", "start"),
+    )
+
+    @staticmethod
+    def within(scope: Scope, actor: Actor) -> ColumnElement[bool]:
+        """OWN is the acting company's; SELF what the person has there."""
+        if actor.organization_id is None:
+            return false()
+        own = Assignment.corporate_organization_id == actor.organization_id
+        if scope is Scope.OWN:
+            return own
+        if scope is Scope.SELF and actor.user_id is not None:
+            return and_(own, Assignment.employee_id == actor.user_id)
+        return false()
+
+    @property
+    def is_direct(self) -> bool:
+        """Whether it is of the company's own vehicle, without a booking."""
+        return self.booking_id is None
+
+    @classmethod
+    def create(
+        cls,
+        *,
+        vehicle_id: UUID,
+        corporate_organization_id: UUID,
+        employee_id: UUID,
+        start: datetime,
+        end: datetime | None,
+        booking_id: UUID | None = None,
+        round: int = 1,  # noqa: A002 - the domain's word, as in the event
+    ) -> tuple["Assignment", AssignmentCreated]:
+        """Return a new assignment, waiting for the employee's answer, and its event. Raises PERIOD_INVALID."""
+        rules.check_period(start, end)
+        assignment = cls(
+            booking_id=booking_id,
+            vehicle_id=vehicle_id,
+            corporate_organization_id=corporate_organization_id,
+            employee_id=employee_id,
+            round=round,
+            status=Status.PENDING.value,
+            start=start,
+            end=end,
+            reason="",
+            flag="",
+            notes_out="",
+            notes_in="",
+        )
+        return assignment, AssignmentCreated(**assignment._facts(), round=round)
+
+    def accept(self, *, at: datetime) -> AssignmentAccepted:
+        """The employee takes it. Raises INVALID_ASSIGNMENT_TRANSITION, ASSIGNMENT_OVER."""
+        if self.end is not None and at >= self.end:
+            raise StateConflict(
+                "ASSIGNMENT_OVER", "The time of this assignment has passed; there is nothing to accept."
+            )
+        self._move("accept")
+        self.answered_at = at
+        return AssignmentAccepted(**self._facts())
+
+    def reject(self, *, reason: str, at: datetime) -> AssignmentRejected:
+        """The employee declines, with or without a reason. Raises INVALID_ASSIGNMENT_TRANSITION."""
+        self._move("reject")
+        self.answered_at, self.reason = at, reason.strip()
+        return AssignmentRejected(**self._facts(), reason=self.reason)
+
+    def start_using(
+        self, *, at: datetime, odometer: int | None = None, fuel_percent: int | None = None, notes: str = ""
+    ) -> AssignmentActivated:
+        """The employee has the vehicle. Raises INVALID_ASSIGNMENT_TRANSITION, READING_INVALID."""
+        self._move("start")
+        if odometer is not None and fuel_percent is not None:
+            rules.check_reading(odometer, fuel_percent)
+        self.activated_at = at
+        self.odometer_out, self.fuel_percent_out, self.notes_out = odometer, fuel_percent, notes.strip()
+        return AssignmentActivated(**self._facts(), activated_at=at, odometer=odometer, fuel_percent=fuel_percent)
+
+    def complete(
+        self, *, at: datetime, odometer: int | None = None, fuel_percent: int | None = None, notes: str = ""
+    ) -> AssignmentCompleted:
+        """The vehicle is back. Raises INVALID_ASSIGNMENT_TRANSITION, READING_INVALID."""
+        self._move("complete")
+        if odometer is not None and fuel_percent is not None:
+            rules.check_reading(odometer, fuel_percent)
+        self.actual_end = at
+        self.odometer_in, self.fuel_percent_in, self.notes_in = odometer, fuel_percent, notes.strip()
+        return AssignmentCompleted(**self._facts(), actual_end=at, odometer=odometer, fuel_percent=fuel_percent)
+
+    def close(self, *, reason: str, at: datetime) -> AssignmentClosed:
+        """End it administratively. Raises INVALID_ASSIGNMENT_TRANSITION."""
+        was_active = self.status == Status.ACTIVE.value
+        self._move("close")
+        self.reason = reason
+        if was_active:
+            self.actual_end = at
+        return AssignmentClosed(**self._facts(), reason=reason, closed_at=at)
+
+    def remind(self, *, hours_before: int) -> AssignmentReminded:
+        """Note that the employee was reminded to answer. Raises INVALID_ASSIGNMENT_TRANSITION."""
+        self._move("remind")
+        self.reminded_hours = hours_before
+        return AssignmentReminded(**self._facts(), hours_before=hours_before)
+
+    def raise_flag(self, *, reason: str) -> AssignmentFlagged:
+        """Note that somebody has to fetch the vehicle. Raises INVALID_ASSIGNMENT_TRANSITION."""
+        self._move("flag")
+        self.flag = reason
+        return AssignmentFlagged(**self._facts(), reason=reason)
+
+    def _move(self, action: str) -> None:
+        self.status = rules.next_status(Status(self.status), action).value
+
+    def _facts(self) -> _Facts:
+        return {
+            "assignment_id": self.id,
+            "booking_id": self.booking_id,
+            "vehicle_id": self.vehicle_id,
+            "corporate_organization_id": self.corporate_organization_id,
+            "employee_id": self.employee_id,
+            "start": self.start,
+            "end": self.end,
+        }

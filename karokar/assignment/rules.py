@@ -1,0 +1,173 @@
+"""What may happen to an assignment, and who may get a vehicle, decided without looking anything up."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from karokar.kernel.errors import RuleBroken, StateConflict
+
+REMINDERS = (24, 2)
+"""How many hours before the start an unanswered assignment is reminded of."""
+
+
+class Status(StrEnum):
+    """The six states of an assignment."""
+
+    PENDING = "PENDING"
+    ACCEPTED = "ACCEPTED"
+    REJECTED = "REJECTED"
+    ACTIVE = "ACTIVE"
+    COMPLETED = "COMPLETED"
+    CLOSED = "CLOSED"
+
+
+LIVE = frozenset({Status.PENDING, Status.ACCEPTED, Status.ACTIVE})
+"""The states in which an assignment takes up its vehicle and its employee."""
+
+
+@dataclass(frozen=True)
+class Transition:
+    """One row: from `source` (None: not there yet) to `target` by `action`, told by `event`."""
+
+    source: Status | None
+    target: Status
+    action: str
+    event: str
+    is_by_clock: bool = False
+
+
+TRANSITIONS: tuple[Transition, ...] = (
+    Transition(None, Status.PENDING, "create", "AssignmentCreated"),
+    Transition(Status.PENDING, Status.ACCEPTED, "accept", "AssignmentAccepted"),
+    Transition(Status.PENDING, Status.REJECTED, "reject", "AssignmentRejected"),
+    Transition(Status.ACCEPTED, Status.ACTIVE, "start", "AssignmentActivated"),
+    Transition(Status.ACTIVE, Status.COMPLETED, "complete", "AssignmentCompleted"),
+    Transition(Status.PENDING, Status.CLOSED, "close", "AssignmentClosed"),
+    Transition(Status.ACCEPTED, Status.CLOSED, "close", "AssignmentClosed"),
+    Transition(Status.ACTIVE, Status.CLOSED, "close", "AssignmentClosed"),
+    Transition(Status.PENDING, Status.CLOSED, "expire", "AssignmentClosed", is_by_clock=True),
+    Transition(Status.ACCEPTED, Status.CLOSED, "expire", "AssignmentClosed", is_by_clock=True),
+    Transition(Status.PENDING, Status.PENDING, "remind", "AssignmentReminded", is_by_clock=True),
+    Transition(Status.ACTIVE, Status.ACTIVE, "flag", "AssignmentFlagged"),
+)
+
+_BY_SOURCE = {(row.source, row.action): row for row in TRANSITIONS}
+
+WORDS: dict[Status, str] = {
+    Status.PENDING: "waiting for the employee's answer",
+    Status.ACCEPTED: "accepted",
+    Status.REJECTED: "declined",
+    Status.ACTIVE: "under way",
+    Status.COMPLETED: "completed",
+    Status.CLOSED: "closed",
+}
+"""How a sentence calls an assignment in this state ("This assignment is …")."""
+
+DONE: dict[str, str] = {
+    "accept": "accepted",
+    "reject": "declined",
+    "start": "handed over",
+    "complete": "taken back",
+    "close": "closed",
+}
+
+CLOSE_REASONS: dict[str, str] = {
+    "NO_LONGER_NEEDED": "The vehicle is no longer needed",
+    "OTHER_EMPLOYEE": "Another employee gets the vehicle",
+    "VEHICLE_NOT_USABLE": "The vehicle can't be used",
+    "EMPLOYEE_LEFT": "The employee left",
+    "OTHER": "Another reason",
+}
+SYSTEM_REASONS: dict[str, str] = {
+    "REPLACED": "The company chose again",
+    "BOOKING_CANCELLED": "The booking was cancelled",
+    "BOOKING_TERMINATED": "The booking was ended early",
+    "MEMBER_SUSPENDED": "The employee was suspended",
+    "MEMBER_REMOVED": "The employee left the company",
+    "EXPIRED": "Its time passed before the vehicle was handed over",
+}
+
+
+def reason_label(code: str | None) -> str:
+    """Return a reason's words; the text itself where it is not from one of our lists."""
+    return CLOSE_REASONS.get(code or "") or SYSTEM_REASONS.get(code or "") or code or ""
+
+
+def next_status(status: Status, action: str) -> Status:
+    """Return the state that the action leads to. Raises INVALID_ASSIGNMENT_TRANSITION where it may not happen."""
+    row = _BY_SOURCE.get((status, action))
+    if row is None:
+        raise StateConflict(
+            "INVALID_ASSIGNMENT_TRANSITION",
+            f"This assignment is {WORDS[status]}, so it can't be {DONE.get(action, 'changed')} now. "
+            "Open it again to see what can be done.",
+            status=status.value,
+            action=action,
+        )
+    return row.target
+
+
+def can(status: Status, action: str) -> bool:
+    """Whether the table allows the action in this state."""
+    return (status, action) in _BY_SOURCE
+
+
+def check_period(start: datetime, end: datetime | None) -> None:
+    """Raise PERIOD_INVALID unless the start comes before the end; an open end is fine."""
+    if end is not None and start >= end:
+        sentence = "The end has to come after the start. Leave it empty for an assignment without an end."
+        raise RuleBroken("PERIOD_INVALID", sentence, fields={"end": sentence})
+
+
+def check_reading(odometer: int, fuel_percent: int) -> None:
+    """Raise READING_INVALID for an odometer or a fuel gauge that can't show this."""
+    if not 0 <= odometer <= 9_999_999:
+        sentence = "Enter the odometer in whole kilometres."
+        raise RuleBroken("READING_INVALID", sentence, fields={"odometer": sentence})
+    if not 0 <= fuel_percent <= 100:
+        sentence = "Enter the fuel or charge as a percentage from 0 to 100."
+        raise RuleBroken("READING_INVALID", sentence, fields={"fuel_percent": sentence})
+
+
+def due_reminder(start: datetime, now: datetime, last_sent: int | None) -> int | None:
+    """Return the reminder (in hours before the start) that is due and not yet sent; None for none, or too late."""
+    if now >= start:
+        return None
+    due = [hours for hours in REMINDERS if now >= start - timedelta(hours=hours)]
+    newest = min(due, default=None)
+    return newest if newest is not None and (last_sent is None or newest < last_sent) else None
+
+
+def overlaps(start: datetime, end: datetime | None, other_start: datetime, other_end: datetime | None) -> bool:
+    """Whether two half-open periods have a moment in common; an open end lasts for ever."""
+    return (other_end is None or start < other_end) and (end is None or other_start < end)
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """Whether a person may get a vehicle: `refusal` says why not (empty: they may), `warning` what is odd."""
+
+    refusal: str = ""
+    warning: str = ""
+
+    @property
+    def is_eligible(self) -> bool:
+        """Whether nothing stands against it."""
+        return not self.refusal
+
+
+def judge(*, is_active: bool, busy_with: Sequence[str], licence_covers: bool, requires_licence: bool) -> Judgement:
+    """Say whether a member may get a vehicle for a period.
+
+    `busy_with` describes overlapping live assignments ("Skoda Octavia, 3 May to 5 May"); `licence_covers` is whether an
+    approved driving licence is valid for the whole period.
+    """
+    if not is_active:
+        return Judgement(refusal="Is not an active member of the company.")
+    if busy_with:
+        return Judgement(refusal=f"Has another assignment then: {'; '.join(busy_with)}.")
+    if licence_covers:
+        return Judgement()
+    sentence = "No approved driving licence covers the period."
+    return Judgement(refusal=sentence) if requires_licence else Judgement(warning=sentence)

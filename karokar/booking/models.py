@@ -1,0 +1,398 @@
+"""Bookings, their messages and their handover records.
+
+A method of Booking checks the rule, changes the booking and returns the event that tells of it. That no two bookings
+hold one vehicle at the same time is a constraint of the database (`no_overlap`, see the migration).
+"""
+
+from datetime import datetime
+from typing import Any, TypedDict
+from uuid import UUID
+
+from sqlalchemy import CheckConstraint, ColumnElement, ForeignKey, Index, String, and_, false, or_, text
+from sqlalchemy.dialects.postgresql import ExcludeConstraint
+from sqlalchemy.orm import Mapped, mapped_column
+
+from karokar.booking import rules
+from karokar.booking.rules import Status
+from karokar.events.booking import (
+    BookingActivated,
+    BookingApproved,
+    BookingAssigned,
+    BookingCancelled,
+    BookingCommented,
+    BookingCompleted,
+    BookingDiscarded,
+    BookingDrafted,
+    BookingEdited,
+    BookingOverdue,
+    BookingRejected,
+    BookingReminded,
+    BookingRequested,
+    BookingTerminated,
+)
+from karokar.kernel import clock
+from karokar.kernel.actor import Actor, Scope
+from karokar.kernel.db import Aggregate, Base
+from karokar.kernel.errors import RuleBroken, StateConflict
+
+NO_OVERLAP = "ex_bookings_no_overlap"
+"""The constraint's name on PostgreSQL and the trigger's message on SQLite."""
+
+_LIVE_SQL = "status IN ('APPROVED', 'ASSIGNED', 'ACTIVE')"
+
+
+class _Facts(TypedDict):
+    booking_id: UUID
+    reference: str
+    vehicle_id: UUID
+    vendor_organization_id: UUID
+    corporate_organization_id: UUID
+    requested_by: UUID
+    start: datetime
+    end: datetime
+
+
+class Booking(Aggregate):
+    """A company's wish for a vendor's vehicle, from draft to return. `[start, end)` is the booked period."""
+
+    __tablename__ = "bookings"
+    aggregate_type = "Booking"
+    label = "booking"
+
+    reference: Mapped[str] = mapped_column(String(12), unique=True)
+    vehicle_id: Mapped[UUID] = mapped_column(comment="fleet.vehicles")
+    place: Mapped[str] = mapped_column(String(300), comment="Where the vehicle is picked up, as it was when drafted")
+    place_time_zone: Mapped[str] = mapped_column(String(60))
+    vendor_organization_id: Mapped[UUID] = mapped_column(comment="organization.organizations")
+    corporate_organization_id: Mapped[UUID] = mapped_column(comment="organization.organizations")
+    requested_by: Mapped[UUID] = mapped_column(comment="identity.users")
+    employee_id: Mapped[UUID | None] = mapped_column(comment="identity.users; the choice of the current round")
+    round: Mapped[int] = mapped_column(default=0)
+    start: Mapped[datetime]
+    end: Mapped[datetime]
+    held_until: Mapped[datetime | None] = mapped_column(comment="End plus the vendor's buffer, set at approval")
+    status: Mapped[str] = mapped_column(String(12))
+    purpose: Mapped[str] = mapped_column(String(500), default="")
+    reason: Mapped[str | None] = mapped_column(String(40))
+    note: Mapped[str] = mapped_column(String(1000), default="")
+    offered_vehicle_id: Mapped[UUID | None] = mapped_column(comment="fleet.vehicles; offered with a rejection")
+    submitted_at: Mapped[datetime | None]
+    activated_at: Mapped[datetime | None]
+    actual_end: Mapped[datetime | None]
+    overdue_at: Mapped[datetime | None] = mapped_column(comment="When the clock noticed that it is late")
+    reminded_at: Mapped[datetime | None] = mapped_column(comment="When the clock reminded of the handover")
+
+    __table_args__ = (
+        CheckConstraint('"end" > start', name="ends_after_start"),
+        CheckConstraint('held_until IS NULL OR held_until >= "end"', name="held_to_the_end"),
+        CheckConstraint(f"NOT ({_LIVE_SQL}) OR held_until IS NOT NULL", name="live_is_held"),
+        CheckConstraint(f"status IN ({', '.join(repr(status.value) for status in Status)})", name="status_is_known"),
+        ExcludeConstraint(
+            ("vehicle_id", "="),
+            (text("tstzrange(start, held_until)"), "&&"),
+            where=text(_LIVE_SQL),
+            using="gist",
+            name=NO_OVERLAP,
+        ).ddl_if(dialect="postgresql"),
+        Index(None, "vendor_organization_id", "status", "start"),
+        Index(None, "corporate_organization_id", "status", "start"),
+        Index(None, "vehicle_id", "start"),
+        Index(None, "employee_id"),
+        Index(None, "status", "start"),
+    )
+
+    @staticmethod
+    def within(scope: Scope, actor: Actor) -> ColumnElement[bool]:
+        """A vendor never sees drafts; SELF means the employee who gets the vehicle, or the requester."""
+        own = actor.organization_id
+        if own is None:
+            return false()
+        as_vendor = and_(Booking.vendor_organization_id == own, Booking.status != Status.DRAFT.value)
+        as_corporate = Booking.corporate_organization_id == own
+        if scope is Scope.PARTY:
+            return or_(as_vendor, as_corporate)
+        if scope is Scope.OWN:
+            sides = {"VENDOR": as_vendor, "CORPORATE": as_corporate}
+            return sides.get(actor.organization_type or "", false())
+        if scope is Scope.SELF and actor.user_id is not None:
+            return and_(as_corporate, or_(Booking.employee_id == actor.user_id, Booking.requested_by == actor.user_id))
+        return false()
+
+    # --- drafting -----------------------------------------------------------------------------------------------------
+
+    @classmethod
+    def draft(
+        cls,
+        *,
+        reference: str,
+        vehicle_id: UUID,
+        vendor_organization_id: UUID,
+        corporate_organization_id: UUID,
+        requested_by: UUID,
+        start: datetime,
+        end: datetime,
+        purpose: str,
+        place: str,
+        place_time_zone: str,
+    ) -> tuple["Booking", BookingDrafted]:
+        """Return a new draft and its event. Raises PERIOD_INVALID."""
+        rules.check_period(start, end)
+        booking = cls(
+            reference=reference,
+            vehicle_id=vehicle_id,
+            vendor_organization_id=vendor_organization_id,
+            corporate_organization_id=corporate_organization_id,
+            requested_by=requested_by,
+            start=start,
+            end=end,
+            purpose=purpose.strip(),
+            place=place,
+            place_time_zone=place_time_zone,
+            status=Status.DRAFT.value,
+            round=0,
+            note="",
+        )
+        return booking, BookingDrafted(**booking._facts())
+
+    def edit(self, *, start: datetime, end: datetime, purpose: str) -> BookingEdited:
+        """Change a draft's period or purpose. Raises INVALID_BOOKING_TRANSITION, PERIOD_INVALID."""
+        self._move("edit")
+        rules.check_period(start, end)
+        self.start, self.end, self.purpose = start, end, purpose.strip()
+        return BookingEdited(**self._facts())
+
+    def discard(self) -> BookingDiscarded:
+        """Give a draft up; the caller deletes it after publishing. Raises INVALID_BOOKING_TRANSITION."""
+        rules.next_status(Status(self.status), "discard")
+        return BookingDiscarded(**self._facts())
+
+    def submit(self, *, at: datetime) -> BookingRequested:
+        """Ask the vendor. Raises INVALID_BOOKING_TRANSITION, START_PASSED."""
+        self._move("submit")
+        rules.check_start(self.start, at)
+        self.submitted_at = at
+        return BookingRequested(**self._facts())
+
+    # --- the vendor's answer ------------------------------------------------------------------------------------------
+
+    def approve(self, *, held_until: datetime, at: datetime) -> BookingApproved:
+        """Promise the vehicle until `held_until`. Raises INVALID_BOOKING_TRANSITION, START_PASSED."""
+        self._move("approve")
+        rules.check_start(self.start, at)
+        self.held_until = held_until
+        return BookingApproved(**self._facts(), held_until=held_until)
+
+    def reject(self, *, reason: str, note: str, offered_vehicle_id: UUID | None = None) -> BookingRejected:
+        """Turn the request down. Raises INVALID_BOOKING_TRANSITION, REASON_NEEDED."""
+        self._move("reject")
+        self.reason, self.note = reason, rules.check_reason(reason, note, rules.REJECT_REASONS)
+        self.offered_vehicle_id = offered_vehicle_id
+        return BookingRejected(
+            **self._facts(), reason=self.reason, note=self.note, offered_vehicle_id=offered_vehicle_id
+        )
+
+    # --- who gets it --------------------------------------------------------------------------------------------------
+
+    def assign(self, employee_id: UUID) -> BookingAssigned:
+        """Choose the employee, in a new round. Raises INVALID_BOOKING_TRANSITION."""
+        self._move("assign")
+        self.employee_id = employee_id
+        self.round += 1
+        return BookingAssigned(**self._facts(), employee_id=employee_id, round=self.round)
+
+    def activate(self, *, odometer: int, fuel_percent: int, at: datetime) -> BookingActivated:
+        """Hand the vehicle over. Raises INVALID_BOOKING_TRANSITION, TOO_EARLY, TOO_LATE, READING_INVALID."""
+        self._move("activate")
+        rules.check_handover_time(self.start, self.end, at)
+        rules.check_reading(odometer, fuel_percent)
+        self.activated_at = at
+        return BookingActivated(
+            **self._facts(),
+            employee_id=self.employee_id,
+            activated_at=at,
+            odometer=odometer,
+            fuel_percent=fuel_percent,
+        )
+
+    # --- how it ends --------------------------------------------------------------------------------------------------
+
+    def complete(
+        self, *, odometer: int, fuel_percent: int, is_damaged: bool, returned_at: datetime, at: datetime
+    ) -> BookingCompleted:
+        """Take the vehicle back. Raises INVALID_BOOKING_TRANSITION, READING_INVALID, RETURN_TIME_INVALID."""
+        self._move("complete")
+        rules.check_reading(odometer, fuel_percent)
+        if returned_at > at or (self.activated_at is not None and returned_at < self.activated_at):
+            sentence = "The return has to lie between the handover and now."
+            raise RuleBroken("RETURN_TIME_INVALID", sentence, fields={"returned_at": sentence})
+        self.actual_end = returned_at
+        return BookingCompleted(
+            **self._facts(),
+            employee_id=self.employee_id,
+            actual_end=returned_at,
+            odometer=odometer,
+            fuel_percent=fuel_percent,
+            is_damaged=is_damaged,
+        )
+
+    def cancel(self, *, reason: str, note: str, at: datetime, by_vendor: bool = False) -> BookingCancelled:
+        """Call it off. Raises INVALID_BOOKING_TRANSITION (a vendor: also before it approved), REASON_NEEDED."""
+        former = Status(self.status)
+        if by_vendor and former not in rules.VENDOR_CANCELS and rules.can(former, "cancel"):
+            raise StateConflict(
+                "INVALID_BOOKING_TRANSITION",
+                "You have not approved this booking, so there is nothing to cancel. Reject the request instead.",
+                status=former.value,
+                action="cancel",
+            )
+        self._move("cancel")
+        return self._called_off(former, reason, rules.check_reason(reason, note, rules.CANCEL_REASONS), at)
+
+    def cancel_for_suspension(self, *, at: datetime) -> BookingCancelled:
+        """Call it off because one of its organizations was suspended. Raises INVALID_BOOKING_TRANSITION."""
+        former = Status(self.status)
+        self._move("cancel")
+        return self._called_off(former, "ORGANIZATION_SUSPENDED", "", at)
+
+    def expire(self, *, at: datetime) -> BookingCancelled:
+        """Call an unanswered request off. Raises INVALID_BOOKING_TRANSITION, also before its time."""
+        former = Status(self.status)
+        if self.submitted_at is not None and at < rules.unanswered_at(self.start, self.submitted_at):
+            raise StateConflict("INVALID_BOOKING_TRANSITION", "The request can still be answered.")
+        self._move("expire")
+        return self._called_off(former, "UNANSWERED", "", at)
+
+    def give_up(self, *, at: datetime) -> BookingCancelled:
+        """Call a booking off that nobody collected. Raises INVALID_BOOKING_TRANSITION, also before its end."""
+        former = Status(self.status)
+        if at < self.end:
+            raise StateConflict("INVALID_BOOKING_TRANSITION", "The vehicle can still be collected.")
+        self._move("give_up")
+        return self._called_off(former, "NO_SHOW", "", at)
+
+    def terminate(self, *, reason: str, note: str, at: datetime) -> BookingTerminated:
+        """End a running booking before its return. Raises INVALID_BOOKING_TRANSITION, REASON_NEEDED."""
+        self._move("terminate")
+        self.reason, self.note = reason, rules.check_reason(reason, note, rules.TERMINATE_REASONS)
+        self.actual_end = at
+        return BookingTerminated(
+            **self._facts(), employee_id=self.employee_id, reason=self.reason, note=self.note, actual_end=at
+        )
+
+    # --- on the way ---------------------------------------------------------------------------------------------------
+
+    def run_late(self, *, at: datetime) -> BookingOverdue:
+        """Note, once, that the vehicle is late. Raises INVALID_BOOKING_TRANSITION, also before the end or twice."""
+        if self.overdue_at is not None or at < self.end:
+            raise StateConflict("INVALID_BOOKING_TRANSITION", "The booking is not late, or is known to be.")
+        self._move("run_late")
+        self.overdue_at = at
+        return BookingOverdue(**self._facts(), employee_id=self.employee_id)
+
+    def remind(self, *, at: datetime) -> BookingReminded:
+        """Note, once, that nobody has collected the vehicle. Raises INVALID_BOOKING_TRANSITION, also when too soon."""
+        if self.reminded_at is not None or at < self.start + rules.GRACE:
+            raise StateConflict("INVALID_BOOKING_TRANSITION", "It is too soon for a reminder, or it was sent.")
+        self._move("remind")
+        self.reminded_at = at
+        return BookingReminded(**self._facts(), employee_id=self.employee_id)
+
+    def comment(self, comment_id: UUID, by_organization_id: UUID) -> BookingCommented:
+        """Return the event of a message between the two sides. Raises STILL_A_DRAFT where nobody could read it."""
+        if self.status == Status.DRAFT.value:
+            raise StateConflict("STILL_A_DRAFT", "Send the request first; the vendor can't see a draft.")
+        return BookingCommented(**self._facts(), comment_id=comment_id, by_organization_id=by_organization_id)
+
+    # --- inside -------------------------------------------------------------------------------------------------------
+
+    def _move(self, action: str) -> None:
+        target = rules.next_status(Status(self.status), action)
+        if target is not None:
+            self.status = target.value
+
+    def _called_off(self, former: Status, reason: str, note: str, at: datetime) -> BookingCancelled:
+        self.reason, self.note = reason, note
+        return BookingCancelled(
+            **self._facts(),
+            employee_id=self.employee_id,
+            reason=reason,
+            note=note,
+            cancelled_at=at,
+            former_status=former.value,
+        )
+
+    def _facts(self) -> _Facts:
+        return {
+            "booking_id": self.id,
+            "reference": self.reference,
+            "vehicle_id": self.vehicle_id,
+            "vendor_organization_id": self.vendor_organization_id,
+            "corporate_organization_id": self.corporate_organization_id,
+            "requested_by": self.requested_by,
+            "start": self.start,
+            "end": self.end,
+        }
+
+
+class BookingComment(Base):
+    """A message that one side left the other; never changed."""
+
+    __tablename__ = "booking_comments"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    booking_id: Mapped[UUID] = mapped_column(ForeignKey("bookings.id"), index=True)
+    organization_id: Mapped[UUID] = mapped_column(comment="organization.organizations")
+    author_id: Mapped[UUID] = mapped_column(comment="identity.users")
+    text: Mapped[str] = mapped_column(String(2000), info={"personal": True})
+    written_at: Mapped[datetime] = mapped_column(default=clock.now)
+
+
+class BookingHandover(Base):
+    """What was found when the vehicle went out (OUT) or came back (IN); never changed."""
+
+    __tablename__ = "booking_handovers"
+    __table_args__ = (
+        CheckConstraint("kind IN ('OUT', 'IN')", name="kind_is_known"),
+        Index("uq_booking_handovers_booking_id_kind", "booking_id", "kind", unique=True),
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    booking_id: Mapped[UUID] = mapped_column(ForeignKey("bookings.id"))
+    kind: Mapped[str] = mapped_column(String(3))
+    organization_id: Mapped[UUID] = mapped_column(comment="organization.organizations; whose person did it")
+    done_by: Mapped[UUID | None] = mapped_column(comment="identity.users")
+    done_at: Mapped[datetime]
+    odometer: Mapped[int]
+    fuel_percent: Mapped[int]
+    checks: Mapped[list[str]]
+    is_damaged: Mapped[bool] = mapped_column(default=False)
+    notes: Mapped[str] = mapped_column(String(2000), default="")
+
+
+class BookingPhoto(Base):
+    """A picture taken at a handover, kept with its record."""
+
+    __tablename__ = "booking_photos"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    handover_id: Mapped[UUID] = mapped_column(ForeignKey("booking_handovers.id"), index=True)
+    booking_id: Mapped[UUID] = mapped_column(ForeignKey("bookings.id"), index=True)
+    position: Mapped[str] = mapped_column(String(20))
+    media_type: Mapped[str] = mapped_column(String(20))
+    content: Mapped[bytes] = mapped_column(deferred=True)
+
+
+class SuspensionWork(Base):
+    """An organization was suspended: its bookings that have not begun are to be called off, some at a time."""
+
+    __tablename__ = "booking_suspension_works"
+
+    event_id: Mapped[UUID] = mapped_column(primary_key=True, comment="The OrganizationSuspended that asked for it")
+    organization_id: Mapped[UUID] = mapped_column(index=True, comment="organization.organizations")
+    asked_at: Mapped[datetime]
+    cancelled: Mapped[int] = mapped_column(default=0)
+    ended_at: Mapped[datetime | None]
+
+    def __init__(self, **values: Any) -> None:
+        values.setdefault("cancelled", 0)
+        super().__init__(**values)

@@ -1,0 +1,267 @@
+"""What may happen to a booking, decided without looking anything up.
+
+`TRANSITIONS` is the state machine: what is not in it is refused with INVALID_BOOKING_TRANSITION.
+"""
+
+import secrets
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from karokar.kernel.errors import RuleBroken, StateConflict
+
+GRACE = timedelta(hours=1)
+"""How long after its start a booking may still be requested and approved, and how long before it may be handed over."""
+
+CONTACT_AFTER_END = timedelta(days=30)
+"""How long after a booking's end the vendor still sees who drove."""
+
+
+class Status(StrEnum):
+    """The nine states of a booking."""
+
+    DRAFT = "DRAFT"
+    REQUESTED = "REQUESTED"
+    APPROVED = "APPROVED"
+    REJECTED = "REJECTED"
+    ASSIGNED = "ASSIGNED"
+    ACTIVE = "ACTIVE"
+    COMPLETED = "COMPLETED"
+    CANCELLED = "CANCELLED"
+    TERMINATED = "TERMINATED"
+
+
+LIVE = frozenset({Status.APPROVED, Status.ASSIGNED, Status.ACTIVE})
+"""The states in which a booking holds its vehicle."""
+
+CANCELLABLE = frozenset({Status.REQUESTED, Status.APPROVED, Status.ASSIGNED})
+ENDED = frozenset({Status.REJECTED, Status.COMPLETED, Status.CANCELLED, Status.TERMINATED})
+VENDOR_CANCELS = frozenset({Status.APPROVED, Status.ASSIGNED})
+"""A vendor turns a request down; calling off is for what it has approved."""
+
+
+@dataclass(frozen=True)
+class Transition:
+    """One row: from `source` (None: not there yet) to `target` (None: deleted) by `action`, told by `event`."""
+
+    source: Status | None
+    target: Status | None
+    action: str
+    event: str
+    is_by_clock: bool = False
+
+
+TRANSITIONS: tuple[Transition, ...] = (
+    Transition(None, Status.DRAFT, "create", "BookingDrafted"),
+    Transition(Status.DRAFT, Status.DRAFT, "edit", "BookingEdited"),
+    Transition(Status.DRAFT, None, "discard", "BookingDiscarded"),
+    Transition(Status.DRAFT, Status.REQUESTED, "submit", "BookingRequested"),
+    Transition(Status.REQUESTED, Status.APPROVED, "approve", "BookingApproved"),
+    Transition(Status.REQUESTED, Status.REJECTED, "reject", "BookingRejected"),
+    Transition(Status.REQUESTED, Status.CANCELLED, "cancel", "BookingCancelled"),
+    Transition(Status.APPROVED, Status.CANCELLED, "cancel", "BookingCancelled"),
+    Transition(Status.ASSIGNED, Status.CANCELLED, "cancel", "BookingCancelled"),
+    Transition(Status.APPROVED, Status.ASSIGNED, "assign", "BookingAssigned"),
+    Transition(Status.ASSIGNED, Status.ASSIGNED, "assign", "BookingAssigned"),
+    Transition(Status.ASSIGNED, Status.ACTIVE, "activate", "BookingActivated"),
+    Transition(Status.ACTIVE, Status.COMPLETED, "complete", "BookingCompleted"),
+    Transition(Status.ACTIVE, Status.TERMINATED, "terminate", "BookingTerminated"),
+    Transition(Status.REQUESTED, Status.CANCELLED, "expire", "BookingCancelled", is_by_clock=True),
+    Transition(Status.APPROVED, Status.CANCELLED, "give_up", "BookingCancelled", is_by_clock=True),
+    Transition(Status.ASSIGNED, Status.CANCELLED, "give_up", "BookingCancelled", is_by_clock=True),
+    Transition(Status.APPROVED, Status.APPROVED, "remind", "BookingReminded", is_by_clock=True),
+    Transition(Status.ASSIGNED, Status.ASSIGNED, "remind", "BookingReminded", is_by_clock=True),
+    Transition(Status.ACTIVE, Status.ACTIVE, "run_late", "BookingOverdue", is_by_clock=True),
+)
+
+_BY_SOURCE = {(row.source, row.action): row for row in TRANSITIONS}
+
+WORDS: dict[Status, str] = {
+    Status.DRAFT: "a draft",
+    Status.REQUESTED: "waiting for the vendor's answer",
+    Status.APPROVED: "approved",
+    Status.REJECTED: "rejected",
+    Status.ASSIGNED: "assigned to an employee",
+    Status.ACTIVE: "under way",
+    Status.COMPLETED: "completed",
+    Status.CANCELLED: "cancelled",
+    Status.TERMINATED: "ended early",
+}
+"""How a sentence calls a booking in this state ("This booking is …")."""
+
+DONE: dict[str, str] = {
+    "edit": "edited",
+    "discard": "discarded",
+    "submit": "sent to the vendor",
+    "approve": "approved",
+    "reject": "rejected",
+    "cancel": "cancelled",
+    "assign": "assigned",
+    "activate": "handed over",
+    "complete": "taken back",
+    "terminate": "ended early",
+}
+"""How a sentence says that the action was done ("It can't be …")."""
+
+
+def next_status(status: Status, action: str) -> Status | None:
+    """Return the state that the action leads to (None: deleted). Raises INVALID_BOOKING_TRANSITION where it may not."""
+    row = _BY_SOURCE.get((status, action))
+    if row is None:
+        raise StateConflict(
+            "INVALID_BOOKING_TRANSITION",
+            f"This booking is {WORDS[status]}, so it can't be {DONE.get(action, 'changed')} now. "
+            "Open it again to see what can be done.",
+            status=status.value,
+            action=action,
+        )
+    return row.target
+
+
+def can(status: Status, action: str) -> bool:
+    """Whether the table allows the action in this state."""
+    return (status, action) in _BY_SOURCE
+
+
+# --- reasons ----------------------------------------------------------------------------------------------------------
+
+REJECT_REASONS: dict[str, str] = {
+    "ALREADY_PROMISED": "The vehicle is promised to somebody else",
+    "NEEDED_IN_WORKSHOP": "The vehicle has to go to the workshop",
+    "TOO_SHORT_NOTICE": "The request came too late to prepare the vehicle",
+    "PERIOD_DOES_NOT_FIT": "The period does not fit our plans",
+    "OTHER": "Another reason (see the note)",
+}
+CANCEL_REASONS: dict[str, str] = {
+    "PLANS_CHANGED": "Plans changed",
+    "VEHICLE_NOT_USABLE": "The vehicle can't be used",
+    "BETTER_VEHICLE": "Another vehicle is taken instead",
+    "EMPLOYEE_NOT_AVAILABLE": "The employee is not available",
+    "MAINTENANCE": "The vehicle has to go to the workshop",
+    "OTHER": "Another reason (see the note)",
+}
+TERMINATE_REASONS: dict[str, str] = {
+    "BREAKDOWN": "The vehicle broke down",
+    "ACCIDENT": "There was an accident",
+    "NO_LONGER_NEEDED": "The vehicle is no longer needed",
+    "NOT_RETURNED": "The vehicle was not returned",
+    "MISUSE": "The vehicle was misused",
+    "OTHER": "Another reason (see the note)",
+}
+SYSTEM_REASONS: dict[str, str] = {
+    "UNANSWERED": "Nobody answered the request before its start",
+    "NO_SHOW": "Nobody collected the vehicle before the booking's end",
+    "ORGANIZATION_SUSPENDED": "One of the two organizations was suspended",
+}
+
+
+def reason_label(code: str | None) -> str:
+    """Return a reason's words; the code itself where it is not from one of our lists."""
+    for reasons in (REJECT_REASONS, CANCEL_REASONS, TERMINATE_REASONS, SYSTEM_REASONS):
+        if code in reasons:
+            return reasons[code]
+    return code or ""
+
+
+def check_reason(code: str, note: str, reasons: dict[str, str]) -> str:
+    """Return the trimmed note. Raises REASON_NEEDED unless the reason is on the list and the note says something."""
+    if code not in reasons:
+        raise RuleBroken(
+            "REASON_NEEDED", "Choose a reason from the list.", fields={"reason": "Choose a reason from the list."}
+        )
+    note = note.strip()
+    if not note:
+        sentence = "Add a note: the other side reads it."
+        raise RuleBroken("REASON_NEEDED", sentence, fields={"note": sentence})
+    return note
+
+
+# --- periods ----------------------------------------------------------------------------------------------------------
+
+
+def check_period(start: datetime, end: datetime) -> None:
+    """Raise PERIOD_INVALID unless the start comes before the end."""
+    if start >= end:
+        sentence = "The end has to come after the start."
+        raise RuleBroken("PERIOD_INVALID", sentence, fields={"end": sentence})
+
+
+def check_start(start: datetime, now: datetime) -> None:
+    """Raise START_PASSED where the start is more than an hour ago."""
+    if start < now - GRACE:
+        sentence = "The start is more than an hour ago. Choose a later one."
+        raise RuleBroken("START_PASSED", sentence, fields={"start": sentence})
+
+
+def unanswered_at(start: datetime, submitted_at: datetime) -> datetime:
+    """Return when a request that nobody answered is over: at its start, or, if it came later, an hour after it."""
+    return start if submitted_at < start else start + GRACE
+
+
+def check_handover_time(start: datetime, end: datetime, now: datetime) -> None:
+    """Raise TOO_EARLY or TOO_LATE unless now is between an hour before the start and the end."""
+    if now < start - GRACE:
+        raise StateConflict(
+            "TOO_EARLY", "The handover is possible from one hour before the start. Come back then.", start=start
+        )
+    if now >= end:
+        raise StateConflict(
+            "TOO_LATE", "The booking's time is over, so it can't be handed over any more. Book again.", end=end
+        )
+
+
+def overlaps(start: datetime, end: datetime | None, other_start: datetime, other_end: datetime | None) -> bool:
+    """Whether two half-open periods have a moment in common; an open end lasts for ever."""
+    return (other_end is None or start < other_end) and (end is None or other_start < end)
+
+
+def check_reading(odometer: int, fuel_percent: int) -> None:
+    """Raise READING_INVALID for an odometer or a fuel gauge that can't show this."""
+    if not 0 <= odometer <= 9_999_999:
+        sentence = "Enter the odometer in whole kilometres."
+        raise RuleBroken("READING_INVALID", sentence, fields={"odometer": sentence})
+    if not 0 <= fuel_percent <= 100:
+        sentence = "Enter the fuel or charge as a percentage from 0 to 100."
+        raise RuleBroken("READING_INVALID", sentence, fields={"fuel_percent": sentence})
+
+
+# --- references -------------------------------------------------------------------------------------------------------
+
+ALPHABET = "23456789ABCDEFGHJKMNPQRSTVWXY"
+"""29 signs (a prime) that are hard to take for each other, read aloud or on a screen."""
+
+_WEIGHTS = (2, 3, 4, 5, 6)
+
+
+def check_sign(body: str) -> str:
+    """Return the check sign of five signs: it changes with every single wrong sign and every swapped pair."""
+    return ALPHABET[sum(w * ALPHABET.index(sign) for w, sign in zip(_WEIGHTS, body, strict=True)) % len(ALPHABET)]
+
+
+def new_reference() -> str:
+    """Return a random reference such as B-4K7-29F; the last sign checks the others."""
+    body = "".join(secrets.choice(ALPHABET) for _ in _WEIGHTS)
+    return f"B-{body[:3]}-{body[3:]}{check_sign(body)}"
+
+
+def read_reference(text: str) -> str | None:
+    """Return the reference that a person typed, in its usual form; None where it is none or the check sign is wrong."""
+    signs = "".join(sign for sign in text.upper() if sign.isalnum())
+    if len(signs) == 7 and signs.startswith("B"):
+        signs = signs[1:]
+    if len(signs) != 6 or any(sign not in ALPHABET for sign in signs) or check_sign(signs[:5]) != signs[5]:
+        return None
+    return f"B-{signs[:3]}-{signs[3:]}"
+
+
+# --- people across tenants --------------------------------------------------------------------------------------------
+
+
+def shows_contacts(status: Status) -> bool:
+    """Whether both sides see each other's contact person and phone: from APPROVED on."""
+    return status in LIVE | {Status.COMPLETED, Status.TERMINATED}
+
+
+def shows_driver(accepted: bool, end: datetime, now: datetime) -> bool:  # noqa: FBT001 - one fact among three
+    """Whether the vendor sees who drives: once the employee has accepted, until 30 days after the end."""
+    return accepted and now < end + CONTACT_AFTER_END
