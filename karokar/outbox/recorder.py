@@ -1,0 +1,134 @@
+"""Puts a published event beside the change it tells of: the same session, the same transaction, both or neither."""
+
+from collections.abc import Iterable
+from typing import Any
+from uuid import UUID
+from zlib import crc32
+
+import msgspec
+from sqlalchemy import Connection
+from sqlalchemy.orm import Session
+
+from karokar.events.base import SUBJECT_TYPES, Event
+from karokar.events.bus import EventToken
+from karokar.kernel import clock
+from karokar.kernel.actor import Actor, Cause, current_actor, current_cause
+from karokar.kernel.db import AGGREGATES, Aggregate, after_commit, db, take_changes
+from karokar.kernel.ids import new_id
+from karokar.kernel.settings import settings
+from karokar.outbox import bell
+from karokar.outbox.models import SHARDS
+
+_COLUMNS = (
+    "event_id, event_type, version, aggregate_type, aggregate_id, aggregate_seq, stream, shard, occurred_at, payload, "
+    "metadata"
+)
+# One statement, one way to the server and back: the event's row number goes straight into its subjects.
+_INSERT_ON_POSTGRESQL = f"""
+with e as (
+  insert into events({_COLUMNS})
+  values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s::jsonb, %s::jsonb) returning id)
+insert into event_subjects(subject_type, subject_id, event_id)
+select s.type, s.id, e.id from e, unnest(%s::smallint[], %s::uuid[]) as s(type, id)
+"""
+_INSERT_ON_SQLITE = f"insert into events({_COLUMNS}) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+_INSERT_SUBJECTS_ON_SQLITE = "insert into event_subjects(subject_type, subject_id, event_id) values (?, ?, ?)"
+
+
+class ChainTooLong(RuntimeError):
+    """Events caused events beyond the configured depth: a loop, which is cut here."""
+
+
+def record(sender: type[Event], *, event: Event) -> EventToken:
+    """Record the event in the open transaction and return its place among its aggregate's events.
+
+    The aggregate is flushed first, so that its row lock and version check come before anything else; its
+    `event_count` rises in the same UPDATE as the change. Raises ChainTooLong for a loop of events, and LookupError
+    where the aggregate is neither new nor stored (publish before deleting it).
+    """
+    session: Session = db.session()
+    cause = current_cause()
+    longest = settings().event_bus_max_depth
+    if cause.depth > longest:
+        raise ChainTooLong(
+            f"{sender.event_type} would be number {cause.depth} in a chain of events that cause each other; "
+            f"the longest allowed is {longest} (EVENT_BUS_MAX_DEPTH)."
+        )
+    event_id = new_id()
+    aggregate_id = event.aggregate_id
+    if aggregate_id is None:
+        token, changes = EventToken("System", event_id, 1), {}
+    else:
+        aggregate = _find(session, event.aggregate_type, aggregate_id)
+        aggregate.event_count += 1
+        changes = take_changes(session, aggregate)
+        token = EventToken(event.aggregate_type, aggregate_id, aggregate.event_count)
+    _insert(session.connection(), event, event_id, token, metadata_of(event, current_actor(), cause, changes))
+    after_commit("outbox.bell", bell.ring)
+    return token
+
+
+def shard_of(stream: str) -> int:
+    """Return the queue in which a stream's events are delivered."""
+    return crc32(stream.encode()) % SHARDS
+
+
+def metadata_of(event: Event, actor: Actor, cause: Cause, changes: dict[str, Any]) -> dict[str, Any]:
+    """Return what is kept beside the payload: who, on whose behalf, what set it off, what changed."""
+    return {
+        "actorId": actor.user_id,
+        "organizationId": actor.organization_id,
+        "correlationId": cause.correlation_id,
+        "causationId": cause.causation_id,
+        "sourceModule": event.producer,
+        "source": cause.source,
+        "traceparent": cause.traceparent,
+        "depth": cause.depth,
+        "changes": changes,
+    }
+
+
+def _find(session: Session, aggregate_type: str, aggregate_id: UUID) -> Aggregate:
+    class_ = AGGREGATES.get(aggregate_type)
+    if class_ is None:
+        raise LookupError(f"No aggregate is called {aggregate_type}.")
+    for row in session.new:
+        if isinstance(row, class_) and row.id == aggregate_id:
+            return row
+    found = session.get(class_, aggregate_id)
+    if found is None:
+        raise LookupError(f"There is no {aggregate_type} {aggregate_id}: add it, or publish before deleting it.")
+    return found
+
+
+def _insert(connection: Connection, event: Event, event_id: UUID, token: EventToken, metadata: dict[str, Any]) -> None:
+    stream = event.stream or f"{token.aggregate_type}:{token.aggregate_id}"
+    values: list[Any] = [
+        event_id,
+        event.event_type,
+        event.schema_version,
+        token.aggregate_type,
+        token.aggregate_id,
+        token.aggregate_seq,
+        stream,
+        shard_of(stream),
+        clock.now(),
+        msgspec.json.encode(event).decode(),
+        msgspec.json.encode(metadata).decode(),
+    ]
+    subjects = [(SUBJECT_TYPES[kind], entity_id) for kind, entity_id in sorted(event.subjects())]
+    if connection.dialect.name == "postgresql":
+        types, ids = [kind for kind, _ in subjects], [entity_id for _, entity_id in subjects]
+        connection.exec_driver_sql(_INSERT_ON_POSTGRESQL, (*values, types, ids))
+    else:
+        _insert_on_sqlite(connection, values, subjects)
+
+
+def _insert_on_sqlite(connection: Connection, values: list[Any], subjects: Iterable[tuple[int, UUID]]) -> None:
+    event_id, *names, aggregate_id, seq, stream, shard, occurred_at, payload, metadata = values
+    at = occurred_at.replace(tzinfo=None).isoformat(" ", "microseconds")
+    row = (event_id.hex, *names, aggregate_id.hex, seq, stream, shard, at, payload, metadata)
+    number = connection.exec_driver_sql(_INSERT_ON_SQLITE, row).lastrowid
+    rows = [(kind, entity_id.hex, number) for kind, entity_id in subjects]
+    if rows:
+        connection.exec_driver_sql(_INSERT_SUBJECTS_ON_SQLITE, rows)
