@@ -81,6 +81,7 @@ class EventRow(Base):
         UniqueConstraint("aggregate_type", "aggregate_id", "aggregate_seq"),
         Index("ix_events_shard_id", "shard", "id", info=SQLITE_ONLY),
         Index("ix_events_event_type_id", "event_type", "id"),
+        Index("ix_events_correlation_id", "correlation_id"),
         {"sqlite_autoincrement": True},
     )
 
@@ -93,6 +94,8 @@ class EventRow(Base):
     aggregate_seq: Mapped[int]
     stream: Mapped[str] = mapped_column(Text)
     shard: Mapped[int] = mapped_column(SmallInteger)
+    # Stands in `metadata` as well; here so that everything one request or job set off is found at once.
+    correlation_id: Mapped[UUID]
     occurred_at: Mapped[datetime]
     payload: Mapped[dict[str, Any]]
     # `metadata` is taken by SQLAlchemy's declarative classes.

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 
 from karokar.events.base import SUBJECT_TYPES, Event
 from karokar.events.bus import EventToken
+from karokar.events.visibility import PERSONAL_PRODUCERS
 from karokar.kernel import clock
 from karokar.kernel.actor import Actor, Cause, current_actor, current_cause
 from karokar.kernel.db import AGGREGATES, Aggregate, after_commit, db, take_changes
@@ -20,18 +21,18 @@ from karokar.outbox import bell
 from karokar.outbox.models import SHARDS
 
 _COLUMNS = (
-    "event_id, event_type, version, aggregate_type, aggregate_id, aggregate_seq, stream, shard, occurred_at, payload, "
-    "metadata"
+    "event_id, event_type, version, aggregate_type, aggregate_id, aggregate_seq, stream, shard, correlation_id, "
+    "occurred_at, payload, metadata"
 )
 # One statement, one way to the server and back: the event's row number goes straight into its subjects.
 _INSERT_ON_POSTGRESQL = f"""
 with e as (
   insert into events({_COLUMNS})
-  values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s::jsonb, %s::jsonb) returning id)
+  values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s::jsonb, %s::jsonb) returning id)
 insert into event_subjects(subject_type, subject_id, event_id)
 select s.type, s.id, e.id from e, unnest(%s::smallint[], %s::uuid[]) as s(type, id)
 """
-_INSERT_ON_SQLITE = f"insert into events({_COLUMNS}) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+_INSERT_ON_SQLITE = f"insert into events({_COLUMNS}) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 _INSERT_SUBJECTS_ON_SQLITE = "insert into event_subjects(subject_type, subject_id, event_id) values (?, ?, ?)"
 
 
@@ -112,11 +113,12 @@ def _insert(connection: Connection, event: Event, event_id: UUID, token: EventTo
         token.aggregate_seq,
         stream,
         shard_of(stream),
+        metadata["correlationId"],
         clock.now(),
         msgspec.json.encode(event).decode(),
         msgspec.json.encode(metadata).decode(),
     ]
-    subjects = [(SUBJECT_TYPES[kind], entity_id) for kind, entity_id in sorted(event.subjects())]
+    subjects = [(SUBJECT_TYPES[kind], entity_id) for kind, entity_id in sorted(_subjects(event, metadata))]
     if connection.dialect.name == "postgresql":
         types, ids = [kind for kind, _ in subjects], [entity_id for _, entity_id in subjects]
         connection.exec_driver_sql(_INSERT_ON_POSTGRESQL, (*values, types, ids))
@@ -124,10 +126,18 @@ def _insert(connection: Connection, event: Event, event_id: UUID, token: EventTo
         _insert_on_sqlite(connection, values, subjects)
 
 
+def _subjects(event: Event, metadata: dict[str, Any]) -> frozenset[tuple[str, UUID]]:
+    """Return whom the event concerns; facts about people concern the organization that was acted for as well."""
+    acted_for = metadata["organizationId"]
+    if event.producer in PERSONAL_PRODUCERS and acted_for is not None:
+        return event.subjects() | {("Organization", acted_for)}
+    return event.subjects()
+
+
 def _insert_on_sqlite(connection: Connection, values: list[Any], subjects: Iterable[tuple[int, UUID]]) -> None:
-    event_id, *names, aggregate_id, seq, stream, shard, occurred_at, payload, metadata = values
+    event_id, *names, aggregate_id, seq, stream, shard, correlation_id, occurred_at, payload, metadata = values
     at = occurred_at.replace(tzinfo=None).isoformat(" ", "microseconds")
-    row = (event_id.hex, *names, aggregate_id.hex, seq, stream, shard, at, payload, metadata)
+    row = (event_id.hex, *names, aggregate_id.hex, seq, stream, shard, correlation_id.hex, at, payload, metadata)
     number = connection.exec_driver_sql(_INSERT_ON_SQLITE, row).lastrowid
     rows = [(kind, entity_id.hex, number) for kind, entity_id in subjects]
     if rows:

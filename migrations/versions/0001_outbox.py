@@ -54,6 +54,7 @@ def upgrade() -> None:
         sa.Column("aggregate_seq", sa.Integer(), nullable=False),
         sa.Column("stream", sa.Text(), nullable=False),
         sa.Column("shard", sa.SmallInteger(), nullable=False),
+        sa.Column("correlation_id", sa.Uuid(), nullable=False),
         sa.Column("occurred_at", TIME, nullable=False),
         sa.Column("payload", DOCUMENT, nullable=False),
         sa.Column("metadata", DOCUMENT, nullable=False),
@@ -68,6 +69,7 @@ def upgrade() -> None:
         sqlite_autoincrement=True,
     )
     op.create_index("ix_events_event_type_id", "events", ["event_type", "id"])
+    op.create_index("ix_events_correlation_id", "events", ["correlation_id"])
     op.create_table(
         "event_subjects",
         sa.Column("subject_type", sa.SmallInteger(), nullable=False),
