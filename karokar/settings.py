@@ -26,7 +26,7 @@ class ConfigError(Exception):
 
 
 def _refuse(name: str, value: str, expected: str) -> ConfigError:
-    shown = value if len(value) <= 60 and not _holds_password(value) else "what is given"
+    shown = value if len(value) <= 60 and value.isprintable() and not _holds_password(value) else "what is given"
     return ConfigError(f"{name}={shown} is not understood: give {expected}.")
 
 

@@ -1,0 +1,199 @@
+"""Settings are checked at the start, and a mistake is one line that says which and what to do."""
+
+import dataclasses
+import multiprocessing
+import os
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from karokar import config as configuration
+from karokar.config import PROJECT, Config, ConfigError, forget_place, load_config, remember
+from karokar.settings import SETTINGS
+
+
+@pytest.fixture
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+    """An environment that names a data directory; the project's own folder is a temporary one."""
+    (tmp_path / "project").mkdir()
+    monkeypatch.setattr(configuration, "PROJECT", tmp_path / "project")
+    return {"KAROKAR_DATA": str(tmp_path / "data")}
+
+
+def refusal(environ: dict[str, str]) -> str:
+    with pytest.raises(ConfigError) as refused:
+        load_config(environ)
+    line = str(refused.value)
+    assert "\n" not in line
+    return line
+
+
+def test_everything_has_a_default(place):
+    config = load_config(place)
+    assert config.database_url == f"sqlite:///{place['KAROKAR_DATA']}/karokar.sqlite3"
+    assert config.redis_url is None
+    assert config.event_bus_max_attempts == 8
+    assert config.environment == "production"
+    assert not config.demo
+
+
+def test_without_anything_the_data_is_in_the_project(place, tmp_path: Path):
+    assert load_config({}).data == tmp_path / "project" / "var"
+
+
+@pytest.mark.parametrize(
+    ("name", "nearest"),
+    [
+        ("KAROKAR_DTA", "KAROKAR_DATA"),
+        ("EVENT_BUS_MAX_ATTEMPT", "EVENT_BUS_MAX_ATTEMPTS"),
+        ("KAROKAR_SMTPURL", "KAROKAR_SMTP_URL"),
+    ],
+)
+def test_an_unknown_name_is_refused_with_the_nearest_that_is_known(place, name, nearest):
+    line = refusal({**place, name: "x"})
+    assert name in line
+    assert f"did you mean {nearest}?" in line
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("EVENT_BUS_MAX_ATTEMPTS", "many"), ("EVENT_BUS_MAX_ATTEMPTS", "0"), ("EVENT_BUS_MAX_ATTEMPTS", "٣"), ("EVENT_BUS_MAX_ATTEMPTS", "1_0"),
+        ("EVENT_BUS_DISPATCHER", "thread"), ("KAROKAR_REQUIRE_2FA", "maybe"), ("KAROKAR_LOG_FORMAT", "xml"),
+        ("KAROKAR_BASE_URL", "karokar.example"), ("KAROKAR_BASE_URL", "https://x/?a=b"), ("KAROKAR_BASE_URL", "https://[x"),
+        ("REDIS_URL", "localhost:6379"), ("REDIS_URL", "redis://h:99999"), ("REDIS_URL", "unix://"),
+        ("DATABASE_URL", "mysql://h/db"), ("DATABASE_URL", "sqlite:relative"), ("DATABASE_URL", "postgres://"),
+        ("KAROKAR_SMTP_URL", "mail.example"), ("KAROKAR_MAIL_FROM", "nobody"), ("KAROKAR_MAIL_FROM", "a\r\nBcc: x@y.z <a@b.c>"),
+        ("KAROKAR_ENVIRONMENT", "<b>"), ("SECRET_KEY", "short"), ("KAROKAR_MAX_UPLOAD_MB", "-1"), ("KAROKAR_PROXIES", "11"),
+    ],
+)  # fmt: skip
+def test_a_malformed_value_is_refused_by_name(place, name, value):
+    assert name in refusal({**place, name: value})
+
+
+def test_a_refusal_repeats_no_password(place):
+    line = refusal({**place, "DATABASE_URL": "mysql://user:geheim@host/db"})
+    assert "geheim" not in line
+
+
+def test_settings_show_no_secret_when_printed(place):
+    config = load_config(
+        {
+            **place,
+            "SECRET_KEY": "0123456789abcdef-key",
+            "DATABASE_URL": "postgres://u:geheim@h/db",
+            "REDIS_URL": "redis://:geheim@h",
+        }
+    )
+    assert "geheim" not in repr(config)
+    assert "abcdef" not in repr(config)
+
+
+@pytest.mark.parametrize("scheme", ["postgres", "postgresql", "postgresql+psycopg"])
+def test_every_name_of_postgresql_leads_to_its_driver(place, scheme):
+    assert load_config({**place, "DATABASE_URL": f"{scheme}://u@h/db"}).database_url == "postgresql+psycopg://u@h/db"
+
+
+def test_an_empty_value_means_not_set(place):
+    assert load_config({**place, "REDIS_URL": "", "EVENT_BUS_MAX_ATTEMPTS": "  "}).redis_url is None
+
+
+@pytest.mark.parametrize(("given", "expected"), [({}, False), ({"KAROKAR_BASE_URL": "https://x.example"}, True),
+    ({"KAROKAR_BASE_URL": "https://x.example", "KAROKAR_SECURE_COOKIES": "no"}, False)])  # fmt: skip
+def test_cookies_are_secure_where_the_address_is(place, given, expected):
+    assert load_config({**place, **given}).secure_cookies is expected
+
+
+def test_the_secret_key_is_made_once_and_kept_from_others(place):
+    first = load_config(place)
+    assert load_config(place).secret_key == first.secret_key
+    assert len(first.secret_key) > 40
+    assert stat.S_IMODE((first.data / "secret_key").stat().st_mode) == 0o600
+    assert stat.S_IMODE(first.data.stat().st_mode) == 0o700
+
+
+def make_key(data: str) -> str:
+    return load_config({"KAROKAR_DATA": data}).secret_key
+
+
+def test_processes_that_start_at_once_agree_on_the_secret_key(place):
+    with multiprocessing.get_context("spawn").Pool(4) as pool:
+        assert len(set(pool.map(make_key, [place["KAROKAR_DATA"]] * 8))) == 1
+    assert sorted(path.name for path in Path(place["KAROKAR_DATA"]).iterdir()) == ["secret_key"]
+
+
+def test_a_file_in_the_place_of_the_data_directory_is_one_clear_line(place):
+    Path(place["KAROKAR_DATA"]).write_text("in the way")
+    assert "a file is in the way" in refusal(place)
+
+
+def test_a_data_directory_that_cannot_be_written_is_one_clear_line(tmp_path: Path):
+    # Root may write everywhere: another user asks.
+    folder = tmp_path / "read-only"
+    folder.mkdir(mode=0o555)
+    code = (
+        "import os, sys; os.geteuid() == 0 and os.setuid(65534)\n"
+        "from karokar.config import load_config, ConfigError\n"
+        f"try: load_config({{'KAROKAR_DATA': {str(folder)!r}}})\n"
+        "except ConfigError as error: print(error)"
+    )
+    for parent in [folder, *folder.parents][:4]:
+        if parent.stat().st_uid == os.geteuid() and parent != Path("/"):
+            parent.chmod(parent.stat().st_mode | 0o055)
+    code = "import karokar.config\n" + code  # read before rights are given up: the project may be unreadable to others
+    done = subprocess.run([sys.executable, "-c", code], cwd=PROJECT, capture_output=True, text=True, check=True)
+    assert "cannot be written" in done.stdout
+    assert "KAROKAR_DATA" in done.stdout
+
+
+def test_every_setting_fills_a_field_and_every_field_has_a_setting():
+    assert {setting.field for setting in SETTINGS} == {field.name for field in dataclasses.fields(Config)}
+
+
+def test_the_settings_table_for_operators_is_complete():
+    text = (PROJECT / "docs/operations.md").read_text(encoding="utf-8")
+    for setting in SETTINGS:
+        assert f"| `{setting.name}` | {setting.default} | {setting.description} |" in text
+
+
+# What bin/up leaves for commands --------------------------------------------------------------------------------------
+
+
+def test_commands_find_what_a_running_console_uses(place, monkeypatch):
+    config = load_config({**place, "REDIS_URL": "redis://localhost/3"})
+    remember(
+        config, {"REDIS_URL": "redis://localhost/3", "KAROKAR_DEMO": "true", "HOME": "/root", "SECRET_KEY": "x" * 20}
+    )
+    found = load_config()
+    assert found.data == config.data
+    assert found.redis_url == "redis://localhost/3"
+    assert found.demo
+    assert "xxxx" not in (config.data / "up.json").read_text()
+    assert stat.S_IMODE((config.data / "up.json").stat().st_mode) == 0o600
+
+
+def test_what_the_environment_says_goes_before_what_was_left(place, monkeypatch):
+    remember(load_config(place), {"REDIS_URL": "redis://localhost/3"})
+    monkeypatch.setenv("REDIS_URL", "redis://elsewhere/1")
+    assert load_config().redis_url == "redis://elsewhere/1"
+
+
+def test_commands_find_the_project_again_when_the_trial_elsewhere_is_over(place, tmp_path: Path):
+    config = load_config(place)
+    remember(config, {})
+    forget_place(config)
+    assert load_config().data == tmp_path / "project" / "var"
+
+
+def test_a_trial_whose_place_is_gone_is_forgotten(place, tmp_path: Path):
+    config = load_config(place)
+    remember(config, {"KAROKAR_DEMO": "true"})
+    for path in config.data.iterdir():
+        path.unlink()
+    config.data.rmdir()
+    found = load_config()
+    assert found.data == tmp_path / "project" / "var"
+    assert not found.demo
