@@ -1,0 +1,242 @@
+"""What may be asked about vehicles' calendars: who is free, what takes their time, and where it overlaps."""
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, and_, func, or_, select
+
+from karokar.availability.models import AvailabilityBlock, AvailabilityConflict
+from karokar.availability.permissions import CONFLICT_READ, CONFLICT_RESOLVE
+from karokar.availability.rules import BlockKind, ConflictStatus
+from karokar.kernel.actor import Actor
+from karokar.kernel.db import db
+from karokar.kernel.errors import NotFound
+from karokar.kernel.permissions import may, permitted
+from karokar.kernel.waiting import WaitingItem
+
+
+@dataclass(frozen=True, kw_only=True)
+class BlockFacts:
+    """A period in which a vehicle is not free; `end` is None while it is open."""
+
+    id: UUID
+    vehicle_id: UUID
+    kind: str
+    start: datetime
+    end: datetime | None
+    source_type: str
+    source_id: UUID
+    organization_id: UUID | None = None
+    corporate_organization_id: UUID | None = None
+    released_at: datetime | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConflictFacts:
+    """Two blocks of a vehicle that overlap, and what became of it."""
+
+    id: UUID
+    vehicle_id: UUID
+    organization_id: UUID
+    corporate_organization_id: UUID | None
+    first_source_type: str
+    first_source_id: UUID
+    second_source_type: str
+    second_source_id: UUID
+    start: datetime
+    end: datetime | None
+    status: str
+    resolution: str
+    note: str
+    detected_at: datetime
+    resolved_at: datetime | None
+    resolved_by: UUID | None
+    version: int
+
+    @property
+    def sources(self) -> tuple[tuple[str, UUID], tuple[str, UUID]]:
+        """What takes the vehicle's time twice."""
+        return (
+            (self.first_source_type, self.first_source_id),
+            (self.second_source_type, self.second_source_id),
+        )
+
+
+def _block_facts(row: AvailabilityBlock) -> BlockFacts:
+    return BlockFacts(
+        id=row.id,
+        vehicle_id=row.vehicle_id,
+        kind=row.kind,
+        start=row.start,
+        end=row.end,
+        source_type=row.source_type,
+        source_id=row.source_id,
+        organization_id=row.organization_id,
+        corporate_organization_id=row.corporate_organization_id,
+        released_at=row.released_at,
+    )
+
+
+def _conflict_facts(row: AvailabilityConflict) -> ConflictFacts:
+    names = ConflictFacts.__dataclass_fields__
+    return ConflictFacts(**{name: getattr(row, name) for name in names})
+
+
+def _overlaps(start: datetime, end: datetime) -> ColumnElement[bool]:
+    """Blocks that share time with `[start, end)`; an emptied one shares none."""
+    open_or_later = or_(AvailabilityBlock.end.is_(None), AvailabilityBlock.end > start)
+    is_empty = and_(AvailabilityBlock.end.is_not(None), AvailabilityBlock.end <= AvailabilityBlock.start)
+    return and_(AvailabilityBlock.start < end, open_or_later, ~is_empty)
+
+
+def is_free(vehicle_id: UUID, start: datetime, end: datetime, *, ignore: Collection[UUID] = ()) -> bool:
+    """Whether nothing takes the vehicle's time in `[start, end)`; blocks of the sources to ignore do not count.
+
+    The calendar follows events and may be milliseconds old: it advises, it decides nothing.
+    """
+    statement = select(AvailabilityBlock.id).where(AvailabilityBlock.vehicle_id == vehicle_id, _overlaps(start, end))
+    if ignore:
+        statement = statement.where(AvailabilityBlock.source_id.not_in(list(ignore)))
+    return db.session.scalars(statement.limit(1)).first() is None
+
+
+def blocks(vehicle_ids: Iterable[UUID], start: datetime, end: datetime) -> dict[UUID, list[BlockFacts]]:
+    """Return what takes each vehicle's time in `[start, end)`, by start; a vehicle without any has an empty list."""
+    found: dict[UUID, list[BlockFacts]] = {vehicle_id: [] for vehicle_id in vehicle_ids}
+    if not found:
+        return found
+    statement = (
+        select(AvailabilityBlock)
+        .where(AvailabilityBlock.vehicle_id.in_(list(found)), _overlaps(start, end))
+        .order_by(AvailabilityBlock.start, AvailabilityBlock.id)
+    )
+    for row in db.session.scalars(statement):
+        found[row.vehicle_id].append(_block_facts(row))
+    return found
+
+
+def busy_vehicle_ids(start: datetime, end: datetime) -> set[UUID]:
+    """Return the ids of all vehicles, whosever, whose time is taken somewhere in `[start, end)`."""
+    ended = select(AvailabilityBlock.vehicle_id).where(
+        AvailabilityBlock.end > start,
+        AvailabilityBlock.start < end,
+        AvailabilityBlock.end > AvailabilityBlock.start,
+    )
+    still_open = select(AvailabilityBlock.vehicle_id).where(
+        AvailabilityBlock.end.is_(None), AvailabilityBlock.start < end
+    )
+    return set(db.session.scalars(ended.union(still_open)))
+
+
+def find_blocks_of(source_type: str, source_id: UUID) -> list[BlockFacts]:
+    """Return the blocks that one booking, assignment, window or vehicle ever made, by start."""
+    statement = (
+        select(AvailabilityBlock)
+        .where(AvailabilityBlock.source_type == source_type, AvailabilityBlock.source_id == source_id)
+        .order_by(AvailabilityBlock.start, AvailabilityBlock.source_seq)
+    )
+    return [_block_facts(row) for row in db.session.scalars(statement)]
+
+
+# --- conflicts ------------------------------------------------------------------------------------------
+
+
+def open_conflicts(
+    *, vehicle_ids: Collection[UUID] | None = None, source_id: UUID | None = None, limit: int = 200
+) -> list[ConflictFacts]:
+    """Return the open conflicts that the acting person may see, of some vehicles or of one source, by start."""
+    statement = select(AvailabilityConflict).where(
+        permitted(AvailabilityConflict, CONFLICT_READ), AvailabilityConflict.status == ConflictStatus.OPEN.value
+    )
+    if vehicle_ids is not None:
+        statement = statement.where(AvailabilityConflict.vehicle_id.in_(list(vehicle_ids)))
+    if source_id is not None:
+        statement = statement.where(
+            or_(AvailabilityConflict.first_source_id == source_id, AvailabilityConflict.second_source_id == source_id)
+        )
+    statement = statement.order_by(AvailabilityConflict.start, AvailabilityConflict.id).limit(limit)
+    return [_conflict_facts(row) for row in db.session.scalars(statement)]
+
+
+def list_conflicts(
+    *, status: str = "", vehicle_id: UUID | None = None, limit: int = 50, offset: int = 0
+) -> list[ConflictFacts]:
+    """Return the conflicts that the acting person may see: open ones first, then the newest."""
+    statement = select(AvailabilityConflict).where(permitted(AvailabilityConflict, CONFLICT_READ))
+    if status:
+        statement = statement.where(AvailabilityConflict.status == status)
+    if vehicle_id is not None:
+        statement = statement.where(AvailabilityConflict.vehicle_id == vehicle_id)
+    is_over = AvailabilityConflict.status == ConflictStatus.RESOLVED.value
+    statement = statement.order_by(is_over, AvailabilityConflict.detected_at.desc(), AvailabilityConflict.id)
+    return [_conflict_facts(row) for row in db.session.scalars(statement.limit(limit).offset(offset))]
+
+
+def count_conflicts(*, status: str = "", vehicle_id: UUID | None = None) -> int:
+    """Return how many conflicts `list_conflicts` would return without a limit."""
+    statement = select(func.count()).select_from(AvailabilityConflict)
+    statement = statement.where(permitted(AvailabilityConflict, CONFLICT_READ))
+    if status:
+        statement = statement.where(AvailabilityConflict.status == status)
+    if vehicle_id is not None:
+        statement = statement.where(AvailabilityConflict.vehicle_id == vehicle_id)
+    return db.session.scalar(statement) or 0
+
+
+def get_conflict(conflict_id: UUID) -> ConflictFacts:
+    """Return a conflict that the acting person may see. Raises NotFound."""
+    row = db.session.scalars(
+        select(AvailabilityConflict).where(
+            AvailabilityConflict.id == conflict_id, permitted(AvailabilityConflict, CONFLICT_READ)
+        )
+    ).one_or_none()
+    if row is None:
+        raise NotFound(AvailabilityConflict.label)
+    return _conflict_facts(row)
+
+
+def list_waiting_for(actor: Actor) -> list[WaitingItem]:
+    """Return the open conflicts for those who may decide about them."""
+    if actor.organization_id is None or not may(CONFLICT_RESOLVE, actor):
+        return []
+    statement = (
+        select(AvailabilityConflict)
+        .where(
+            permitted(AvailabilityConflict, CONFLICT_RESOLVE, actor),
+            AvailabilityConflict.status == ConflictStatus.OPEN.value,
+        )
+        .order_by(AvailabilityConflict.start)
+        .limit(50)
+    )
+    return [
+        WaitingItem(
+            kind="Conflict",
+            title=f"{SOURCE_NAMES[row.first_source_type]} and {SOURCE_NAMES[row.second_source_type].lower()} overlap",
+            since=row.detected_at,
+            due=row.start,
+            endpoint="availability.conflict",
+            values={"conflict_id": str(row.id)},
+            detail="Cancel one, move the maintenance, take another vehicle, or say that it goes ahead anyway.",
+            subject_id=row.id,
+        )
+        for row in db.session.scalars(statement)
+    ]
+
+
+SOURCE_NAMES = {
+    "Booking": "A booking",
+    "Assignment": "An assignment",
+    "MaintenanceWindow": "Maintenance",
+    "Vehicle": "A suspension",
+}
+"""What people call the things that take a vehicle's time."""
+
+KIND_NAMES = {
+    BlockKind.RESERVED.value: "Reserved",
+    BlockKind.ALLOCATED.value: "In use",
+    BlockKind.MAINTENANCE.value: "Maintenance",
+    BlockKind.SUSPENDED.value: "Off the road",
+}
+"""What people call the kinds of blocks."""

@@ -1,0 +1,55 @@
+"""What may be asked about vehicles, their maintenance and their odometers."""
+
+from karokar.fleet.queries.facts import ReadingFacts, VehicleFacts, WindowFacts
+from karokar.fleet.queries.home import list_waiting_for, search
+from karokar.fleet.queries.lists import (
+    SORTS,
+    Filter,
+    count_listed,
+    get_seen,
+    get_window,
+    list_cities,
+    list_readings,
+    list_vehicles,
+    list_windows,
+)
+from karokar.fleet.queries.market import count_candidates, search_candidates
+from karokar.fleet.queries.records import (
+    count_vehicles,
+    find_by_plate,
+    get_vehicle,
+    hold_vehicle,
+    list_suspended_for_documents,
+    lock_calendar,
+    other_spellings,
+    vehicles,
+    windows,
+)
+
+__all__ = [
+    "SORTS",
+    "Filter",
+    "ReadingFacts",
+    "VehicleFacts",
+    "WindowFacts",
+    "count_candidates",
+    "count_listed",
+    "count_vehicles",
+    "find_by_plate",
+    "get_seen",
+    "get_vehicle",
+    "get_window",
+    "hold_vehicle",
+    "list_cities",
+    "list_readings",
+    "list_suspended_for_documents",
+    "list_vehicles",
+    "list_waiting_for",
+    "list_windows",
+    "lock_calendar",
+    "other_spellings",
+    "search",
+    "search_candidates",
+    "vehicles",
+    "windows",
+]

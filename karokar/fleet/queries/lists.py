@@ -1,0 +1,185 @@
+"""What the acting person may see of vehicles, maintenance and readings."""
+
+from dataclasses import dataclass
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, Select, and_, func, not_, or_, select, true
+
+from karokar.fleet.models import MaintenanceWindow, OdometerReading, Vehicle
+from karokar.fleet.permissions import VEHICLE_READ
+from karokar.fleet.queries.facts import ReadingFacts, VehicleFacts, WindowFacts, vehicle_facts, window_facts
+from karokar.fleet.rules import (
+    Ownership,
+    VehicleStatus,
+    WindowStatus,
+    city_key,
+    plate_key,
+)
+from karokar.kernel.actor import Actor, current_actor
+from karokar.kernel.db import db
+from karokar.kernel.errors import NotFound
+from karokar.kernel.permissions import may, permitted
+
+
+@dataclass(frozen=True, kw_only=True)
+class Filter:
+    """What a list of vehicles is narrowed to; empty means everything. `sort` is a name of `SORTS`, "-" reverses it."""
+
+    text: str = ""
+    status: str = ""
+    category: str = ""
+    city: str = ""
+    seats: int | None = None
+    organization_id: UUID | None = None
+    sort: str = "plate"
+
+
+SORTS = {
+    "plate": Vehicle.plate_key,
+    "make": Vehicle.make,
+    "city": Vehicle.city_key,
+    "seats": Vehicle.seats,
+    "status": Vehicle.status,
+    "created": Vehicle.created_at,
+    "odometer": Vehicle.odometer,
+}
+
+
+def _own_or_all(actor: Actor) -> ColumnElement[bool]:
+    """A fleet list shows the organization's own vehicles; the platform's shows all; a driver's what they are given."""
+    if actor.is_platform or actor.is_system:
+        return true()
+    if actor.organization_id is not None and may("vehicle.update", actor):
+        return Vehicle.organization_id == actor.organization_id
+    return permitted(Vehicle, VEHICLE_READ, actor) & (
+        (Vehicle.organization_id == actor.organization_id) | not_(is_offered())
+    )
+
+
+def is_offered() -> ColumnElement[bool]:
+    """Return the condition that a vehicle is a vendor's and on the road."""
+    return and_(Vehicle.ownership_type == Ownership.VENDOR_OWNED.value, Vehicle.status == VehicleStatus.ACTIVE.value)
+
+
+def _listed(wanted: Filter) -> Select[Vehicle]:
+    actor = current_actor()
+    statement = select(Vehicle).where(permitted(Vehicle, VEHICLE_READ), _own_or_all(actor))
+    statement = statement.where(*narrowed(wanted.text, wanted.category, wanted.city, wanted.seats))
+    if wanted.status:
+        statement = statement.where(Vehicle.status == wanted.status)
+    else:
+        statement = statement.where(Vehicle.status != VehicleStatus.RETIRED.value)
+    if wanted.organization_id is not None:
+        statement = statement.where(Vehicle.organization_id == wanted.organization_id)
+    return statement
+
+
+def narrowed(text: str, category: str, city: str, seats: int | None) -> list[ColumnElement[bool]]:
+    """Return the conditions of a wish: category, city, at least these seats, each word in make, model or plate."""
+    found: list[ColumnElement[bool]] = []
+    if category:
+        found.append(Vehicle.category == category)
+    if city.strip():
+        found.append(Vehicle.city_key == city_key(city))
+    if seats:
+        found.append(Vehicle.seats >= seats)
+    for word in text.split():
+        pattern = f"%{_escape(word.casefold())}%"
+        options = [
+            func.lower(Vehicle.make).like(pattern, escape="\\"),
+            func.lower(Vehicle.model).like(pattern, escape="\\"),
+        ]
+        if plate_key(word):
+            options.append(Vehicle.plate_key.like(f"%{plate_key(word)}%"))
+        found.append(or_(*options))
+    return found
+
+
+def _escape(text: str) -> str:
+    return text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+
+
+def list_vehicles(wanted: Filter, *, limit: int | None = None, offset: int = 0) -> list[VehicleFacts]:
+    """Return the vehicles that the acting person may see, of their own fleet (the platform: of all), as narrowed."""
+    name = wanted.sort.removeprefix("-")
+    column = SORTS.get(name, Vehicle.plate_key)
+    order = column.desc() if wanted.sort.startswith("-") else column.asc()
+    statement = _listed(wanted).order_by(order, Vehicle.id).offset(offset)
+    if limit is not None:
+        statement = statement.limit(limit)
+    return [vehicle_facts(row) for row in db.session.scalars(statement)]
+
+
+def count_listed(wanted: Filter) -> int:
+    """Return how many vehicles `list_vehicles` would return without a limit."""
+    return db.session.scalar(select(func.count()).select_from(_listed(wanted).subquery())) or 0
+
+
+def get_seen(vehicle_id: UUID) -> VehicleFacts:
+    """Return a vehicle that the acting person may see. Raises NotFound."""
+    row = db.session.scalars(
+        select(Vehicle).where(Vehicle.id == vehicle_id, permitted(Vehicle, VEHICLE_READ))
+    ).one_or_none()
+    if row is None:
+        raise NotFound(Vehicle.label)
+    return vehicle_facts(row)
+
+
+def list_cities(*, offered_only: bool = False) -> list[str]:
+    """Return the cities with vehicles that the acting person may see, in alphabetical order."""
+    statement = select(func.min(Vehicle.city)).where(
+        permitted(Vehicle, VEHICLE_READ), Vehicle.status != VehicleStatus.RETIRED.value
+    )
+    if offered_only:
+        statement = statement.where(Vehicle.status == VehicleStatus.ACTIVE.value)
+    return list(db.session.scalars(statement.group_by(Vehicle.city_key).order_by(Vehicle.city_key)))
+
+
+def list_readings(vehicle_id: UUID) -> list[ReadingFacts]:
+    """Return a vehicle's odometer log, newest first. Raises NotFound for a vehicle that may not be seen."""
+    get_seen(vehicle_id)
+    statement = (
+        select(OdometerReading)
+        .where(OdometerReading.vehicle_id == vehicle_id)
+        .order_by(OdometerReading.read_at.desc(), OdometerReading.id.desc())
+    )
+    return [
+        ReadingFacts(
+            id=row.id,
+            kilometres=row.kilometres,
+            read_at=row.read_at,
+            source=row.source,
+            source_id=row.source_id,
+            mark=row.mark,
+            note=row.note,
+            recorded_by=row.recorded_by,
+            voided_at=row.voided_at,
+            voided_by=row.voided_by,
+            void_reason=row.void_reason,
+        )
+        for row in db.session.scalars(statement)
+    ]
+
+
+def list_windows(vehicle_id: UUID | None = None, *, status: str = "", limit: int = 200) -> list[WindowFacts]:
+    """Return maintenance of one vehicle, or of the acting organization's whole fleet: what is open first, by start."""
+    owner = select(Vehicle.id).where(permitted(Vehicle, VEHICLE_READ), _own_or_all(current_actor()))
+    statement = select(MaintenanceWindow).where(MaintenanceWindow.vehicle_id.in_(owner))
+    if vehicle_id is not None:
+        statement = statement.where(MaintenanceWindow.vehicle_id == vehicle_id)
+    if status:
+        statement = statement.where(MaintenanceWindow.status == status)
+    is_over = MaintenanceWindow.status.in_([WindowStatus.COMPLETED.value, WindowStatus.CANCELLED.value])
+    statement = statement.order_by(is_over, MaintenanceWindow.start, MaintenanceWindow.id).limit(limit)
+    return [window_facts(row) for row in db.session.scalars(statement)]
+
+
+def get_window(window_id: UUID) -> WindowFacts:
+    """Return a maintenance window of a vehicle of the acting organization (the platform: of any). Raises NotFound."""
+    owner = select(Vehicle.id).where(permitted(Vehicle, VEHICLE_READ), _own_or_all(current_actor()))
+    row = db.session.scalars(
+        select(MaintenanceWindow).where(MaintenanceWindow.id == window_id, MaintenanceWindow.vehicle_id.in_(owner))
+    ).one_or_none()
+    if row is None:
+        raise NotFound(MaintenanceWindow.label)
+    return window_facts(row)

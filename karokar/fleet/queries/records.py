@@ -1,0 +1,119 @@
+"""What exists, whoever asks: for other contexts, which decide who may see it."""
+
+from collections.abc import Collection, Iterable, Sequence
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import func, select
+
+from karokar.fleet.models import MaintenanceWindow, Vehicle, VehicleCalendar
+from karokar.fleet.queries.facts import VehicleFacts, WindowFacts, vehicle_facts, window_facts
+from karokar.fleet.rules import (
+    VehicleStatus,
+    WindowStatus,
+    plate_key,
+)
+from karokar.kernel.db import db
+from karokar.kernel.errors import NotFound
+
+
+def get_vehicle(vehicle_id: UUID) -> VehicleFacts:
+    """Return a vehicle, whosever it is (who asks has decided that it may be seen). Raises NotFound."""
+    found = vehicles([vehicle_id]).get(vehicle_id)
+    if found is None:
+        raise NotFound(Vehicle.label)
+    return found
+
+
+def vehicles(ids: Iterable[UUID]) -> dict[UUID, VehicleFacts]:
+    """Return the vehicles of these ids; an unknown one is left out."""
+    wanted = set(ids)
+    if not wanted:
+        return {}
+    rows = db.session.scalars(select(Vehicle).where(Vehicle.id.in_(wanted)))
+    return {row.id: vehicle_facts(row) for row in rows}
+
+
+def hold_vehicle(vehicle_id: UUID) -> VehicleFacts:
+    """Return a vehicle that nobody can suspend, retire or change until the transaction ends. Raises NotFound.
+
+    The row is locked FOR SHARE; on SQLite the transaction holds the write lock already.
+    """
+    row = db.session.scalars(
+        select(Vehicle)
+        .where(Vehicle.id == vehicle_id)
+        .with_for_update(read=True)
+        .execution_options(populate_existing=True)
+    ).one_or_none()
+    if row is None:
+        raise NotFound(Vehicle.label)
+    return vehicle_facts(row)
+
+
+def lock_calendar(vehicle_id: UUID) -> None:
+    """Let nobody else change this vehicle's calendar until the transaction ends. Raises NotFound.
+
+    Every action that can change what a vehicle does when begins with this (after organizations are held), so that
+    such actions queue up instead of locking each other out.
+    """
+    statement = select(VehicleCalendar.vehicle_id).where(VehicleCalendar.vehicle_id == vehicle_id).with_for_update()
+    if db.session.scalar(statement) is None:
+        raise NotFound(Vehicle.label)
+
+
+def windows(
+    vehicle_id: UUID | Collection[UUID], start: datetime, end: datetime, *, except_id: UUID | None = None
+) -> list[WindowFacts]:
+    """Return the SCHEDULED and IN_PROGRESS maintenance of one or more vehicles that overlaps `[start, end)`."""
+    ids = [vehicle_id] if isinstance(vehicle_id, UUID) else list(vehicle_id)
+    statement = (
+        select(MaintenanceWindow)
+        .where(
+            MaintenanceWindow.vehicle_id.in_(ids),
+            MaintenanceWindow.status.in_([WindowStatus.SCHEDULED.value, WindowStatus.IN_PROGRESS.value]),
+            MaintenanceWindow.start < end,
+            MaintenanceWindow.end > start,
+        )
+        .order_by(MaintenanceWindow.start)
+    )
+    if except_id is not None:
+        statement = statement.where(MaintenanceWindow.id != except_id)
+    return [window_facts(row) for row in db.session.scalars(statement)]
+
+
+def find_by_plate(text: str) -> list[VehicleFacts]:
+    """Return the vehicles with this licence plate, however it is spelt: the one in service first, then retired ones."""
+    key = plate_key(text)
+    if not key:
+        return []
+    statement = (
+        select(Vehicle)
+        .where(Vehicle.plate_key == key)
+        .order_by((Vehicle.status == VehicleStatus.RETIRED.value), Vehicle.created_at.desc())
+    )
+    return [vehicle_facts(row) for row in db.session.scalars(statement)]
+
+
+def count_vehicles(organization_id: UUID) -> dict[str, int]:
+    """Return how many vehicles an organization has in each status (statuses without any are left out)."""
+    statement = (
+        select(Vehicle.status, func.count()).where(Vehicle.organization_id == organization_id).group_by(Vehicle.status)
+    )
+    return dict(db.session.execute(statement).tuples().all())
+
+
+def list_suspended_for_documents(organization_id: UUID) -> list[UUID]:
+    """Return the ids of an organization's vehicles that their documents keep off the road."""
+    statement = select(Vehicle.id).where(
+        Vehicle.organization_id == organization_id, Vehicle.suspended_by == "DOCUMENTS"
+    )
+    return list(db.session.scalars(statement))
+
+
+def other_spellings(plates: Sequence[str]) -> dict[str, VehicleFacts]:
+    """Return, by plate as given, the vehicle in service that has it: for an import that must not double one."""
+    keys = {plate_key(plate): plate for plate in plates}
+    rows = db.session.scalars(
+        select(Vehicle).where(Vehicle.plate_key.in_(keys), Vehicle.status != VehicleStatus.RETIRED.value)
+    )
+    return {keys[row.plate_key]: vehicle_facts(row) for row in rows}

@@ -1,0 +1,275 @@
+"""What holds for vehicles, their maintenance and their odometers: decisions without a database."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from karokar.kernel.errors import RuleBroken, StateConflict
+
+
+class VehicleStatus(StrEnum):
+    """The life of a vehicle; whether it is free at some time is another question."""
+
+    PENDING = "PENDING"
+    ACTIVE = "ACTIVE"
+    SUSPENDED = "SUSPENDED"
+    RETIRED = "RETIRED"
+
+
+class Ownership(StrEnum):
+    """Whose vehicle it is: only a vendor's is booked, a company's own is assigned directly."""
+
+    VENDOR_OWNED = "VENDOR_OWNED"
+    CORPORATE_OWNED = "CORPORATE_OWNED"
+
+
+class SuspendedBy(StrEnum):
+    """Who took a vehicle off the road; each kind is lifted only by its own."""
+
+    OWNER = "OWNER"
+    PLATFORM = "PLATFORM"
+    DOCUMENTS = "DOCUMENTS"
+
+
+class WindowStatus(StrEnum):
+    """The life of a maintenance window."""
+
+    SCHEDULED = "SCHEDULED"
+    IN_PROGRESS = "IN_PROGRESS"
+    COMPLETED = "COMPLETED"
+    CANCELLED = "CANCELLED"
+
+
+class ReadingSource(StrEnum):
+    """Where an odometer reading comes from."""
+
+    REGISTRATION = "REGISTRATION"
+    MANUAL = "MANUAL"
+    HANDOVER = "HANDOVER"
+    RETURN = "RETURN"
+
+
+class ReadingMark(StrEnum):
+    """What is odd about a reading; a marked one is kept but does not move the odometer."""
+
+    NONE = ""
+    OUT_OF_ORDER = "OUT_OF_ORDER"
+    IMPLAUSIBLE = "IMPLAUSIBLE"
+
+
+VEHICLE_TRANSITIONS: dict[tuple[VehicleStatus, str], VehicleStatus] = {
+    (VehicleStatus.PENDING, "activate"): VehicleStatus.ACTIVE,
+    (VehicleStatus.SUSPENDED, "activate"): VehicleStatus.ACTIVE,
+    (VehicleStatus.ACTIVE, "suspend"): VehicleStatus.SUSPENDED,
+    (VehicleStatus.SUSPENDED, "suspend"): VehicleStatus.SUSPENDED,  # the platform over the owner or the documents
+    (VehicleStatus.PENDING, "retire"): VehicleStatus.RETIRED,
+    (VehicleStatus.ACTIVE, "retire"): VehicleStatus.RETIRED,
+    (VehicleStatus.SUSPENDED, "retire"): VehicleStatus.RETIRED,
+}
+"""Every change of a vehicle's status; what is not here is refused."""
+
+WINDOW_TRANSITIONS: dict[tuple[WindowStatus, str], WindowStatus] = {
+    (WindowStatus.SCHEDULED, "change"): WindowStatus.SCHEDULED,
+    (WindowStatus.IN_PROGRESS, "change"): WindowStatus.IN_PROGRESS,  # its end alone, where the work takes longer
+    (WindowStatus.SCHEDULED, "start"): WindowStatus.IN_PROGRESS,
+    (WindowStatus.SCHEDULED, "cancel"): WindowStatus.CANCELLED,
+    (WindowStatus.IN_PROGRESS, "complete"): WindowStatus.COMPLETED,
+    (WindowStatus.IN_PROGRESS, "cancel"): WindowStatus.CANCELLED,
+}
+"""Every change of a window's status; what is not here is refused."""
+
+CATEGORIES: dict[str, str] = {
+    "SMALL": "Small car",
+    "COMPACT": "Compact car",
+    "SALOON": "Saloon",
+    "ESTATE": "Estate",
+    "SUV": "SUV",
+    "VAN": "Van",
+    "MINIBUS": "Minibus",
+    "PICKUP": "Pick-up",
+    "TRUCK": "Truck",
+}
+"""Stored category → what people call it."""
+
+WINDOW_KINDS: dict[str, str] = {
+    "SERVICE": "Service",
+    "REPAIR": "Repair",
+    "INSPECTION": "Inspection",
+    "TYRES": "Tyres",
+    "CLEANING": "Cleaning",
+    "OTHER": "Other work",
+}
+"""Stored kind of maintenance → what people call it."""
+
+SUSPENSION_REASONS: dict[str, str] = {
+    "DAMAGE": "Damaged",
+    "UNSAFE": "Not safe to drive",
+    "LOST": "Stolen or missing",
+    "DISPUTE": "Dispute about ownership",
+    "SEASON": "Not needed this season",
+    "OTHER": "Another reason (say which)",
+}
+"""Stored reason for taking a vehicle off the road → what people call it."""
+
+DOCUMENT_REASONS: dict[str, str] = {
+    "DOCUMENT_EXPIRED": "A document has expired",
+    "DOCUMENT_REVOKED": "A document was revoked",
+}
+"""Reasons that the documents give by themselves."""
+
+REQUIRED_DOCUMENTS: dict[str, str] = {
+    "VEHICLE_REGISTRATION": "registration certificate",
+    "VEHICLE_INSURANCE": "insurance",
+    "VEHICLE_FITNESS": "fitness certificate",
+}
+"""Kinds of verification without which no vehicle is on the road → what people call them."""
+
+YEARS = range(1900, 2101)
+MAX_SEATS = 100
+MAX_KILOMETRES = 5_000_000
+LONGEST_WINDOW = timedelta(days=366)
+FASTEST_AVERAGE_KMH = 110
+"""No vehicle covers more than this on average between two readings, breaks included."""
+READING_TOLERANCE_KM = 50
+"""What a reading may be off because somebody rounded it."""
+
+_PLATE = re.compile(r"^[0-9A-Z][0-9A-Z ·.-]{1,14}$")
+
+
+def tidy_plate(text: str) -> str:
+    """Return a licence plate as it is shown: upper case, single spaces. Raises RuleBroken for one that cannot be."""
+    plate = " ".join(text.upper().split())
+    if not _PLATE.match(plate) or len(plate_key(plate)) < 2:
+        raise RuleBroken(
+            "LICENSE_PLATE_MALFORMED",
+            "A licence plate has 2 to 15 letters, digits, spaces and hyphens.",
+            fields={"license_plate": "Use 2 to 15 letters, digits, spaces and hyphens."},
+        )
+    return plate
+
+
+def plate_key(plate: str) -> str:
+    """Return what two spellings of one plate have in common: letters and digits alone."""
+    return re.sub(r"[^0-9A-Z]", "", plate.upper())
+
+
+def city_key(city: str) -> str:
+    """Return what two spellings of one city have in common."""
+    return " ".join(city.casefold().split())
+
+
+def next_vehicle_status(status: str, verb: str) -> VehicleStatus:
+    """Return the status that follows. Raises StateConflict INVALID_VEHICLE_TRANSITION for a change that is not one."""
+    following = VEHICLE_TRANSITIONS.get((VehicleStatus(status), verb))
+    if following is None:
+        raise StateConflict(
+            "INVALID_VEHICLE_TRANSITION",
+            f"This vehicle is {status.lower()}; it cannot be {_past(verb)} now. Reload the page to see its state.",
+            status=status,
+            verb=verb,
+        )
+    return following
+
+
+def next_window_status(status: str, verb: str) -> WindowStatus:
+    """Return the status that follows. Raises StateConflict INVALID_MAINTENANCE_TRANSITION for what is no change."""
+    following = WINDOW_TRANSITIONS.get((WindowStatus(status), verb))
+    if following is None:
+        state = status.lower().replace("_", " ")
+        raise StateConflict(
+            "INVALID_MAINTENANCE_TRANSITION",
+            f"This maintenance is {state}; it cannot be {_past(verb)} now. Reload the page to see its state.",
+            status=status,
+            verb=verb,
+        )
+    return following
+
+
+def _past(verb: str) -> str:
+    spelt = {"suspend": "suspended", "start": "started", "cancel": "cancelled"}
+    return spelt.get(verb, f"{verb}d")
+
+
+def check_facts(*, year: int, seats: int, category: str) -> None:
+    """Raise RuleBroken where a fact of a vehicle is out of range."""
+    if year not in YEARS:
+        _refuse("year", "YEAR_OUT_OF_RANGE", f"The year lies between {YEARS[0]} and {YEARS[-1]}.")
+    if not 1 <= seats <= MAX_SEATS:
+        _refuse("seats", "SEATS_OUT_OF_RANGE", f"A vehicle has 1 to {MAX_SEATS} seats.")
+    if category not in CATEGORIES:
+        _refuse("category", "CATEGORY_UNKNOWN", "Choose one of the categories: " + ", ".join(CATEGORIES) + ".")
+
+
+def check_period(start: datetime, end: datetime) -> None:
+    """Raise RuleBroken unless the planned period of a window has a length that makes sense."""
+    if end <= start:
+        _refuse("end", "END_BEFORE_START", "The end must be after the start.")
+    if end - start > LONGEST_WINDOW:
+        _refuse("end", "WINDOW_TOO_LONG", "Maintenance lasts a year at most; retire or suspend the vehicle instead.")
+
+
+def check_kilometres(kilometres: int) -> None:
+    """Raise RuleBroken for a reading that no odometer shows."""
+    if not 0 <= kilometres <= MAX_KILOMETRES:
+        _refuse("kilometres", "ODOMETER_OUT_OF_RANGE", f"A reading lies between 0 and {MAX_KILOMETRES:,} km.")
+
+
+def _refuse(field: str, code: str, sentence: str) -> None:
+    raise RuleBroken(code, sentence, fields={field: sentence})
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What counts of a reading when others are judged by it."""
+
+    kilometres: int
+    read_at: datetime
+
+
+def judge_reading(kilometres: int, read_at: datetime, others: Sequence[Reading]) -> ReadingMark:
+    """Say what is odd about a reading beside the trusted others of its vehicle, in any order.
+
+    OUT_OF_ORDER: less than an earlier one, or more than a later one. IMPLAUSIBLE: farther from the one before than a
+    vehicle drives in that time.
+    """
+    earlier = [other for other in others if other.read_at <= read_at]
+    later = [other for other in others if other.read_at > read_at]
+    if any(other.kilometres > kilometres for other in earlier) or any(other.kilometres < kilometres for other in later):
+        return ReadingMark.OUT_OF_ORDER
+    if earlier:
+        before = max(earlier, key=lambda other: (other.read_at, other.kilometres))
+        hours = (read_at - before.read_at).total_seconds() / 3600
+        if kilometres - before.kilometres > hours * FASTEST_AVERAGE_KMH + READING_TOLERANCE_KM:
+            return ReadingMark.IMPLAUSIBLE
+    return ReadingMark.NONE
+
+
+@dataclass(frozen=True, kw_only=True)
+class Gate:
+    """One thing that a vehicle needs to be put on the road.
+
+    `code` names it, `sentence` says what is the matter, `subject_type`, `subject_id` and `kind` tell which document
+    would open it (`kind` empty: none would).
+    """
+
+    code: str
+    is_open: bool
+    sentence: str
+    subject_type: str = ""
+    subject_id: str = ""
+    kind: str = ""
+
+
+class GatesClosed(StateConflict):
+    """The vehicle lacks what it needs to be put on the road; `gates` are the closed ones (409)."""
+
+    def __init__(self, gates: Sequence[Gate]) -> None:
+        missing = [gate.sentence for gate in gates]
+        super().__init__(
+            "VEHICLE_GATES_CLOSED",
+            "This vehicle cannot be activated yet. " + " ".join(missing),
+            gates=[gate.code for gate in gates],
+        )
+        self.gates = tuple(gates)
