@@ -32,6 +32,12 @@ class AvailabilityBlock(Base):
         Index("ix_availability_blocks_vehicle_id_start", "vehicle_id", "start"),
         Index("ix_availability_blocks_end_start", "end", "start", "vehicle_id"),
         Index(
+            "ix_availability_blocks_held",
+            "vehicle_id",
+            postgresql_where=text("released_at IS NULL"),
+            sqlite_where=text("released_at IS NULL"),
+        ),
+        Index(
             "ix_availability_blocks_open",
             "start",
             "vehicle_id",

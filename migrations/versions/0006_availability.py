@@ -40,6 +40,14 @@ def upgrade() -> None:
         "ix_availability_blocks_end_start", "availability_blocks", ["end", "start", "vehicle_id"], unique=False
     )
     op.create_index(
+        "ix_availability_blocks_held",
+        "availability_blocks",
+        ["vehicle_id"],
+        unique=False,
+        postgresql_where=sa.text("released_at IS NULL"),
+        sqlite_where=sa.text("released_at IS NULL"),
+    )
+    op.create_index(
         "ix_availability_blocks_open",
         "availability_blocks",
         ["start", "vehicle_id"],
@@ -116,6 +124,12 @@ def downgrade() -> None:
         table_name="availability_blocks",
         postgresql_where=sa.text('"end" IS NULL'),
         sqlite_where=sa.text('"end" IS NULL'),
+    )
+    op.drop_index(
+        "ix_availability_blocks_held",
+        table_name="availability_blocks",
+        postgresql_where=sa.text("released_at IS NULL"),
+        sqlite_where=sa.text("released_at IS NULL"),
     )
     op.drop_index("ix_availability_blocks_end_start", table_name="availability_blocks")
     op.drop_table("availability_blocks")
