@@ -1,0 +1,174 @@
+"""`bin/up` in real processes: what is in the way is one clear line, and a second start just works."""
+
+import os
+import signal
+import socket
+import sqlite3
+import subprocess
+import time
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from karokar.config import PROJECT
+from karokar.supervisor.process import wait_until
+from tests.house.console import Console, free_port, processes
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+
+# The quickest start there is, for tests of what comes before the parts.
+BARE = {"EVENT_BUS_DISPATCHER": "none"}
+
+
+@pytest.fixture
+def up(tmp_path: Path):
+    """Start a console; its data is in `tmp_path / "data"` unless said otherwise."""
+    made: list[Console] = []
+
+    def start(*options: str, data: Path | None = None, port: int | None = None, **settings: str) -> Console:
+        folder = tmp_path / "data" if data is None else data
+        made.append(Console(folder, *options, port=port, said=tmp_path / f"said-{len(made)}", **settings))
+        return made[-1]
+
+    yield start
+    for console in made:
+        console.close()
+
+
+def test_it_serves_prints_its_address_and_stops_cleanly(up):
+    console = up("--no-demo", **BARE)
+    assert console.is_ready(), console.said
+    assert console.get("/healthz")[0] == 200
+    started = console.descendants()
+    assert console.stop() == 0
+    assert "Traceback" not in console.said
+    assert not started & {pid for pid, *_ in processes()}
+    assert not (console.data / "run").exists()
+
+
+def test_the_next_start_takes_up_the_same_data(up):
+    first = up("--no-demo", **BARE)
+    assert first.is_ready(), first.said
+    first.stop()
+    made = (first.data / "karokar.sqlite3").stat().st_ino
+    second = up("--no-demo", **BARE)
+    assert second.is_ready(), second.said
+    assert "Bringing the database" not in second.said
+    assert (second.data / "karokar.sqlite3").stat().st_ino == made
+
+
+def test_a_taken_port_is_one_clear_line(up):
+    with socket.create_server(("127.0.0.1", free_port())) as taken:
+        port = taken.getsockname()[1]
+        assert f"port {port} is taken" in up("--no-demo", port=port, **BARE).refusal()
+
+
+def test_a_second_start_on_the_same_data_is_one_clear_line(up):
+    console = up("--no-demo", **BARE)
+    assert console.is_ready(), console.said
+    line = up("--no-demo", **BARE).refusal()
+    assert f"process {console.process.pid}" in line
+    assert "--data" in line
+    assert console.get("/healthz")[0] == 200
+
+
+def test_two_first_starts_at_once_leave_one_that_works(up):
+    consoles = [up("--no-demo", **BARE) for _ in range(2)]
+    assert wait_until(lambda: any(each.process.poll() is not None for each in consoles), within=60)
+    (loser,) = [each for each in consoles if each.process.poll() is not None]
+    (winner,) = [each for each in consoles if each is not loser]
+    assert "runs already" in loser.refusal()
+    assert winner.is_ready(), winner.said
+
+
+def test_a_database_from_a_newer_version_is_one_clear_line(up, tmp_path: Path):
+    console = up("--no-demo", **BARE)
+    assert console.is_ready(), console.said
+    console.stop()
+    with closing(sqlite3.connect(console.data / "karokar.sqlite3")) as connection, connection:
+        connection.execute("UPDATE alembic_version SET version_num = '9999_tomorrow'")
+    assert "newer version of KaroKar (revision 9999_tomorrow)" in up("--no-demo", **BARE).refusal()
+
+
+def test_an_unreachable_database_is_one_clear_line_without_its_password(up):
+    url = f"postgresql://user:geheim@127.0.0.1:{free_port()}/karokar"
+    line = up("--no-demo", DATABASE_URL=url, **BARE).refusal()
+    assert "cannot be reached" in line
+    assert "DATABASE_URL" in line
+    assert "geheim" not in line
+
+
+def test_an_unreachable_redis_is_one_clear_line_without_its_password(up):
+    line = up("--no-demo", REDIS_URL=f"redis://:geheim@127.0.0.1:{free_port()}/0").refusal()
+    assert "cannot be used" in line
+    assert "REDIS_URL" in line
+    assert "geheim" not in line
+
+
+def test_a_malformed_setting_is_one_clear_line(up):
+    assert "EVENT_BUS_MAX_ATTEMPTS=lots" in up("--no-demo", EVENT_BUS_MAX_ATTEMPTS="lots").refusal()
+
+
+def test_an_unknown_setting_is_one_clear_line(up):
+    assert "did you mean KAROKAR_DEMO?" in up(KAROKAR_DEMOO="no").refusal()
+
+
+def test_a_data_directory_in_whose_place_is_a_file_is_one_clear_line(up, tmp_path: Path):
+    (tmp_path / "file").write_text("")
+    assert "a file is in the way" in up("--no-demo", data=tmp_path / "file", **BARE).refusal()
+
+
+def test_a_file_that_is_no_database_is_one_clear_line(up, tmp_path: Path):
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "karokar.sqlite3").write_text("This is a letter, not a database. " * 100)
+    line = up("--no-demo", **BARE).refusal()
+    assert "not a database" in line
+
+
+@pytest.mark.parametrize("after", [0.3, 0.8, 1.3, 1.8, 2.3])
+def test_a_first_start_killed_half_way_is_made_up_for_by_the_next(up, after: float):
+    first = up("--no-demo", **BARE)
+    time.sleep(after)  # the moment of death is the case, not something to wait for
+    os.killpg(first.process.pid, signal.SIGKILL)
+    first.process.wait()
+    second = up("--no-demo", **BARE)
+    assert second.is_ready(), second.said
+    assert second.get("/healthz")[0] == 200
+
+
+def test_everything_ends_with_a_console_that_is_killed(up):
+    console = up("--no-demo", **BARE)
+    assert console.is_ready(), console.said
+    started = console.descendants()
+    assert len(started) >= 3  # the server and its two workers
+    os.kill(console.process.pid, signal.SIGKILL)
+    console.process.wait()
+    assert wait_until(lambda: not started & {pid for pid, *_ in processes()}, within=10)
+    again = up("--no-demo", port=console.port, **BARE)
+    assert again.is_ready(), again.said
+
+
+def test_a_killed_web_server_is_back(up):
+    console = up("--no-demo", **BARE)
+    assert console.is_ready(), console.said
+    before = console.parts()["gunicorn"]
+    os.kill(before, signal.SIGKILL)
+    assert wait_until(lambda: console.parts().get("gunicorn", before) != before, within=10)
+    assert wait_until(lambda: console.get("/healthz")[0] == 200, within=10)
+
+
+def test_flask_in_the_projects_folder_finds_the_running_console(up):
+    console = up("--no-demo", **BARE)
+    assert console.is_ready(), console.said
+    kept = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
+    done = subprocess.run(
+        [str(PROJECT / ".venv/bin/flask"), "shell"],
+        input="from flask import current_app as a; print('found', a.config['KAROKAR'].data)",
+        cwd=PROJECT,
+        env={**kept, "KAROKAR_DATA": str(console.data)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert f"found {console.data}" in done.stdout
