@@ -1,69 +1,96 @@
-"""Events of any class, for tests of what becomes of events: every field filled, ids as the test gives them."""
+"""Events in the log without the actions that tell them: for tests of what reads the log."""
 
-from datetime import UTC, datetime
-from typing import Any, TypeVar
+import itertools
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
 from uuid import UUID
 
-import msgspec
+from sqlalchemy import text
 
-from karokar.events.base import Envelope, Event
+from karokar.events.base import Event
+from karokar.events.booking import BookingApproved, BookingDrafted, BookingRequested
+from karokar.events.bus import EventToken
+from karokar.kernel.actor import SYSTEM, Actor, Cause, Scope
+from karokar.kernel.clock import now, standing_at
+from karokar.kernel.db import db, transaction
 from karokar.kernel.ids import new_id
+from karokar.outbox import recorder
 
-E = TypeVar("E", bound=Event)
+VENDOR, OTHER_VENDOR, COMPANY, PLATFORM = (new_id() for _ in range(4))
+READS_OWN = {"event.read": Scope.OWN}
 
-AT = datetime(2026, 11, 20, 9, 30, tzinfo=UTC)
+platform_admin = Actor(
+    user_id=new_id(),
+    organization_id=PLATFORM,
+    organization_type="PLATFORM",
+    permissions={"event.read": Scope.ALL, "event.operate": Scope.ALL},
+)
+vendor_admin = Actor(user_id=new_id(), organization_id=VENDOR, organization_type="VENDOR", permissions=READS_OWN)
+other_vendor = Actor(user_id=new_id(), organization_id=OTHER_VENDOR, organization_type="VENDOR", permissions=READS_OWN)
+company_admin = Actor(user_id=new_id(), organization_id=COMPANY, organization_type="CORPORATE", permissions=READS_OWN)
+
+_numbers = itertools.count(1)
 
 
-def make_event(class_: type[E], **given: Any) -> E:
-    """An event of the class with every field filled: those given by name, the others with something of their type."""
-    values = {
-        field.name: given.get(field.name, _something(field.type)) for field in msgspec.inspect.type_info(class_).fields
+def booking_facts(**given: Any) -> dict[str, Any]:
+    """The fields that every event of a booking has; those given win."""
+    return {
+        "booking_id": new_id(),
+        "reference": f"B-{next(_numbers):05d}",
+        "vehicle_id": new_id(),
+        "vendor_organization_id": VENDOR,
+        "corporate_organization_id": COMPANY,
+        "requested_by": company_admin.user_id,
+        "start": now(),
+        "end": now(),
+        **given,
     }
-    return class_(**values)
 
 
-def make_envelope(
-    event: E,
+def drafted(**given: Any) -> BookingDrafted:
+    """Seen by the company alone."""
+    return BookingDrafted(**booking_facts(**given))
+
+
+def requested(**given: Any) -> BookingRequested:
+    """Seen by both sides; who asked is the company's own."""
+    return BookingRequested(**booking_facts(**given))
+
+
+def approved(**given: Any) -> BookingApproved:
+    """Seen by both sides."""
+    return BookingApproved(held_until=now(), **booking_facts(**given))
+
+
+def record(
+    event: Event,
     *,
-    actor_id: UUID | None = None,
-    organization_id: UUID | None = None,
+    actor: Actor = SYSTEM,
+    cause: UUID | None = None,
+    correlation: UUID | None = None,
+    at: datetime | None = None,
     changes: dict[str, Any] | None = None,
-    position: int = 1,
-    event_id: UUID | None = None,
-) -> Envelope[E]:
-    """The event as it would have been recorded, done by this person on this organization's behalf."""
-    event_id = event_id or new_id()
-    metadata = {
-        "actorId": str(actor_id) if actor_id else None,
-        "organizationId": str(organization_id) if organization_id else None,
-        "correlationId": str(new_id()),
-        "sourceModule": event.producer,
-        "traceparent": "00-0123",
-        "depth": 0,
-        "changes": changes or {},
-    }
-    return Envelope(
-        position, event_id, event, event.aggregate_type, event.aggregate_id or event_id, 1, AT, metadata
-    )  # fmt: skip
+) -> UUID:
+    """Put an event into the log and give it a position; return its id."""
+    event_id = new_id()
+    set_off_by = Cause(correlation_id=correlation or new_id(), causation_id=cause, source="test")
+    with standing_at(at or now()), transaction() as session:
+        aggregate_id = event.aggregate_id or event_id
+        token = EventToken(event.aggregate_type if event.aggregate_id else "System", aggregate_id, next(_numbers))
+        metadata = recorder.metadata_of(event, actor, set_off_by, changes or {})
+        recorder._insert(session.connection(), event, event_id, token, metadata)
+    give_positions()
+    return event_id
 
 
-def payload_of(event: Event) -> dict[str, Any]:
-    """The payload as it is stored."""
-    return msgspec.to_builtins(event)
+def record_all(events: Iterable[Event], **given: Any) -> list[UUID]:
+    """Put several events into the log, in this order."""
+    return [record(event, **given) for event in events]
 
 
-def _something(kind: Any) -> Any:
-    if isinstance(kind, msgspec.inspect.Metadata):
-        return _something(kind.type)
-    if isinstance(kind, msgspec.inspect.UnionType):
-        return _something(next(option for option in kind.types if not isinstance(option, msgspec.inspect.NoneType)))
-    made = {
-        msgspec.inspect.UUIDType: new_id,
-        msgspec.inspect.DateTimeType: lambda: AT,
-        msgspec.inspect.BoolType: lambda: True,
-        msgspec.inspect.IntType: lambda: 7,
-        msgspec.inspect.StrType: lambda: "text",
-        msgspec.inspect.ListType: lambda: [_something(kind.item_type)],
-        msgspec.inspect.DictType: lambda: {"key": _something(kind.value_type)},
-    }
-    return made[type(kind)]()
+def give_positions() -> None:
+    """Let the sequencer run, where the database needs one."""
+    if db.engine.dialect.name == "postgresql":
+        with transaction() as session:
+            session.execute(text("select sequence_events()"))

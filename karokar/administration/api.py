@@ -1,0 +1,193 @@
+"""Events for programs: `/v1/events` and `/v1/events/{id}`, in JSON, with a bearer token.
+
+A page begins at the oldest event (`order=desc`: the newest) that the token's organization may see. Its `next` cursor
+is always there when it holds events, so that a program which keeps it and asks again misses nothing and gets nothing
+twice; `previous` leads the other way.
+"""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+from uuid import UUID
+
+import msgspec
+from flask import Blueprint, make_response, request
+from werkzeug.wrappers import Response
+
+from karokar.administration.permissions import EVENT_READ
+from karokar.events.base import SUBJECT_TYPES
+from karokar.events.visibility import sees_everything
+from karokar.kernel.actor import current_actor
+from karokar.kernel.errors import RuleBroken
+from karokar.kernel.permissions import requires
+from karokar.kernel.settings import settings
+from karokar.outbox import cursors
+from karokar.outbox.deliveries import Delivery, deliveries
+from karokar.outbox.search import LARGEST_PAGE, PAGE, EventFilter, EventPage, FoundEvent, find_event, list_events
+
+T = TypeVar("T")
+
+bp = Blueprint("administration_api", __name__)
+
+_FILTERS = ("aggregateType", "aggregateId", "subjectType", "subjectId", "type", "since", "until", "correlationId")
+_OTHERS = ("cursor", "limit", "order")
+
+
+@bp.get("/events")
+@requires(EVENT_READ)
+def list_() -> Response:
+    """Return a page of events, oldest first: see the module's docstring."""
+    _refuse_unknown()
+    wanted = EventFilter(
+        aggregate_type=request.args.get("aggregateType"),
+        aggregate_id=_read("aggregateId", UUID, "an id"),
+        subject_type=_subject_type(),
+        subject_id=_read("subjectId", UUID, "an id"),
+        types=request.args.get("type"),
+        since=_read("since", _moment, "a time with its zone, such as 2026-11-20T09:00:00Z"),
+        until=_read("until", _moment, "a time with its zone, such as 2026-11-20T09:00:00Z"),
+        correlation_id=_read("correlationId", UUID, "an id"),
+    )
+    limit = _read("limit", _limit, f"a whole number from 1 to {LARGEST_PAGE}") or PAGE
+    is_newest_first = _read("order", _is_descending, "asc or desc") or False
+    place = _place(request.args["cursor"]) if "cursor" in request.args else (None, None)
+    page = list_events(
+        wanted, current_actor(), after=place[0], before=place[1], limit=limit, is_newest_first=is_newest_first
+    )
+    reports = _deliveries([found.position for found in page.rows if found.position is not None])
+    body = {
+        "data": [_as_json(found, reports) for found in page.rows],
+        **_links(page, is_newest_first=is_newest_first, came_from=request.args.get("cursor")),
+    }
+    return _answer(body)
+
+
+@bp.get("/events/<uuid:event_id>")
+@requires(EVENT_READ)
+def show(event_id: UUID) -> Response:
+    """Return one event."""
+    found = find_event(event_id, current_actor())
+    return _answer(_as_json(found, _deliveries([found.position] if found.position is not None else [])))
+
+
+# What was asked -------------------------------------------------------------------------------------------------------
+
+
+def _refuse_unknown() -> None:
+    unknown = sorted(set(request.args) - {*_FILTERS, *_OTHERS})
+    if unknown:
+        raise RuleBroken(
+            "UNKNOWN_PARAMETER", f"{unknown[0]} is not a filter. Known are: {', '.join((*_FILTERS, *_OTHERS))}."
+        )
+
+
+def _read(name: str, parse: Callable[[str], T], expected: str) -> T | None:
+    raw = request.args.get(name)
+    if raw is None:
+        return None
+    try:
+        return parse(raw)
+    except ValueError:
+        raise RuleBroken("INVALID_PARAMETER", f"{name} has to be {expected}.") from None
+
+
+def _moment(raw: str) -> datetime:
+    moment = datetime.fromisoformat(raw)
+    if moment.tzinfo is None:
+        raise ValueError
+    return moment.astimezone(UTC)
+
+
+def _limit(raw: str) -> int:
+    if not raw.isdecimal() or not 1 <= int(raw) <= LARGEST_PAGE:
+        raise ValueError
+    return int(raw)
+
+
+def _is_descending(raw: str) -> bool:
+    if raw not in {"asc", "desc"}:
+        raise ValueError
+    return raw == "desc"
+
+
+def _subject_type() -> str | None:
+    asked = request.args.get("subjectType")
+    if (asked is None) != ("subjectId" not in request.args):
+        raise RuleBroken("INVALID_PARAMETER", "subjectType and subjectId go together: give both.")
+    if asked is not None and asked not in SUBJECT_TYPES:
+        raise RuleBroken("INVALID_PARAMETER", f"subjectType has to be one of {', '.join(sorted(SUBJECT_TYPES))}.")
+    return asked
+
+
+def _reader() -> str:
+    return str(current_actor().organization_id)
+
+
+def _place(cursor: str) -> tuple[int | None, int | None]:
+    """Return the position to read after, and the one to read before: one of them is None."""
+    position, reads_up = divmod(cursors.reveal(cursor, settings().secret_key, _reader()), 2)
+    return (position, None) if reads_up else (None, position)
+
+
+# What is answered -----------------------------------------------------------------------------------------------------
+
+
+def _links(page: EventPage, *, is_newest_first: bool, came_from: str | None) -> dict[str, str | None]:
+    if page.first is None or page.last is None:
+        # Nothing here yet: whoever follows asks again from the same place.
+        return {"next": came_from, "previous": None}
+    up, down = _cursor(page.last, reads_up=True), _cursor(page.first, reads_up=False)
+    return {"next": down, "previous": up} if is_newest_first else {"next": up, "previous": down}
+
+
+def _cursor(position: int, *, reads_up: bool) -> str:
+    return cursors.hide(position * 2 + reads_up, settings().secret_key, _reader())
+
+
+def _deliveries(positions: list[int]) -> dict[int, list[Delivery]] | None:
+    return deliveries(positions) if sees_everything(current_actor()) else None
+
+
+def _as_json(found: FoundEvent, reports: dict[int, list[Delivery]] | None) -> dict[str, Any]:
+    body: dict[str, Any] = {
+        "eventId": found.event_id,
+        "eventType": found.event_type,
+        "version": found.version,
+        "aggregateType": found.aggregate_type,
+        "aggregateId": found.aggregate_id,
+        "occurredAt": found.occurred_at,
+        "payload": found.payload,
+        "metadata": {
+            "actorId": found.actor_id,
+            "organizationId": found.organization_id,
+            "correlationId": found.correlation_id,
+            "causationId": found.causation_id,
+            "sourceModule": found.source_module,
+            "changes": found.changes,
+        },
+        "subjects": [{"type": kind, "id": entity_id} for kind, entity_id in found.subjects],
+    }
+    if reports is not None:
+        body["aggregateSeq"] = found.aggregate_seq
+        body["position"] = found.position
+        body["metadata"]["traceparent"] = found.metadata.get("traceparent")
+        body["deliveries"] = [_delivery_as_json(one) for one in reports.get(found.position or 0, [])]
+    return body
+
+
+def _delivery_as_json(delivery: Delivery) -> dict[str, Any]:
+    return {
+        "handler": delivery.handler,
+        "state": delivery.state,
+        "deliveredAt": delivery.delivered_at,
+        "attempts": delivery.attempts,
+        "error": delivery.error,
+    }
+
+
+def _answer(body: dict[str, Any]) -> Response:
+    response = make_response(msgspec.json.encode(body), 200, {"Content-Type": "application/json"})
+    response.add_etag()
+    response.headers["Cache-Control"] = "private, no-cache"
+    response.vary.add("Authorization")
+    return response.make_conditional(request)

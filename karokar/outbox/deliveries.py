@@ -1,0 +1,168 @@
+"""How the delivery of events stands: per event and handler, and why it is not done yet. For the platform."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+from sqlalchemy import func, select
+
+from karokar.kernel.db import db
+from karokar.outbox.models import OPEN_STATES, EventLog, EventRow, Handled, Progress, Subscription, Trouble
+from karokar.outbox.registry import HANDLERS
+
+State = Literal["handled", "pending", "retrying", "waiting", "dead", "dismissed"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Delivery:
+    """One event on its way to one handler.
+
+    `handler` is the handler's name, `number` the one it is stored under. `attempts` counts those begun. `why` says, for
+    what is not done, what it waits for; `blocked_by` is the position of the earlier event that holds it back.
+    """
+
+    handler: str
+    number: int
+    position: int
+    state: State
+    attempts: int
+    delivered_at: datetime | None = None
+    microseconds: int | None = None
+    error: str | None = None
+    fingerprint: str | None = None
+    due_at: datetime | None = None
+    since: datetime | None = None
+    blocked_by: int | None = None
+    why: str = ""
+
+
+def deliveries(positions: Iterable[int]) -> dict[int, list[Delivery]]:
+    """Return, for each event at these positions, how its delivery to each subscribed handler stands."""
+    wanted = sorted(set(positions))
+    if not wanted:
+        return {}
+    events = db.session.execute(
+        select(EventLog.position, EventRow.event_type, EventRow.shard)
+        .join(EventRow, EventRow.id == EventLog.event_id)
+        .where(EventLog.position.in_(wanted))
+    ).all()
+    handled = {row.position: row for row in db.session.scalars(select(Handled).where(Handled.position.in_(wanted)))}
+    troubles = {
+        (row.handler, row.position): row
+        for row in db.session.scalars(select(Trouble).where(Trouble.position.in_(wanted)))
+    }
+    subscriptions = _by_event_type()
+    progress = progress_by_shard()
+    blockers = _blockers([row for row in troubles.values() if row.state == "waiting"])
+    found: dict[int, list[Delivery]] = {}
+    for position, event_type, shard in events:
+        found[position] = [
+            _delivery(
+                subscription,
+                position,
+                handled.get(position),
+                troubles.get((subscription.handler, position)),
+                behind=position - progress.get(shard, 0),
+                blocker=blockers.get((subscription.handler, position)),
+            )
+            for subscription in subscriptions.get(event_type, ())
+            if subscription.since_position < position
+            and (subscription.until_position is None or position <= subscription.until_position)
+        ]
+    return found
+
+
+def progress_by_shard() -> dict[int, int]:
+    """Return how far each shard has been delivered."""
+    rows = db.session.execute(select(Progress.shard, func.max(Progress.position)).group_by(Progress.shard)).all()
+    return {int(shard): int(position) for shard, position in rows}
+
+
+def _by_event_type() -> Mapping[str, Sequence[Subscription]]:
+    found: dict[str, list[Subscription]] = defaultdict(list)
+    for row in db.session.scalars(select(Subscription).order_by(Subscription.name)):
+        found[row.event_type].append(row)
+    return found
+
+
+def _blockers(waiting: Sequence[Trouble]) -> dict[tuple[int, int], int]:
+    """Return, for each waiting delivery, the first open one before it of the same handler and key."""
+    found = {}
+    for row in waiting:
+        first = db.session.scalar(
+            select(func.min(Trouble.position)).where(
+                Trouble.shard == row.shard,
+                Trouble.handler == row.handler,
+                Trouble.stream == row.stream,
+                Trouble.position < row.position,
+                Trouble.state.in_(OPEN_STATES),
+            )
+        )
+        if first is not None:
+            found[row.handler, row.position] = int(first)
+    return found
+
+
+def _delivery(
+    subscription: Subscription,
+    position: int,
+    handled: Handled | None,
+    trouble: Trouble | None,
+    *,
+    behind: int,
+    blocker: int | None,
+) -> Delivery:
+    name, number = subscription.name, subscription.handler
+    if handled is not None and number in handled.handlers:
+        place = handled.handlers.index(number)
+        return Delivery(
+            handler=name,
+            number=number,
+            position=position,
+            state="handled",
+            attempts=max(1, trouble.started if trouble else 1),
+            delivered_at=trouble.since if trouble is not None else handled.at,
+            microseconds=handled.us[place] if place < len(handled.us) else None,
+            error=trouble.error if trouble else None,
+        )
+    if trouble is None or trouble.state == "done":
+        why = "Not reached yet: it comes with the next batch." if behind > 0 else "It should have run: verify the log."
+        return Delivery(handler=name, number=number, position=position, state="pending", attempts=0, why=why)
+    state: State = trouble.state  # type: ignore[assignment] # The table's check allows no other.
+    return Delivery(
+        handler=name,
+        number=number,
+        position=position,
+        state=state,
+        attempts=trouble.started,
+        error=trouble.error,
+        fingerprint=trouble.fingerprint,
+        due_at=trouble.due_at,
+        since=trouble.since,
+        blocked_by=blocker,
+        why=_why(trouble, subscription, blocker),
+    )
+
+
+def _why(trouble: Trouble, subscription: Subscription, blocker: int | None) -> str:
+    if trouble.state == "retrying":
+        return f"Failed {_times(trouble.failed)}; runs again by itself."
+    if trouble.state == "dead":
+        return f"Gave up after {_times(trouble.failed)}; waits for a person."
+    if trouble.state == "dismissed":
+        return "A person decided that it stays undone."
+    if subscription.paused_at is not None:
+        return "The handler is paused."
+    if blocker is not None:
+        return "Waits behind an earlier event of the same key that this handler could not take."
+    if subscription.name not in HANDLERS:
+        return "No code here is called by the handler's name: it waits for the version that knows it."
+    if trouble.error:
+        return trouble.error
+    return "Nothing holds it any more: it runs next."
+
+
+def _times(count: int) -> str:
+    return "once" if count == 1 else f"{count} times"
