@@ -37,4 +37,4 @@ def configure(log_format: str, level: int = logging.INFO) -> None:
 
 def get_logger(name: str) -> Any:
     """Return the logger of a module."""
-    return structlog.get_logger(logger=name)
+    return structlog.get_logger(source=name)

@@ -9,7 +9,7 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Response
 
 from karokar.kernel.actor import current_actor, current_cause
-from karokar.kernel.db import db, is_transient
+from karokar.kernel.db import Base, db, is_transient
 from karokar.kernel.errors import Busy, DomainError, NotFound, PermissionDenied, StaleVersion
 from karokar.kernel.log import get_logger
 from karokar.kernel.permissions import PERMISSIONS, Permission
@@ -134,7 +134,7 @@ class FieldDifference:
 def compare(error: StaleVersion) -> dict[str, Any]:
     """Return what the conflict page shows: per field base, theirs and mine, and the version to save on."""
     entity = error.facts.get("entity")
-    if entity is not None:
+    if isinstance(entity, Base):
         db.session.refresh(entity)
     base = _opened_with()
     differences, untouched = [], []

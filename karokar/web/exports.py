@@ -6,13 +6,14 @@ return export("bookings", COLUMNS, rows, request.args.get("format", "csv"))
 
 import csv
 import io
+import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from enum import Enum
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 from uuid import UUID
 
 import xlsxwriter
@@ -91,6 +92,16 @@ def _csv_cell(value: Any) -> str | int | float:
     if isinstance(made, datetime):
         return made.strftime("%Y-%m-%d %H:%M")
     return made.isoformat() if isinstance(made, date) else made
+
+
+def write_file(target: IO[bytes], columns: Sequence[Column], rows: Iterable[Any], format_: str) -> None:
+    """Write the rows into an open file."""
+    if format_ == "xlsx":
+        with write_xlsx(columns, rows) as made:
+            shutil.copyfileobj(made, target)
+        return
+    for line in csv_lines(columns, rows):
+        target.write(line.encode())
 
 
 def write_xlsx(columns: Sequence[Column], rows: Iterable[Any]) -> Any:

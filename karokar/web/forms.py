@@ -18,8 +18,7 @@ from typing import Any
 
 from flask import Flask, request
 from flask_wtf import FlaskForm
-from wtforms import DateTimeLocalField, Field, ValidationError
-from wtforms.fields.core import UnboundField
+from wtforms import DateTimeLocalField, Field, PasswordField, StringField, ValidationError
 
 from karokar.kernel.errors import DomainError, RuleBroken
 from karokar.kernel.ids import new_id
@@ -38,6 +37,13 @@ class Form(FlaskForm):
         """The token is checked before the view runs (karokar.web.csrf), not here."""
 
         csrf = False
+
+        def bind_field(self, form: Any, unbound_field: Any, options: dict[str, Any]) -> Any:
+            """Strip the spaces around what was typed, but for passwords."""
+            kind = unbound_field.field_class
+            if issubclass(kind, StringField) and not issubclass(kind, PasswordField):
+                options = {**options, "filters": [*unbound_field.kwargs.get("filters", ()), _stripped]}
+            return unbound_field.bind(form=form, **options)
 
     def is_sent(self) -> bool:
         """Whether the form was sent and its shape is right."""
@@ -103,12 +109,8 @@ class LocalTimeField(DateTimeLocalField):
         return shown.strftime("%Y-%m-%dT%H:%M")
 
 
-class Text:
-    """Strip the spaces around what was typed: a filter for fields."""
-
-    def __call__(self, value: object) -> object:
-        """Return text without spaces around it; anything else as it is."""
-        return value.strip() if isinstance(value, str) else value
+def _stripped(value: Any) -> Any:
+    return value.strip() if isinstance(value, str) else value
 
 
 def after(other: str, message: str) -> Any:
@@ -163,16 +165,3 @@ def install(app: Flask) -> None:
     app.jinja_env.filters["choice_count"] = _choice_count
     app.jinja_env.filters["form_base"] = form_base
     app.jinja_env.globals["form_key"] = form_key
-
-
-__all__ = [
-    "Form",
-    "LocalTimeField",
-    "Text",
-    "UnboundField",
-    "after",
-    "form_base",
-    "form_key",
-    "install",
-    "sent_version",
-]

@@ -1,0 +1,88 @@
+"""What can run: kinds of long work, declared by the contexts that know how to do it.
+
+    def reject(item: Item, parameters: Mapping[str, Any]) -> str | None:
+        actions.reject_booking(UUID(item.data["id"]), reason=parameters["reason"])
+
+    row_kind("booking.reject", "Reject requests", permission=BOOKING_REJECT, list_items=list_rejectable, do=reject)
+
+`do` runs once per row, each in a transaction of its own that also keeps the row's result, so that a row is never done
+twice, whatever dies. A domain error is the row's result. `list_items` turns the parameters (what the filters said:
+`parameters["filters"]`, and `parameters["chosen"]`, the ids chosen one by one, none for all) into rows, once.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+
+@dataclass(frozen=True)
+class Item:
+    """One row of work: what people call it, and what `do` needs."""
+
+    label: str
+    data: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Skipped(Exception):
+    """Raised by `do` for a row that needs nothing, with the sentence that says why."""
+
+
+@dataclass(frozen=True)
+class RowKind:
+    """Work on many rows, one transaction each."""
+
+    name: str
+    title: str
+    permission: str
+    list_items: Callable[[Mapping[str, Any]], Iterable[Item]]
+    do: Callable[[Item, Mapping[str, Any]], str | None]
+
+
+@dataclass(frozen=True)
+class FileKind:
+    """Work whose result is one file. `write(folder, parameters, tell)` returns the file; `tell(done, total)` shows how
+    far it is and stops it when the person cancelled.
+    """
+
+    name: str
+    title: str
+    permission: str
+    write: Callable[[Path, Mapping[str, Any], Callable[[int, int], None]], Path]
+
+
+K = TypeVar("K", RowKind, FileKind)
+
+KINDS: dict[str, RowKind | FileKind] = {}
+"""Every kind by its name, filled as contexts are loaded."""
+
+
+def row_kind(
+    name: str,
+    title: str,
+    *,
+    permission: str,
+    list_items: Callable[[Mapping[str, Any]], Iterable[Item]],
+    do: Callable[[Item, Mapping[str, Any]], str | None],
+) -> RowKind:
+    """Declare work on many rows. Raises ValueError for a name used twice."""
+    return _add(RowKind(name, title, permission, list_items, do))
+
+
+def file_kind(
+    name: str,
+    title: str,
+    *,
+    permission: str,
+    write: Callable[[Path, Mapping[str, Any], Callable[[int, int], None]], Path],
+) -> FileKind:
+    """Declare work that makes a file. Raises ValueError for a name used twice."""
+    return _add(FileKind(name, title, permission, write))
+
+
+def _add(kind: K) -> K:
+    if kind.name in KINDS:
+        message = f"Two kinds of run are called {kind.name}."
+        raise ValueError(message)
+    KINDS[kind.name] = kind
+    return kind

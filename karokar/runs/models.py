@@ -1,0 +1,76 @@
+"""Runs and the result of each of their rows."""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import ForeignKey, Index, String, Text, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from karokar.kernel import clock
+from karokar.kernel.db import Base
+
+OPEN = ("QUEUED", "RUNNING")
+
+
+class Run(Base):
+    """One piece of long work: who asked for it, over what, how far it is, and what came of it.
+
+    QUEUED → RUNNING → DONE | DONE_WITH_ERRORS | FAILED | CANCELLED; retrying failed rows queues it again. A worker
+    holds it until `claimed_until` and works in short slices, so that another one goes on where it died.
+    """
+
+    __tablename__ = "runs"
+    __table_args__ = (
+        Index("ix_runs_owner", "organization_id", "id"),
+        Index(
+            "ix_runs_open",
+            "created_at",
+            postgresql_where=text("status in ('QUEUED', 'RUNNING')"),
+            sqlite_where=text("status in ('QUEUED', 'RUNNING')"),
+        ),
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    kind: Mapped[str] = mapped_column(String(80))
+    title: Mapped[str] = mapped_column(String(200))
+    organization_id: Mapped[UUID]  # owner: organization
+    user_id: Mapped[UUID]  # owner: identity
+    parameters: Mapped[dict[str, Any]]
+    status: Mapped[str] = mapped_column(String(20), default="QUEUED")
+    is_listed: Mapped[bool] = mapped_column(default=False)
+    is_cancel_wanted: Mapped[bool] = mapped_column(default=False)
+    total: Mapped[int] = mapped_column(default=0)
+    ok: Mapped[int] = mapped_column(default=0)
+    failed: Mapped[int] = mapped_column(default=0)
+    skipped: Mapped[int] = mapped_column(default=0)
+    error: Mapped[str | None] = mapped_column(Text)
+    file_name: Mapped[str | None] = mapped_column(String(200))
+    claimed_until: Mapped[datetime | None]
+    created_at: Mapped[datetime] = mapped_column(default=clock.now)
+    started_at: Mapped[datetime | None]
+    finished_at: Mapped[datetime | None]
+
+    @property
+    def done(self) -> int:
+        """How many rows have a result."""
+        return self.ok + self.failed + self.skipped
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it still waits or works."""
+        return self.status in OPEN
+
+
+class RunRow(Base):
+    """One row of a run: PENDING until it is OK, FAILED (refused, with the reason) or SKIPPED."""
+
+    __tablename__ = "run_rows"
+    __table_args__ = (Index("ix_run_rows_status", "run_id", "status", "number"),)
+
+    run_id: Mapped[UUID] = mapped_column(ForeignKey("runs.id", ondelete="CASCADE"), primary_key=True)
+    number: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    label: Mapped[str] = mapped_column(String(300))
+    data: Mapped[dict[str, Any]]
+    status: Mapped[str] = mapped_column(String(10), default="PENDING")
+    message: Mapped[str | None] = mapped_column(Text)

@@ -1,0 +1,242 @@
+"""Doing runs, in slices of a second: the clock calls `work`, whoever the leading relay is.
+
+All state is in the database. A worker that dies leaves its claim, which ends after some seconds; the next one goes on
+with the rows that have no result yet.
+"""
+
+import shutil
+import time
+from collections.abc import Callable, Mapping
+from datetime import timedelta
+from itertools import islice
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+from flask import current_app
+from sqlalchemy import or_, select
+
+from karokar.kernel import clock
+from karokar.kernel.actor import Actor, Cause, acting_as
+from karokar.kernel.db import db, transaction
+from karokar.kernel.errors import Busy, DomainError
+from karokar.kernel.log import get_logger
+from karokar.kernel.permissions import check
+from karokar.kernel.schedule import every
+from karokar.kernel.settings import settings
+from karokar.runs.kinds import KINDS, FileKind, Item, RowKind, Skipped
+from karokar.runs.models import OPEN, Run, RunRow
+
+SLICE_S = 1.0
+CLAIM = timedelta(seconds=30)
+KEPT = timedelta(days=30)
+ROWS_AT_ONCE = 50
+LISTED_AT_ONCE = 500
+
+
+class Cancelled(Exception):
+    """The person who started the run stopped it."""
+
+
+@every(1)
+def work() -> None:
+    """Do a slice of the run that has waited longest."""
+    run_id = _claim()
+    if run_id is not None:
+        work_on(run_id)
+
+
+def work_on(run_id: UUID, *, seconds: float = SLICE_S) -> None:
+    """Do a slice of one run that is claimed, then let it go."""
+    run = db.session.get_one(Run, run_id)
+    kind = KINDS.get(run.kind)
+    actor = _actor_of(run)
+    if kind is None or actor is None:
+        reason = (
+            "This version does not know this kind of work."
+            if kind is None
+            else "Whoever started it may not act here any more."
+        )
+        _finish(run_id, "FAILED", reason)
+        return
+    with acting_as(actor, Cause(correlation_id=run_id, source="runs")):
+        try:
+            check(kind.permission)
+            if isinstance(kind, RowKind):
+                _work_rows(run_id, kind, seconds)
+            else:
+                _work_file(run_id, kind)
+        except Cancelled:
+            _finish(run_id, "CANCELLED")
+        except Busy:
+            _release(run_id)
+        except DomainError as refusal:
+            _finish(run_id, "FAILED", refusal.sentence)
+        except Exception:
+            get_logger(__name__).exception("run_failed", run=str(run_id))
+            _finish(run_id, "FAILED", "Something went wrong on our side. The log has the details under this run's id.")
+            raise
+
+
+def _claim() -> UUID | None:
+    now = clock.now()
+    free = or_(Run.claimed_until.is_(None), Run.claimed_until < now)
+    if db.session.scalar(select(Run.id).where(Run.status.in_(OPEN), free).limit(1)) is None:
+        return None
+    with transaction() as session:
+        statement = select(Run).where(Run.status.in_(OPEN), free).order_by(Run.created_at).limit(1)
+        run = session.scalars(statement.with_for_update(skip_locked=True)).one_or_none()
+        if run is None:
+            return None
+        run.claimed_until = now + CLAIM
+        run.status = "RUNNING"
+        run.started_at = run.started_at or now
+        return run.id
+
+
+def _actor_of(run: Run) -> Actor | None:
+    """Whoever started the run, with the rights that they hold now; None where they hold none any more."""
+    resolve: Callable[[UUID, UUID], Actor | None] | None = current_app.extensions.get("karokar.actor_of_member")
+    return resolve(run.user_id, run.organization_id) if resolve else None
+
+
+# --- rows -------------------------------------------------------------------------------------------------------------
+
+
+def _work_rows(run_id: UUID, kind: RowKind, seconds: float) -> None:
+    run = db.session.get_one(Run, run_id)
+    if run.is_cancel_wanted:
+        raise Cancelled
+    if not run.is_listed:
+        _list_rows(run_id, kind)
+    parameters = dict(db.session.get_one(Run, run_id).parameters)
+    until = time.monotonic() + seconds
+    pending = (
+        select(RunRow.number, RunRow.label, RunRow.data)
+        .where(RunRow.run_id == run_id, RunRow.status == "PENDING")
+        .order_by(RunRow.number)
+        .limit(ROWS_AT_ONCE)
+    )
+    while rows := db.session.execute(pending).all():
+        db.session.rollback()
+        for number, label, data in rows:
+            _do_row(run_id, number, Item(label, data), kind, parameters)
+            if time.monotonic() > until:
+                _release(run_id)
+                return
+        _hold(run_id)
+    run = db.session.get_one(Run, run_id, populate_existing=True)
+    _finish(run_id, "DONE_WITH_ERRORS" if run.failed else "DONE")
+
+
+def _list_rows(run_id: UUID, kind: RowKind) -> None:
+    with transaction() as session:
+        run = session.get_one(Run, run_id)
+        items = iter(kind.list_items(run.parameters))
+        number = 0
+        while chunk := list(islice(items, LISTED_AT_ONCE)):
+            for item in chunk:
+                number += 1
+                session.add(
+                    RunRow(run_id=run_id, number=number, label=item.label[:300], data=dict(item.data), status="PENDING")
+                )
+            session.flush()
+        run.total, run.is_listed = number, True
+
+
+def _do_row(run_id: UUID, number: int, item: Item, kind: RowKind, parameters: Mapping[str, Any]) -> None:
+    try:
+        with transaction():
+            message = kind.do(item, parameters)
+            _keep_result(run_id, number, "OK", message)
+    except Busy:
+        raise
+    except Skipped as reason:
+        _keep_refusal(run_id, number, "SKIPPED", str(reason))
+    except DomainError as refusal:
+        _keep_refusal(run_id, number, "FAILED", refusal.sentence)
+    except Exception:  # noqa: BLE001 - one bad row must not hold up the others
+        get_logger(__name__).exception("run_row_failed", run=str(run_id), row=number)
+        _keep_refusal(run_id, number, "FAILED", "Something went wrong on our side.")
+
+
+def _keep_refusal(run_id: UUID, number: int, status: str, message: str) -> None:
+    with transaction():
+        _keep_result(run_id, number, status, message)
+
+
+def _keep_result(run_id: UUID, number: int, status: str, message: str | None) -> None:
+    session = db.session()
+    row = session.get_one(RunRow, (run_id, number), populate_existing=True)
+    if row.status != "PENDING":
+        return
+    row.status, row.message = status, message
+    run = session.get_one(Run, run_id, populate_existing=True, with_for_update=True)
+    counter = {"OK": "ok", "FAILED": "failed", "SKIPPED": "skipped"}[status]
+    setattr(run, counter, getattr(run, counter) + 1)
+
+
+# --- files ------------------------------------------------------------------------------------------------------------
+
+
+def folder_of(run_id: UUID) -> Path:
+    """Return where a run keeps its file."""
+    return settings().data / "runs" / str(run_id)
+
+
+def _work_file(run_id: UUID, kind: FileKind) -> None:
+    folder = folder_of(run_id)
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True, mode=0o700)
+    parameters = dict(db.session.get_one(Run, run_id).parameters)
+    file = kind.write(folder, parameters, lambda done, total: _tell(run_id, done, total))
+    with transaction() as session:
+        session.get_one(Run, run_id).file_name = file.name
+    _finish(run_id, "DONE")
+
+
+def _tell(run_id: UUID, done: int, total: int) -> None:
+    with transaction() as session:
+        run = session.get_one(Run, run_id, populate_existing=True)
+        if run.is_cancel_wanted:
+            raise Cancelled
+        run.ok, run.total = done, total
+        run.claimed_until = clock.now() + CLAIM
+
+
+# --- ends -------------------------------------------------------------------------------------------------------------
+
+
+def _hold(run_id: UUID) -> None:
+    with transaction() as session:
+        run = session.get_one(Run, run_id, populate_existing=True)
+        if run.is_cancel_wanted:
+            raise Cancelled
+        run.claimed_until = clock.now() + CLAIM
+
+
+def _release(run_id: UUID) -> None:
+    with transaction() as session:
+        session.get_one(Run, run_id, populate_existing=True).claimed_until = None
+
+
+def _finish(run_id: UUID, status: str, error: str | None = None) -> None:
+    db.session.rollback()
+    with transaction() as session:
+        run = session.get_one(Run, run_id, populate_existing=True)
+        run.status, run.error = status, error
+        run.finished_at, run.claimed_until = clock.now(), None
+
+
+@every(3600)
+def forget_old_runs() -> None:
+    """Remove runs that ended more than thirty days ago, with their rows and files."""
+    limit = clock.now() - KEPT
+    old = db.session.scalars(select(Run.id).where(Run.finished_at < limit).limit(100)).all()
+    if not old:
+        return
+    with transaction() as session:
+        for run_id in old:
+            session.delete(session.get_one(Run, run_id))
+    for run_id in old:
+        shutil.rmtree(folder_of(run_id), ignore_errors=True)

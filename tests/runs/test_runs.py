@@ -1,0 +1,245 @@
+"""Long work: each row once, a result per row, whatever dies and whoever stops it."""
+
+import csv
+import io
+from datetime import timedelta
+from uuid import UUID
+
+import pytest
+from sqlalchemy import select
+
+from karokar.kernel import clock
+from karokar.kernel.actor import Actor, Scope, acting_as, current_actor
+from karokar.kernel.db import db, transaction
+from karokar.kernel.errors import NotFound, PermissionDenied, RuleBroken, StateConflict
+from karokar.kernel.ids import new_id
+from karokar.runs import actions, queries, worker
+from karokar.runs.kinds import KINDS, Item, Skipped, file_kind, row_kind
+from karokar.runs.models import Run, RunRow
+from karokar.web.exports import Column, write_file
+
+
+def member(**changes) -> Actor:
+    values = {
+        "user_id": new_id(),
+        "organization_id": new_id(),
+        "organization_type": "VENDOR",
+        "organization_status": "ACTIVE",
+        "role": "VENDOR_ADMIN",
+        "time_zone": "Asia/Kolkata",
+        "permissions": {"setting.manage": Scope.OWN, "report.read": Scope.OWN},
+    }
+    return Actor(**{**values, **changes})
+
+
+class Work:
+    """A kind of run for the test: what it did, and how it should misbehave."""
+
+    def __init__(self, count: int = 5) -> None:
+        self.count = count
+        self.done: list[int] = []
+        self.troubles: dict[int, Exception] = {}
+
+    def list_items(self, parameters):
+        return (Item(f"Row {n}", {"n": n}) for n in range(1, self.count + 1))
+
+    def do(self, item, parameters):
+        self.actor = current_actor()
+        trouble = self.troubles.get(item.data["n"])
+        if trouble:
+            raise trouble
+        self.done.append(item.data["n"])
+        return f"{parameters['word']} {item.data['n']}"
+
+
+@pytest.fixture
+def work():
+    made = Work()
+    row_kind("test.rows", "Do rows", permission="report.read", list_items=made.list_items, do=made.do)
+    yield made
+    del KINDS["test.rows"]
+
+
+@pytest.fixture
+def asha(any_app, monkeypatch):
+    actor = member()
+    monkeypatch.setitem(
+        any_app.extensions,
+        "karokar.actor_of_member",
+        lambda user, organization: actor if user == actor.user_id else None,
+    )
+    with acting_as(actor):
+        yield actor
+
+
+def start(kind: str = "test.rows") -> UUID:
+    return actions.start_run(kind, {"word": "did"})
+
+
+def run_of(run_id: UUID) -> Run:
+    db.session.rollback()
+    return db.session.get_one(Run, run_id, populate_existing=True)
+
+
+def rows_of(run_id: UUID) -> list[tuple[int, str, str | None]]:
+    rows = db.session.scalars(select(RunRow).where(RunRow.run_id == run_id).order_by(RunRow.number))
+    return [(row.number, row.status, row.message) for row in rows]
+
+
+def test_a_run_does_each_row_once_as_the_person_who_started_it(asha, work):
+    run_id = start()
+    worker.work()
+    worker.work()
+    run = run_of(run_id)
+    assert (run.status, run.ok, run.total, work.done) == ("DONE", 5, 5, [1, 2, 3, 4, 5])
+    assert rows_of(run_id)[0] == (1, "OK", "did 1")
+    assert work.actor == asha
+
+
+def test_a_refused_row_tells_why_and_the_others_go_on(asha, work):
+    work.troubles = {2: RuleBroken("NO", "It overlaps."), 3: Skipped("Nothing to do."), 4: ZeroDivisionError("inside")}
+    run_id = start()
+    worker.work()
+    run = run_of(run_id)
+    assert (run.status, run.ok, run.failed, run.skipped) == ("DONE_WITH_ERRORS", 2, 2, 1)
+    assert [(status, message) for _, status, message in rows_of(run_id)[1:4]] == [
+        ("FAILED", "It overlaps."),
+        ("SKIPPED", "Nothing to do."),
+        ("FAILED", "Something went wrong on our side."),
+    ]
+
+
+def test_refused_rows_can_be_tried_again_without_repeating_the_others(asha, work):
+    work.troubles = {2: RuleBroken("NO", "It overlaps.")}
+    run_id = start()
+    worker.work()
+    work.troubles = {}
+    assert actions.retry_failed_rows(run_id) == 1
+    worker.work()
+    assert work.done == [1, 3, 4, 5, 2]
+    assert run_of(run_id).status == "DONE"
+
+
+def test_a_run_goes_on_where_its_worker_died(asha, work):
+    class Killed(BaseException):
+        """The process ends here."""
+
+    work.troubles = {3: Killed()}
+    run_id = start()
+    with pytest.raises(Killed):
+        worker.work()
+    work.troubles = {}
+    worker.work()
+    assert work.done == [1, 2]
+    with clock.standing_at(clock.now() + worker.CLAIM + timedelta(seconds=1)):
+        worker.work()
+    assert (run_of(run_id).status, work.done) == ("DONE", [1, 2, 3, 4, 5])
+
+
+def test_what_a_row_wrote_and_its_result_are_one_transaction(asha, work):
+    def do(item, parameters):
+        db.session.add(
+            Run(
+                id=new_id(),
+                kind="x",
+                title="x",
+                organization_id=asha.organization_id,
+                user_id=asha.user_id,
+                parameters={},
+                status="DONE",
+            )
+        )
+        db.session.flush()
+        raise RuleBroken("NO", "No.")
+
+    row_kind("test.half", "Half", permission="report.read", list_items=work.list_items, do=do)
+    try:
+        run_id = start("test.half")
+        worker.work()
+    finally:
+        del KINDS["test.half"]
+    assert run_of(run_id).failed == 5
+    assert db.session.scalars(select(Run).where(Run.kind == "x")).all() == []
+
+
+def test_a_stopped_run_keeps_what_is_done(asha, work):
+    run_id = start()
+    original = work.do
+
+    def do(item, parameters):
+        if item.data["n"] == 2:
+            db.session.get_one(Run, run_id).is_cancel_wanted = True
+        return original(item, parameters)
+
+    object.__setattr__(KINDS["test.rows"], "do", do)
+    work.count = 120
+    worker.work()
+    run = run_of(run_id)
+    assert run.status == "CANCELLED"
+    assert 2 <= run.ok < 120
+
+
+def test_a_run_that_ended_cannot_be_stopped(asha, work):
+    run_id = start()
+    worker.work()
+    with pytest.raises(StateConflict):
+        actions.cancel_run(run_id)
+
+
+def test_a_run_of_somebody_without_the_permission_does_not_begin(asha, work):
+    with acting_as(member(permissions={})), pytest.raises(PermissionDenied):
+        start()
+
+
+def test_a_run_whose_starter_left_ends_without_doing_anything(asha, work, any_app):
+    with acting_as(member()):
+        run_id = start()
+    worker.work()
+    assert (run_of(run_id).status, work.done) == ("FAILED", [])
+
+
+def test_a_colleague_without_oversight_and_another_tenant_see_no_run(asha, work):
+    run_id = start()
+    for viewer in (member(organization_id=asha.organization_id, permissions={}), member()):
+        with acting_as(viewer):
+            with pytest.raises(NotFound):
+                queries.get_run(run_id)
+            with pytest.raises(NotFound):
+                actions.cancel_run(run_id)
+            assert queries.list_runs().rows == []
+    with acting_as(member(organization_id=asha.organization_id)):
+        assert queries.get_run(run_id).id == run_id
+
+
+def test_a_run_that_makes_a_file_keeps_it_to_download(asha, any_app, work):
+    columns = (Column("Name", lambda row: row),)
+
+    def write(folder, parameters, tell):
+        tell(1, 2)
+        path = folder / "names.csv"
+        with path.open("wb") as target:
+            write_file(target, columns, ["=1+1", "Asha"], "csv")
+        tell(2, 2)
+        return path
+
+    file_kind("test.file", "Names", permission="report.read", write=write)
+    try:
+        run_id = start("test.file")
+        worker.work()
+    finally:
+        del KINDS["test.file"]
+    run = run_of(run_id)
+    assert (run.status, run.file_name, run.ok, run.total) == ("DONE", "names.csv", 2, 2)
+    text = (worker.folder_of(run_id) / "names.csv").read_text("utf-8-sig")
+    assert list(csv.reader(io.StringIO(text))) == [["Name"], ["'=1+1"], ["Asha"]]
+
+
+def test_old_runs_are_forgotten_with_their_rows(asha, work):
+    run_id = start()
+    worker.work()
+    with transaction() as session:
+        session.get_one(Run, run_id).finished_at = clock.now() - timedelta(days=31)
+    worker.forget_old_runs()
+    db.session.expire_all()
+    assert db.session.get(Run, run_id) is None
+    assert db.session.scalars(select(RunRow)).all() == []
