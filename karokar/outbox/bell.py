@@ -3,3 +3,7 @@
 
 def ring() -> None:
     """Say that there is something to deliver."""
+
+
+def clear() -> None:
+    """Say that whoever delivers is awake: the next ring wakes somebody again."""

@@ -1,12 +1,10 @@
 """Puts a published event beside the change it tells of: the same session, the same transaction, both or neither."""
 
-from collections.abc import Iterable
 from typing import Any
 from uuid import UUID
 from zlib import crc32
 
 import msgspec
-from sqlalchemy import Connection
 from sqlalchemy.orm import Session
 
 from karokar.events.base import SUBJECT_TYPES, Event
@@ -18,22 +16,9 @@ from karokar.kernel.db import AGGREGATES, Aggregate, after_commit, db, take_chan
 from karokar.kernel.ids import new_id
 from karokar.kernel.settings import settings
 from karokar.outbox import bell
+from karokar.outbox.catalog import encode
 from karokar.outbox.models import SHARDS
-
-_COLUMNS = (
-    "event_id, event_type, version, aggregate_type, aggregate_id, aggregate_seq, stream, shard, correlation_id, "
-    "occurred_at, payload, metadata"
-)
-# One statement, one way to the server and back: the event's row number goes straight into its subjects.
-_INSERT_ON_POSTGRESQL = f"""
-with e as (
-  insert into events({_COLUMNS})
-  values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s::jsonb, %s::jsonb) returning id)
-insert into event_subjects(subject_type, subject_id, event_id)
-select s.type, s.id, e.id from e, unnest(%s::smallint[], %s::uuid[]) as s(type, id)
-"""
-_INSERT_ON_SQLITE = f"insert into events({_COLUMNS}) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
-_INSERT_SUBJECTS_ON_SQLITE = "insert into event_subjects(subject_type, subject_id, event_id) values (?, ?, ?)"
+from karokar.outbox.store import NewEvent, add_event
 
 
 class ChainTooLong(RuntimeError):
@@ -64,7 +49,24 @@ def record(sender: type[Event], *, event: Event) -> EventToken:
         aggregate.event_count += 1
         changes = take_changes(session, aggregate)
         token = EventToken(event.aggregate_type, aggregate_id, aggregate.event_count)
-    _insert(session.connection(), event, event_id, token, metadata_of(event, current_actor(), cause, changes))
+    stream = event.stream or f"{token.aggregate_type}:{token.aggregate_id}"
+    metadata = metadata_of(event, current_actor(), cause, changes)
+    row = NewEvent(
+        event_id=event_id,
+        event_type=event.event_type,
+        version=event.schema_version,
+        aggregate_type=token.aggregate_type,
+        aggregate_id=token.aggregate_id,
+        aggregate_seq=token.aggregate_seq,
+        stream=stream,
+        shard=shard_of(stream),
+        correlation_id=cause.correlation_id,
+        occurred_at=clock.now(),
+        payload=encode(event).decode(),
+        metadata=msgspec.json.encode(metadata).decode(),
+        subjects=[(SUBJECT_TYPES[kind], entity_id) for kind, entity_id in sorted(_subjects(event, metadata))],
+    )
+    add_event(session.connection(), row)
     after_commit("outbox.bell", bell.ring)
     return token
 
@@ -102,43 +104,9 @@ def _find(session: Session, aggregate_type: str, aggregate_id: UUID) -> Aggregat
     return found
 
 
-def _insert(connection: Connection, event: Event, event_id: UUID, token: EventToken, metadata: dict[str, Any]) -> None:
-    stream = event.stream or f"{token.aggregate_type}:{token.aggregate_id}"
-    values: list[Any] = [
-        event_id,
-        event.event_type,
-        event.schema_version,
-        token.aggregate_type,
-        token.aggregate_id,
-        token.aggregate_seq,
-        stream,
-        shard_of(stream),
-        metadata["correlationId"],
-        clock.now(),
-        msgspec.json.encode(event).decode(),
-        msgspec.json.encode(metadata).decode(),
-    ]
-    subjects = [(SUBJECT_TYPES[kind], entity_id) for kind, entity_id in sorted(_subjects(event, metadata))]
-    if connection.dialect.name == "postgresql":
-        types, ids = [kind for kind, _ in subjects], [entity_id for _, entity_id in subjects]
-        connection.exec_driver_sql(_INSERT_ON_POSTGRESQL, (*values, types, ids))
-    else:
-        _insert_on_sqlite(connection, values, subjects)
-
-
 def _subjects(event: Event, metadata: dict[str, Any]) -> frozenset[tuple[str, UUID]]:
     """Return whom the event concerns; facts about people concern the organization that was acted for as well."""
     acted_for = metadata["organizationId"]
     if event.producer in PERSONAL_PRODUCERS and acted_for is not None:
         return event.subjects() | {("Organization", acted_for)}
     return event.subjects()
-
-
-def _insert_on_sqlite(connection: Connection, values: list[Any], subjects: Iterable[tuple[int, UUID]]) -> None:
-    event_id, *names, aggregate_id, seq, stream, shard, correlation_id, occurred_at, payload, metadata = values
-    at = occurred_at.replace(tzinfo=None).isoformat(" ", "microseconds")
-    row = (event_id.hex, *names, aggregate_id.hex, seq, stream, shard, correlation_id.hex, at, payload, metadata)
-    number = connection.exec_driver_sql(_INSERT_ON_SQLITE, row).lastrowid
-    rows = [(kind, entity_id.hex, number) for kind, entity_id in subjects]
-    if rows:
-        connection.exec_driver_sql(_INSERT_SUBJECTS_ON_SQLITE, rows)

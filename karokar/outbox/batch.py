@@ -1,0 +1,108 @@
+"""Delivers a shard's events, a batch per transaction: handlers' rows, what was handled, how far we are; or none of it.
+
+A batch that fails is rolled back and its events run one by one (`careful`). A start that was left behind tells that a
+worker was lost on the way: its events run one delivery at a time, each begun in writing, so that one which ends every
+worker is found and given up.
+"""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+
+from karokar.kernel.db import transaction
+from karokar.kernel.log import get_logger
+from karokar.outbox import careful, trouble
+from karokar.outbox.careful import Overtaken, claim
+from karokar.outbox.plan import Plan, make_plan
+from karokar.outbox.react import is_passing, react
+from karokar.outbox.registry import HANDLERS
+from karokar.outbox.store import Store, StoredEvent
+from karokar.outbox.store.base import Row
+
+LOST_AFTER_SECONDS = 1.0
+"""A start without an end that is younger is somebody at work."""
+
+ATTEMPTS_AT_ONCE = 20
+"""How often a batch runs again for reasons that pass by themselves, before it is left for the next round."""
+
+log = get_logger(__name__)
+
+
+def deliver_shard(store: Store, shard: int, beat: Callable[[], None] = lambda: None) -> bool:
+    """Deliver the shard's next events. Returns whether anything was delivered."""
+    progress = store.progress(shard)
+    lost = store.lost(shard, progress)
+    if lost is not None and lost.age < LOST_AFTER_SECONDS:
+        return False
+    events = store.read(shard, progress, store.batch_size)
+    if not events:
+        return False
+    if lost is not None:
+        log.warning("worker_lost", shard=shard, until=lost.until, progress=progress)
+        events = [event for event in events if event.position <= lost.until]
+        return careful.deliver_alone(store, shard, progress, events, beat)
+    delivered = False
+    for batch in split(events):
+        beat()
+        if not deliver_batch(store, shard, progress, batch):
+            return delivered
+        delivered, progress = True, batch[-1].position
+    return delivered
+
+
+def split(events: Sequence[StoredEvent]) -> Iterator[Sequence[StoredEvent]]:
+    """Cut events into batches: one that actions react to stands alone, because actions lock aggregates."""
+    action_types = {
+        name for handler in HANDLERS.values() if handler.effect == "action" for name in handler.event_types()
+    }
+    begin = 0
+    for index, event in enumerate(events):
+        if event.event_type in action_types:
+            if begin < index:
+                yield events[begin:index]
+            yield events[index : index + 1]
+            begin = index + 1
+    if begin < len(events):
+        yield events[begin:]
+
+
+def deliver_batch(store: Store, shard: int, progress: int, events: Sequence[StoredEvent]) -> bool:
+    """Deliver these events, all in one transaction or else one by one; False where somebody else has the shard."""
+    note = store.note_start(shard, events[-1].position)
+    for _ in range(ATTEMPTS_AT_ONCE):
+        try:
+            began = time.perf_counter()
+            _deliver_together(type(store), shard, progress, events)
+            store.keep_pace(len(events), time.perf_counter() - began)
+        except Overtaken:
+            store.take_back_start(note)
+            return False
+        except Exception as error:  # noqa: BLE001 - a handler may fail in any way
+            if is_passing(error):
+                continue
+            log.info("batch_failed", shard=shard, events=len(events), error=type(error).__name__)
+            return careful.deliver_one_by_one(store, shard, progress, events)
+        else:
+            return True
+    return False
+
+
+def _deliver_together(store: type[Store], shard: int, progress: int, events: Sequence[StoredEvent]) -> None:
+    with transaction() as session:
+        connection = session.connection()
+        claim(store, connection, shard, progress)
+        plan = make_plan(store, connection, shard, progress, events)
+        times = {number: react(reaction) for number, reaction in plan.reactions.items()}
+        session.flush()
+        trouble.add_waiting(connection, shard, plan.waiting)
+        store.add_handled(connection, handled_rows(events, plan, times))
+        store.advance(connection, shard, events[-1].position)
+
+
+def handled_rows(events: Sequence[StoredEvent], plan: Plan, times: dict[int, int]) -> list[Row]:
+    """Return one row per event: the handlers in `times` that were given it, with how long each took."""
+    handlers: dict[int, list[int]] = {event.position: [] for event in events}
+    for number, reaction in plan.reactions.items():
+        if number in times:
+            for envelope in reaction.envelopes:
+                handlers[envelope.position].append(number)
+    return [Row(position, numbers, [times[number] for number in numbers]) for position, numbers in handlers.items()]

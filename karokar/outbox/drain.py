@@ -1,0 +1,56 @@
+"""Delivers what waits. The RQ job, the relay and tests all call `drain`; it may run any number of times at once."""
+
+import random
+import time
+from collections.abc import Callable
+
+from karokar.kernel.db import db, transaction
+from karokar.outbox import bell, subscriptions, trouble
+from karokar.outbox.batch import deliver_shard
+from karokar.outbox.retry import retry_due
+from karokar.outbox.store import open_store
+
+LONGEST_SECONDS = 20.0
+
+
+def drain(seconds: float = LONGEST_SECONDS, beat: Callable[[], None] = lambda: None) -> bool:
+    """Deliver events and due retries until nothing is left, or for so many seconds; then ring again.
+
+    `beat` is called every few moments to show that we are alive. Returns whether something was left.
+    """
+    deadline = time.monotonic() + seconds
+    bell.clear()
+    db.session.rollback()
+    with open_store() as store:
+        is_busy = True
+        while is_busy:
+            beat()
+            store.sequence()
+            is_busy = False
+            shards = store.shards_to_drain()
+            random.shuffle(shards)  # Several drains at once get in each other's way less.
+            for shard in shards:
+                is_busy |= deliver_shard(store, shard, beat)
+            is_busy |= retry_due(store, beat)
+            if time.monotonic() > deadline:
+                break
+    if is_busy:
+        bell.ring()
+    return is_busy
+
+
+def drain_all(rounds: int = 1000) -> None:
+    """Deliver everything, waiting for nobody's time: for tests and example data.
+
+    Raises RuntimeError where there is no end of it, for instance because a handler publishes what it handles.
+    """
+    subscriptions.sync()
+    for _ in range(rounds):
+        drain()
+        with transaction() as session:
+            trouble.make_all_due(session)
+            is_left = trouble.is_anything_retrying(session)
+        if not is_left:
+            db.session.rollback()
+            return
+    raise RuntimeError("Deliveries go on without end.")

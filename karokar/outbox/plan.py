@@ -1,0 +1,145 @@
+"""What a batch of events means: which handler is given which of them, and which must wait."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Any, NamedTuple
+
+import msgspec
+from sqlalchemy import Connection
+
+from karokar.events.base import Envelope, Event
+from karokar.outbox.catalog import UnknownContract, decode
+from karokar.outbox.registry import HANDLERS, Handler
+from karokar.outbox.store import Store, StoredEvent
+
+BEHIND = "Waits for an earlier event of the same key."
+PAUSED = "The handler is paused."
+UNKNOWN = "This code does not know "
+
+_decode_document = msgspec.json.Decoder(dict[str, Any]).decode
+
+
+class Subscriber(NamedTuple):
+    """A row of `subscriptions` with the code that it names; `handler` is None where this code does not know it."""
+
+    number: int
+    name: str
+    since: int
+    until: int | None
+    is_paused: bool
+    handler: Handler | None
+
+    def wants(self, position: int) -> bool:
+        """Whether the event at this position is within what was subscribed to."""
+        return self.since < position and (self.until is None or position <= self.until)
+
+
+class Waiting(NamedTuple):
+    """A delivery that must wait, and why."""
+
+    number: int
+    event: StoredEvent
+    key: str
+    reason: str
+
+
+@dataclass(slots=True)
+class Reaction:
+    """One handler, and the events of a batch that it is given, in order."""
+
+    number: int
+    handler: Handler
+    envelopes: list[Envelope[Event]] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Plan:
+    """What is to be done with a batch."""
+
+    reactions: dict[int, Reaction] = field(default_factory=dict)
+    waiting: list[Waiting] = field(default_factory=list)
+
+
+def make_plan(
+    store: type[Store], connection: Connection, shard: int, progress: int, events: Sequence[StoredEvent]
+) -> Plan:
+    """Decide who is given what. Subscriptions are read here, after the events: see docs/events.md.
+
+    Raises PayloadRefused for a stored event that does not keep its contract.
+    """
+    subscribers = read_subscribers(store, connection, {event.event_type for event in events})
+    blocked = store.blocked(connection, shard, progress)
+    plan = Plan()
+    for event in events:
+        wanting = [one for one in subscribers.get(event.event_type, ()) if one.wants(event.position)]
+        if not wanting:
+            continue
+        try:
+            envelope = envelope_of(event)
+        except UnknownContract:
+            envelope = None
+        for one in wanting:
+            key = key_of(one.handler, event)
+            reason = _reason_to_wait(one, event, key, blocked, is_known=envelope is not None)
+            if reason is not None or one.handler is None or envelope is None:
+                plan.waiting.append(Waiting(one.number, event, key, reason or BEHIND))
+                blocked.add((one.number, key))
+                continue
+            reaction = plan.reactions.get(one.number)
+            if reaction is None:
+                reaction = plan.reactions[one.number] = Reaction(one.number, one.handler)
+            reaction.envelopes.append(envelope)
+    return plan
+
+
+def read_subscribers(
+    store: type[Store], connection: Connection, event_types: Iterable[str]
+) -> dict[str, list[Subscriber]]:
+    """Return who subscribed to these event types, by event type."""
+    found: dict[str, list[Subscriber]] = {}
+    for event_type, number, name, since, until, is_paused in store.subscriptions(connection, list(event_types)):
+        handler = HANDLERS.get(name)
+        if handler is not None and event_type not in types_of(handler):
+            handler = None
+        found.setdefault(event_type, []).append(Subscriber(number, name, since, until, bool(is_paused), handler))
+    return found
+
+
+@cache
+def types_of(handler: Handler) -> frozenset[str]:
+    """Return the stored names of the events that a handler reacts to."""
+    return handler.event_types()
+
+
+def key_of(handler: Handler | None, event: StoredEvent) -> str:
+    """Return what this handler keeps order by, for this event; an unknown handler might keep it by the stream."""
+    if handler is None or handler.key == "stream":
+        return event.stream
+    return f"{event.aggregate_type}:{event.aggregate_id}"
+
+
+def envelope_of(event: StoredEvent) -> Envelope[Event]:
+    """Return the event as handlers are given it. Raises UnknownContract and PayloadRefused."""
+    return Envelope(
+        position=event.position,
+        event_id=event.event_id,
+        event=decode(event.event_type, event.version, event.payload),
+        aggregate_type=event.aggregate_type,
+        aggregate_id=event.aggregate_id,
+        aggregate_seq=event.aggregate_seq,
+        occurred_at=event.occurred_at,
+        metadata=_decode_document(event.metadata),
+    )
+
+
+def _reason_to_wait(
+    subscriber: Subscriber, event: StoredEvent, key: str, blocked: set[tuple[int, str]], *, is_known: bool
+) -> str | None:
+    if subscriber.handler is None:
+        return f"{UNKNOWN}the handler {subscriber.name} for {event.event_type}."
+    if not is_known:
+        return f"{UNKNOWN}{event.event_type} version {event.version}."
+    if subscriber.is_paused:
+        return PAUSED
+    return BEHIND if (subscriber.number, key) in blocked else None

@@ -1,0 +1,135 @@
+"""Runs again what failed and is due, one delivery at a time, each attempt begun in writing."""
+
+from collections.abc import Callable
+from datetime import timedelta
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from karokar.kernel import clock
+from karokar.kernel.db import db, transaction
+from karokar.outbox import trouble
+from karokar.outbox.careful import LOST_ATTEMPTS, Overtaken, again_while_passing
+from karokar.outbox.catalog import UnknownContract
+from karokar.outbox.models import Subscription, Trouble
+from karokar.outbox.plan import PAUSED, UNKNOWN, Reaction, envelope_of, types_of
+from karokar.outbox.react import react
+from karokar.outbox.registry import HANDLERS, Handler
+from karokar.outbox.store import Store, StoredEvent
+
+BEGUN_ATTEMPT = timedelta(seconds=5)
+"""After this long an attempt without an end is begun again; the shard's lock tells one that is still at work."""
+
+AT_A_TIME = 50
+
+
+def retry_due(store: Store, beat: Callable[[], None] = lambda: None) -> bool:
+    """Run the deliveries that are due, the longest due first. Returns whether any came to an end."""
+    ended = False
+    for number, position, name in _due():
+        beat()
+        if name in HANDLERS:
+            ended |= _retry(store, number, position, HANDLERS[name])
+    return ended
+
+
+def _due() -> list[tuple[int, int, str]]:
+    names = select(Subscription.handler, Subscription.name).distinct().subquery()
+    session = db.session()
+    session.rollback()
+    rows = session.execute(
+        select(Trouble.handler, Trouble.position, names.c.name)
+        .join(names, names.c.handler == Trouble.handler)
+        .where(Trouble.state == "retrying", Trouble.due_at <= clock.now(), names.c.name.in_(HANDLERS))
+        .order_by(Trouble.due_at, Trouble.position)
+        .limit(AT_A_TIME)
+    )
+    found = [(number, position, name) for number, position, name in rows]
+    session.rollback()
+    return found
+
+
+def _retry(store: Store, number: int, position: int, handler: Handler) -> bool:
+    """Run one due delivery; False where it was not for us, now."""
+    event = store.read_at([position])[0]
+    try:
+        reaction = _begin(type(store), number, handler, event)
+        if reaction is None:
+            return True
+
+        def run() -> None:
+            with transaction() as session:
+                row = _take(type(store), session, number, position)
+                took = react(reaction)
+                session.flush()
+                store.append_handler(session.connection(), position, number, took)
+                trouble.finish(session, row)
+
+        try:
+            if not again_while_passing(run):
+                _take_back(type(store), number, position)
+                return False
+        except Overtaken:
+            raise
+        except Exception as error:  # noqa: BLE001 - a handler may fail in any way
+            with transaction() as session:
+                trouble.fail(session, _take(type(store), session, number, position), handler, event, error)
+    except Overtaken:
+        return False
+    return True
+
+
+def _begin(store: type[Store], number: int, handler: Handler, event: StoredEvent) -> Reaction | None:
+    """Write down that an attempt begins, and return what is to run; None where that ended the delivery's turn."""
+    with transaction() as session:
+        row = _take(store, session, number, event.position)
+        if row.due_at is None or row.due_at > clock.now():
+            raise Overtaken
+        if row.started - row.failed >= LOST_ATTEMPTS:
+            trouble.bury(session, row, handler, event, trouble.ENDED_THE_WORKER)
+            return None
+        reason = _reason_to_wait(session, number, handler, event)
+        if reason is None:
+            try:
+                reaction = Reaction(number, handler, [envelope_of(event)])
+            except UnknownContract:
+                reason = f"{UNKNOWN}{event.event_type} version {event.version}."
+            except ValueError as error:  # The stored payload breaks its contract.
+                row.started += 1
+                trouble.fail(session, row, handler, event, error)
+                return None
+        if reason is not None:
+            row.state, row.due_at, row.error = "waiting", None, reason
+            return None
+        row.started += 1
+        row.due_at = clock.now() + BEGUN_ATTEMPT
+        return reaction
+
+
+def _reason_to_wait(session: Session, number: int, handler: Handler, event: StoredEvent) -> str | None:
+    if event.event_type not in types_of(handler):
+        return f"{UNKNOWN}the handler {handler.name} for {event.event_type}."
+    paused = session.scalar(
+        select(Subscription.handler).where(Subscription.handler == number, Subscription.paused_at.is_not(None)).limit(1)
+    )
+    return PAUSED if paused is not None else None
+
+
+def _take(store: type[Store], session: Session, number: int, position: int) -> Trouble:
+    """Take the delivery and its shard for this transaction. Raises Overtaken where somebody else is at either."""
+    shard = session.scalar(select(Trouble.shard).where(Trouble.handler == number, Trouble.position == position))
+    if shard is None or not store.lock(session.connection(), shard):
+        raise Overtaken
+    row = session.get_one(Trouble, (number, position), populate_existing=True, with_for_update=True)
+    is_reached = position <= store.progress_in(session.connection(), shard)
+    if row.state != "retrying" or not is_reached:
+        raise Overtaken
+    return row
+
+
+def _take_back(store: type[Store], number: int, position: int) -> None:
+    """Count an attempt that the database did not let run as none."""
+    with transaction() as session:
+        row = _take(store, session, number, position)
+        row.started -= 1
+        row.due_at = clock.now() + timedelta(seconds=1)

@@ -1,0 +1,221 @@
+"""The list of what the engine asks, and what both databases answer in the same words."""
+
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Collection, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, ClassVar, NamedTuple
+from uuid import UUID
+
+from sqlalchemy import Connection, Engine
+
+from karokar.outbox.models import SHARDS
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewEvent:
+    """A row of `events` to be, with its subjects as (number of the kind, id). Documents are JSON text."""
+
+    event_id: UUID
+    event_type: str
+    version: int
+    aggregate_type: str
+    aggregate_id: UUID
+    aggregate_seq: int
+    stream: str
+    shard: int
+    correlation_id: UUID
+    occurred_at: datetime
+    payload: str
+    metadata: str
+    subjects: Sequence[tuple[int, UUID]]
+
+
+class StoredEvent(NamedTuple):
+    """An event with its position, as it is read. `number` is its row number. Documents are JSON text."""
+
+    position: int
+    number: int
+    event_id: UUID
+    event_type: str
+    version: int
+    aggregate_type: str
+    aggregate_id: UUID
+    aggregate_seq: int
+    stream: str
+    occurred_at: datetime
+    payload: str
+    metadata: str
+
+
+class Lost(NamedTuple):
+    """Somebody began to deliver up to `until` and has not come to the end for `age` seconds."""
+
+    until: int
+    age: float
+
+
+class Row(NamedTuple):
+    """One row of `handled`: who handled the event at a position, and how long each took in microseconds."""
+
+    position: int
+    handlers: Sequence[int]
+    us: Sequence[int]
+
+
+ADDED_COLUMNS = (
+    "event_id, event_type, version, aggregate_type, aggregate_id, aggregate_seq, stream, shard, "
+    "correlation_id, occurred_at, "
+    "payload, metadata"
+)
+READ_COLUMNS = (
+    "l.position, e.id, e.event_id, e.event_type, e.version, e.aggregate_type, e.aggregate_id, e.aggregate_seq, "
+    "e.stream, e.occurred_at, {payload}, {metadata}"
+)
+SUBSCRIPTIONS = (
+    "select event_type, handler, name, since_position, until_position, paused_at is not null from subscriptions"
+)
+_PROGRESS = "select position from progress where shard = {value} order by position desc limit 1"
+ALL_SHARDS = range(SHARDS)
+
+
+class Store(ABC):
+    """The statements of one database."""
+
+    # How SQL names a value, the present moment, and the numbers of all shards.
+    value: ClassVar[str]
+    now: ClassVar[str]
+    shards: ClassVar[str]
+    first_batch: ClassVar[int]
+    largest_batch: ClassVar[int]
+    # How long a batch may hold what others wait for, and how long they are let in afterwards; None: they never wait.
+    slice_seconds: ClassVar[float | None]
+    pause_seconds: ClassVar[float]
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self.batch_size = self.first_batch
+
+    def keep_pace(self, events: int, seconds: float) -> None:
+        """Let the next batch be as large as fits into a slice, judging by one of so many events that took so long."""
+        if self.slice_seconds is not None:
+            fitting = int(events * self.slice_seconds / max(seconds, 0.0005))
+            self.batch_size = min(max(fitting, 1), 2 * self.batch_size, self.largest_batch)
+            time.sleep(self.pause_seconds)
+
+    @classmethod
+    @abstractmethod
+    def connect(cls, engine: Engine) -> AbstractContextManager[Connection]:
+        """Open a connection on which each statement is a transaction of its own."""
+
+    @classmethod
+    @abstractmethod
+    def add_event(cls, connection: Connection, event: NewEvent) -> None:
+        """Insert an event and its subjects."""
+
+    @classmethod
+    @abstractmethod
+    def moment(cls, moment: datetime) -> Any:
+        """Return a time as the driver takes it."""
+
+    # Outside of a transaction -----------------------------------------------------------------------------------------
+
+    @abstractmethod
+    def sequence(self) -> None:
+        """Give a position to every event that is visible and has none."""
+
+    @abstractmethod
+    def read(self, shard: int, after: int, limit: int) -> list[StoredEvent]:
+        """Return the next events of a shard, in position order."""
+
+    @abstractmethod
+    def read_at(self, positions: Collection[int]) -> list[StoredEvent]:
+        """Return the events at these positions, in position order."""
+
+    @abstractmethod
+    def note_start(self, shard: int, until: int) -> int:
+        """Leave word that delivery up to `until` begins, without waiting for the disk; return the note's number."""
+
+    @abstractmethod
+    def take_back_start(self, number: int) -> None:
+        """Take the note back: nothing was begun."""
+
+    @abstractmethod
+    def lost(self, shard: int, progress: int) -> Lost | None:
+        """Return the newest start that leads beyond the progress, None where there is none."""
+
+    @abstractmethod
+    def _execute(self, sql: str, values: tuple[Any, ...] = ()) -> list[Any]:
+        """Run one statement outside of a transaction."""
+
+    def newest_position(self) -> int:
+        """Return the last position given."""
+        return int(self._execute("select coalesce(max(position), 0) from event_log")[0][0])
+
+    def shards_to_drain(self) -> list[int]:
+        """Return the shards that have events after their progress."""
+        rows = self._execute(
+            f"select s.shard from ({self.shards}) s where"
+            " (select max(position) from event_log l where l.shard = s.shard) >"
+            " coalesce((select max(position) from progress p where p.shard = s.shard), 0)"
+        )
+        return [row[0] for row in rows]
+
+    def progress(self, shard: int) -> int:
+        """Return the position up to which the shard is delivered."""
+        rows = self._execute(_PROGRESS.format(value=self.value), (shard,))
+        return int(rows[0][0]) if rows else 0
+
+    # Inside a transaction ---------------------------------------------------------------------------------------------
+
+    @classmethod
+    @abstractmethod
+    def lock(cls, connection: Connection, shard: int) -> bool:
+        """Take the shard until the transaction ends; False where somebody else has it."""
+
+    @classmethod
+    @abstractmethod
+    def lock_sequencer(cls, connection: Connection) -> None:
+        """Let nobody give positions until the transaction ends."""
+
+    @classmethod
+    @abstractmethod
+    def wait_for_shards(cls, connection: Connection) -> None:
+        """Take every shard until the transaction ends."""
+
+    @classmethod
+    @abstractmethod
+    def subscriptions(cls, connection: Connection, event_types: Collection[str]) -> list[Any]:
+        """Return (event type, handler, name, since, until, is paused) of the subscriptions to these event types."""
+
+    @classmethod
+    def blocked(cls, connection: Connection, shard: int, progress: int) -> set[tuple[int, str]]:
+        """Return the (handler, key) pairs for which something earlier is still open."""
+        sql = (
+            f"select distinct handler, stream from troubles where shard = {cls.value} and position <= {cls.value}"
+            " and state in ('retrying', 'waiting', 'dead')"
+        )
+        return {(row[0], row[1]) for row in connection.exec_driver_sql(sql, (shard, progress))}
+
+    @classmethod
+    @abstractmethod
+    def add_handled(cls, connection: Connection, rows: Sequence[Row]) -> None:
+        """Insert what was handled by whom."""
+
+    @classmethod
+    @abstractmethod
+    def append_handler(cls, connection: Connection, position: int, handler: int, us: int) -> None:
+        """Add one handler to those that have handled an event."""
+
+    @classmethod
+    def progress_in(cls, connection: Connection, shard: int) -> int:
+        """Return the position up to which the shard is delivered, as this transaction sees it."""
+        return int(connection.exec_driver_sql(_PROGRESS.format(value=cls.value), (shard,)).scalar() or 0)
+
+    @classmethod
+    def advance(cls, connection: Connection, shard: int, position: int) -> None:
+        """Say that the shard is delivered up to this position."""
+        sql = f"insert into progress(shard, position, at) values ({cls.value}, {cls.value}, {cls.now})"
+        connection.exec_driver_sql(sql, (shard, position))

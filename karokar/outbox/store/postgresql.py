@@ -1,0 +1,172 @@
+"""The statements of PostgreSQL."""
+
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Any, ClassVar
+
+from sqlalchemy import Connection, Engine
+
+from karokar.outbox.store.base import (
+    ADDED_COLUMNS,
+    ALL_SHARDS,
+    READ_COLUMNS,
+    SUBSCRIPTIONS,
+    Lost,
+    NewEvent,
+    Row,
+    Store,
+    StoredEvent,
+)
+
+# Names of advisory locks: the sequencer's, and one per shard.
+SEQUENCER = 7001
+SHARD = 7002
+
+# A worker that stands still inside a transaction is cut off by the server; a lock that does not come is given up.
+FROZEN_AFTER_MS = 5000
+LOCK_WAIT_MS = 3000
+
+# One way to the server and back: the event's row number goes straight into its subjects.
+_ADD_EVENT = f"""
+with e as (
+  insert into events({ADDED_COLUMNS})
+  values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s::jsonb, %s::jsonb) returning id)
+insert into event_subjects(subject_type, subject_id, event_id)
+select s.type, s.id, e.id from e, unnest(%s::smallint[], %s::uuid[]) as s(type, id)
+"""
+
+_SELECT = (
+    f"select {READ_COLUMNS.format(payload='e.payload::text', metadata='e.metadata::text')}"
+    " from event_log l join events e on e.id = l.event_id"
+)
+
+# The setting holds for the statement's own transaction: losing a note in a crash of the server is harmless.
+_NOTE_START = """
+with quick as materialized (select set_config('synchronous_commit', 'off', true))
+insert into starts(shard, until, at) select %s, %s, clock_timestamp() from quick returning id
+"""
+
+_LOCK = f"""
+select pg_try_advisory_xact_lock({SHARD}, %s),
+       set_config('idle_in_transaction_session_timeout', '{FROZEN_AFTER_MS}', true),
+       set_config('lock_timeout', '{LOCK_WAIT_MS}', true)
+"""
+
+_ADD_HANDLED = """
+insert into handled(position, at, handlers, us)
+select r.position, clock_timestamp(), r.handlers::smallint[], r.us::int[]
+from unnest(%s::bigint[], %s::text[], %s::text[]) as r(position, handlers, us)
+"""
+
+
+class PostgresqlStore(Store):
+    """See `Store`."""
+
+    value: ClassVar[str] = "%s"
+    now: ClassVar[str] = "clock_timestamp()"
+    shards: ClassVar[str] = f"select generate_series(0, {len(ALL_SHARDS) - 1}) as shard"
+    first_batch: ClassVar[int] = 200
+    largest_batch: ClassVar[int] = 200
+    slice_seconds: ClassVar[float | None] = None
+    pause_seconds: ClassVar[float] = 0.0
+
+    @classmethod
+    @contextmanager
+    def connect(cls, engine: Engine) -> Iterator[Connection]:  # noqa: D102
+        with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            yield connection
+
+    @classmethod
+    def add_event(cls, connection: Connection, event: NewEvent) -> None:  # noqa: D102
+        connection.exec_driver_sql(
+            _ADD_EVENT,
+            (
+                event.event_id,
+                event.event_type,
+                event.version,
+                event.aggregate_type,
+                event.aggregate_id,
+                event.aggregate_seq,
+                event.stream,
+                event.shard,
+                event.correlation_id,
+                event.occurred_at,
+                event.payload,
+                event.metadata,
+                [kind for kind, _ in event.subjects],
+                [entity_id for _, entity_id in event.subjects],
+            ),
+        )
+
+    @classmethod
+    def moment(cls, moment: datetime) -> Any:  # noqa: D102
+        return moment
+
+    def sequence(self) -> None:  # noqa: D102
+        self._execute("select sequence_events()")
+
+    def read(self, shard: int, after: int, limit: int) -> list[StoredEvent]:  # noqa: D102
+        sql = f"{_SELECT} where l.shard = %s and l.position > %s order by l.position limit %s"
+        return self._stored(sql, (shard, after, limit))
+
+    def read_at(self, positions: Collection[int]) -> list[StoredEvent]:  # noqa: D102
+        return self._stored(f"{_SELECT} where l.position = any(%s) order by l.position", (list(positions),))
+
+    def _stored(self, sql: str, values: tuple[Any, ...]) -> list[StoredEvent]:
+        return [StoredEvent._make((*row[:9], row[9].astimezone(UTC), *row[10:])) for row in self._execute(sql, values)]
+
+    def _execute(self, sql: str, values: tuple[Any, ...] = ()) -> list[Any]:
+        result = self._connection.exec_driver_sql(sql, values)
+        return list(result) if result.returns_rows else []
+
+    def note_start(self, shard: int, until: int) -> int:  # noqa: D102
+        return int(self._execute(_NOTE_START, (shard, until))[0][0])
+
+    def take_back_start(self, number: int) -> None:  # noqa: D102
+        self._execute("delete from starts where id = %s", (number,))
+
+    def lost(self, shard: int, progress: int) -> Lost | None:  # noqa: D102
+        sql = (
+            "select max(until), extract(epoch from clock_timestamp() - max(at))::float8 from starts"
+            " where shard = %s and until > %s"
+        )
+        ((until, age),) = self._execute(sql, (shard, progress))
+        return None if until is None else Lost(until, age)
+
+    @classmethod
+    def lock(cls, connection: Connection, shard: int) -> bool:  # noqa: D102
+        return bool(connection.exec_driver_sql(_LOCK, (shard,)).scalar())
+
+    @classmethod
+    def lock_sequencer(cls, connection: Connection) -> None:  # noqa: D102
+        connection.exec_driver_sql(f"select pg_advisory_xact_lock({SEQUENCER})")
+
+    @classmethod
+    def wait_for_shards(cls, connection: Connection) -> None:  # noqa: D102
+        connection.exec_driver_sql(f"select pg_advisory_xact_lock({SHARD}, s.shard) from ({cls.shards}) s")
+
+    @classmethod
+    def subscriptions(cls, connection: Connection, event_types: Collection[str]) -> list[Any]:  # noqa: D102
+        return list(connection.exec_driver_sql(f"{SUBSCRIPTIONS} where event_type = any(%s)", (list(event_types),)))
+
+    @classmethod
+    def add_handled(cls, connection: Connection, rows: Sequence[Row]) -> None:  # noqa: D102
+        columns = (
+            [row.position for row in rows],
+            [_array(row.handlers) for row in rows],
+            [_array(row.us) for row in rows],
+        )
+        connection.exec_driver_sql(_ADD_HANDLED, columns)
+
+    @classmethod
+    def append_handler(cls, connection: Connection, position: int, handler: int, us: int) -> None:  # noqa: D102
+        sql = (
+            "update handled set handlers = handlers || %s::smallint, us = us || %s::int"
+            " where position = %s and not handlers @> array[%s::smallint]"
+        )
+        connection.exec_driver_sql(sql, (handler, us, position, handler))
+
+
+def _array(numbers: Sequence[int]) -> str:
+    return "{" + ",".join(map(str, numbers)) + "}"
