@@ -182,7 +182,8 @@ class Trouble(Base):
     """A delivery that did not go by itself.
 
     `stream` is the key by which its handler keeps order. `started` counts attempts begun, `failed` those that failed:
-    a difference is an attempt that ended with its process.
+    a difference is an attempt that ended with its process. `since` is when the trouble began, or when it came to its
+    end (dead, dismissed, done).
     """
 
     __tablename__ = "troubles"

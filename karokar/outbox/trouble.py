@@ -96,7 +96,7 @@ def fail(session: Session, row: Trouble, handler: Handler, event: StoredEvent, e
 
 def bury(session: Session, row: Trouble, handler: Handler, event: StoredEvent, reason: str) -> None:
     """Give a delivery up, and tell so; about an event that is itself about delivery nothing is told."""
-    row.state, row.due_at = "dead", None
+    row.state, row.due_at, row.since = "dead", None, clock.now()
     row.error = row.error if row.failed else reason
     row.fingerprint = row.fingerprint or hashlib.sha256(reason.encode()).hexdigest()[:16]
     session.flush()
@@ -117,7 +117,7 @@ def bury(session: Session, row: Trouble, handler: Handler, event: StoredEvent, r
 
 def finish(session: Session, row: Trouble, state: str = "done") -> None:
     """End a delivery's trouble, and let the next of its key go."""
-    row.state, row.due_at = state, None
+    row.state, row.due_at, row.since = state, None, clock.now()
     session.flush()
     release_next(session, row.handler, row.shard, row.stream)
 

@@ -6,16 +6,18 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+import msgspec
 from sqlalchemy import text
 
-from karokar.events.base import Event
+from karokar.events.base import SUBJECT_TYPES, Event
 from karokar.events.booking import BookingApproved, BookingDrafted, BookingRequested
-from karokar.events.bus import EventToken
 from karokar.kernel.actor import SYSTEM, Actor, Cause, Scope
 from karokar.kernel.clock import now, standing_at
 from karokar.kernel.db import db, transaction
 from karokar.kernel.ids import new_id
 from karokar.outbox import recorder
+from karokar.outbox.catalog import encode
+from karokar.outbox.store import NewEvent, add_event
 
 VENDOR, OTHER_VENDOR, COMPANY, PLATFORM = (new_id() for _ in range(4))
 READS_OWN = {"event.read": Scope.OWN}
@@ -76,10 +78,29 @@ def record(
     event_id = new_id()
     set_off_by = Cause(correlation_id=correlation or new_id(), causation_id=cause, source="test")
     with standing_at(at or now()), transaction() as session:
+        aggregate_type = event.aggregate_type if event.aggregate_id else "System"
         aggregate_id = event.aggregate_id or event_id
-        token = EventToken(event.aggregate_type if event.aggregate_id else "System", aggregate_id, next(_numbers))
+        stream = event.stream or f"{aggregate_type}:{aggregate_id}"
         metadata = recorder.metadata_of(event, actor, set_off_by, changes or {})
-        recorder._insert(session.connection(), event, event_id, token, metadata)
+        subjects = recorder._subjects(event, metadata)
+        add_event(
+            session.connection(),
+            NewEvent(
+                event_id=event_id,
+                event_type=event.event_type,
+                version=event.schema_version,
+                aggregate_type=aggregate_type,
+                aggregate_id=aggregate_id,
+                aggregate_seq=next(_numbers),
+                stream=stream,
+                shard=recorder.shard_of(stream),
+                correlation_id=set_off_by.correlation_id,
+                occurred_at=now(),
+                payload=encode(event).decode(),
+                metadata=msgspec.json.encode(metadata).decode(),
+                subjects=[(SUBJECT_TYPES[kind], subject_id) for kind, subject_id in sorted(subjects)],
+            ),
+        )
     give_positions()
     return event_id
 
