@@ -261,7 +261,7 @@ def is_transient(error: BaseException) -> bool:
     return "database is locked" in str(original) or "database table is locked" in str(original)
 
 
-def after_commit(key: str, call: Callable[[], None]) -> None:
+def after_commit(key: str, call: Callable[[], object]) -> None:
     """Run `call` once after the open transaction has committed; a second one with the same key replaces it."""
     db.session.info.setdefault(_AFTER_COMMIT, {})[key] = call
 

@@ -6,9 +6,10 @@ worker is found and given up.
 """
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 from karokar.kernel.db import transaction
+from karokar.kernel.heartbeat import beat
 from karokar.kernel.log import get_logger
 from karokar.outbox import careful, trouble
 from karokar.outbox.careful import Overtaken, claim
@@ -27,7 +28,7 @@ ATTEMPTS_AT_ONCE = 20
 log = get_logger(__name__)
 
 
-def deliver_shard(store: Store, shard: int, beat: Callable[[], None] = lambda: None) -> bool:
+def deliver_shard(store: Store, shard: int) -> bool:
     """Deliver the shard's next events. Returns whether anything was delivered."""
     progress = store.progress(shard)
     lost = store.lost(shard, progress)
@@ -39,7 +40,7 @@ def deliver_shard(store: Store, shard: int, beat: Callable[[], None] = lambda: N
     if lost is not None:
         log.warning("worker_lost", shard=shard, until=lost.until, progress=progress)
         events = [event for event in events if event.position <= lost.until]
-        return careful.deliver_alone(store, shard, progress, events, beat)
+        return careful.deliver_alone(store, shard, progress, events)
     delivered = False
     for batch in split(events):
         beat()

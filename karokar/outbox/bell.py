@@ -1,9 +1,79 @@
 """The bell: wakes whoever delivers events. It carries no fact, so a lost one costs a second and nothing else."""
 
+import threading
+import time
+from collections.abc import Callable
 
-def ring() -> None:
-    """Say that there is something to deliver."""
+from flask import current_app
+from redis import Redis
+from redis.exceptions import RedisError
+from rq import Queue
+
+from karokar.kernel.log import get_logger
+from karokar.kernel.settings import settings
+
+QUEUE = "events"
+_BELL = "karokar:bell"
+_JOB = "karokar.outbox.drain.drain"
+# A bell that was rung and led to nothing may be rung again after this long.
+_RINGS_FOR_SECONDS = 5
+# Longer than any drain: ends a handler that hangs.
+_JOB_SECONDS = 120
+# Whoever clicks must not wait for a Redis that is away: the relay makes up for the bell.
+_ANSWERS_WITHIN = 0.25
+_QUIET_SECONDS = 2.0
+
+woken = threading.Event()
+"""Set by a ring where the web process itself delivers events."""
+
+_quiet_until = 0.0
+
+
+def ring() -> bool:
+    """Say that there is something to deliver. Returns whether somebody could be told."""
+    dispatcher = settings().event_bus_dispatcher
+    if dispatcher == "web":
+        woken.set()
+        return True
+    return dispatcher == "worker" and _with_redis(_ring)
 
 
 def clear() -> None:
     """Say that whoever delivers is awake: the next ring wakes somebody again."""
+    if settings().event_bus_dispatcher == "worker":
+        _with_redis(_clear)
+
+
+def _ring(redis: Redis) -> None:
+    if redis.set(_BELL, 1, nx=True, ex=_RINGS_FOR_SECONDS):
+        Queue(QUEUE, connection=redis).enqueue_call(_JOB, timeout=_JOB_SECONDS, result_ttl=0, failure_ttl=0)
+
+
+def _clear(redis: Redis) -> None:
+    redis.delete(_BELL)
+
+
+def _with_redis(call: Callable[[Redis], None]) -> bool:
+    """Call with the connection; False where there is no Redis, or none that answers."""
+    global _quiet_until  # noqa: PLW0603 - a Redis that is away is away for the whole process
+    redis = _connection()
+    if redis is None or time.monotonic() < _quiet_until:
+        return False
+    try:
+        call(redis)
+    except (RedisError, OSError) as error:
+        _quiet_until = time.monotonic() + _QUIET_SECONDS
+        get_logger(__name__).warning("redis_away", reason=str(error))
+        return False
+    return True
+
+
+def _connection() -> Redis | None:
+    url = settings().redis_url
+    if url is None:
+        return None
+    redis: Redis | None = current_app.extensions.get("karokar.redis")
+    if redis is None:
+        redis = Redis.from_url(url, socket_connect_timeout=_ANSWERS_WITHIN, socket_timeout=_ANSWERS_WITHIN)
+        current_app.extensions["karokar.redis"] = redis
+    return redis

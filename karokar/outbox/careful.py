@@ -10,6 +10,7 @@ from functools import partial
 from sqlalchemy import Connection, select
 
 from karokar.kernel.db import transaction
+from karokar.kernel.heartbeat import beat
 from karokar.outbox import trouble
 from karokar.outbox.models import Trouble
 from karokar.outbox.plan import Plan, Reaction, make_plan
@@ -51,7 +52,6 @@ def deliver_alone(
     shard: int,
     progress: int,
     events: Sequence[StoredEvent],
-    beat: Callable[[], None] = lambda: None,
 ) -> bool:
     """Deliver each delivery in a transaction of its own that was begun in writing."""
     for event in events:

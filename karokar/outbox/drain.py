@@ -2,9 +2,9 @@
 
 import random
 import time
-from collections.abc import Callable
 
 from karokar.kernel.db import db, transaction
+from karokar.kernel.heartbeat import beat
 from karokar.outbox import bell, subscriptions, trouble
 from karokar.outbox.batch import deliver_shard
 from karokar.outbox.retry import retry_due
@@ -13,10 +13,10 @@ from karokar.outbox.store import open_store
 LONGEST_SECONDS = 20.0
 
 
-def drain(seconds: float = LONGEST_SECONDS, beat: Callable[[], None] = lambda: None) -> bool:
+def drain(seconds: float = LONGEST_SECONDS) -> bool:
     """Deliver events and due retries until nothing is left, or for so many seconds; then ring again.
 
-    `beat` is called every few moments to show that we are alive. Returns whether something was left.
+    Returns whether something was left.
     """
     deadline = time.monotonic() + seconds
     bell.clear()
@@ -30,8 +30,8 @@ def drain(seconds: float = LONGEST_SECONDS, beat: Callable[[], None] = lambda: N
             shards = store.shards_to_drain()
             random.shuffle(shards)  # Several drains at once get in each other's way less.
             for shard in shards:
-                is_busy |= deliver_shard(store, shard, beat)
-            is_busy |= retry_due(store, beat)
+                is_busy |= deliver_shard(store, shard)
+            is_busy |= retry_due(store)
             if time.monotonic() > deadline:
                 break
     if is_busy:

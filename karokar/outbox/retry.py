@@ -1,6 +1,5 @@
 """Runs again what failed and is due, one delivery at a time, each attempt begun in writing."""
 
-from collections.abc import Callable
 from datetime import timedelta
 
 from sqlalchemy import select
@@ -8,6 +7,7 @@ from sqlalchemy.orm import Session
 
 from karokar.kernel import clock
 from karokar.kernel.db import db, transaction
+from karokar.kernel.heartbeat import beat
 from karokar.outbox import trouble
 from karokar.outbox.careful import LOST_ATTEMPTS, Overtaken, again_while_passing
 from karokar.outbox.catalog import UnknownContract
@@ -23,7 +23,7 @@ BEGUN_ATTEMPT = timedelta(seconds=5)
 AT_A_TIME = 50
 
 
-def retry_due(store: Store, beat: Callable[[], None] = lambda: None) -> bool:
+def retry_due(store: Store) -> bool:
     """Run the deliveries that are due, the longest due first. Returns whether any came to an end."""
     ended = False
     for number, position, name in _due():
@@ -31,6 +31,17 @@ def retry_due(store: Store, beat: Callable[[], None] = lambda: None) -> bool:
         if name in HANDLERS:
             ended |= _retry(store, number, position, HANDLERS[name])
     return ended
+
+
+def is_any_due() -> bool:
+    """Whether a failed delivery's time has come."""
+    session = db.session()
+    session.rollback()
+    first = session.scalar(
+        select(Trouble.position).where(Trouble.state == "retrying", Trouble.due_at <= clock.now()).limit(1)
+    )
+    session.rollback()
+    return first is not None
 
 
 def _due() -> list[tuple[int, int, str]]:

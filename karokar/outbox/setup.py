@@ -3,10 +3,18 @@
 from flask import Flask
 
 from karokar.events.bus import published
+from karokar.outbox import cli, upkeep
 from karokar.outbox.recorder import record
 
 
 def init_app(app: Flask) -> None:
-    """Record what is published."""
-    del app
+    """Record what is published, and offer the commands."""
     published.connect(record)
+    app.cli.add_command(cli.events)
+    if app.config["KAROKAR"].event_bus_dispatcher == "web":
+        from karokar.outbox import background
+
+        background.init_app(app)
+
+
+__all__ = ["init_app", "upkeep"]

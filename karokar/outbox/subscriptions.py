@@ -22,9 +22,9 @@ Known = dict[tuple[str, str], Subscription]
 def sync() -> None:
     """Subscribe every declared handler to its events: from now on, or from the start where it says so.
 
-    The first subscriptions of a database are all from the start. Rows of handlers that this code does not know are
-    left alone: other code may know them. What waited for code that is here now becomes due. Raises LookupError for a
-    handler of an event that does not exist.
+    Types of events that nobody subscribed to before are given from the start to all. Rows of handlers that this code
+    does not know are left alone: other code may know them. What waited for code that is here now becomes due. Raises
+    LookupError for a handler of an event that does not exist.
     """
     wanted = {(handler.name, name) for handler in HANDLERS.values() for name in types_of(handler)}
     with transaction() as session:
@@ -52,12 +52,14 @@ def _read(session: Session) -> Known:
 
 def _subscribe(session: Session, store: type[Store], wanted: Iterable[tuple[str, str]]) -> None:
     known = _read(session)
+    known_types = {event_type for _, event_type in known}
     newest = session.scalar(select(func.coalesce(func.max(EventLog.position), 0))) or 0
     numbers = {name: row.handler for (name, _), row in known.items()}
     pauses: dict[str, datetime | None] = {name: row.paused_at for (name, _), row in known.items()}
     late: dict[Handler, set[str]] = {}
     for name, event_type in sorted(set(wanted) - set(known)):
-        is_from_start = not known or HANDLERS[name].from_start
+        # Of a type that came with this code nobody has been given anything: its subscribers miss nothing.
+        is_from_start = HANDLERS[name].from_start or event_type not in known_types
         number = numbers.setdefault(name, max(numbers.values(), default=0) + 1)
         session.add(
             Subscription(

@@ -120,6 +120,11 @@ class Store(ABC):
     def moment(cls, moment: datetime) -> Any:
         """Return a time as the driver takes it."""
 
+    @classmethod
+    @abstractmethod
+    def read_moment(cls, value: Any) -> datetime | None:
+        """Return a time as the driver gave it."""
+
     # Outside of a transaction -----------------------------------------------------------------------------------------
 
     @abstractmethod
@@ -162,6 +167,16 @@ class Store(ABC):
             " coalesce((select max(position) from progress p where p.shard = s.shard), 0)"
         )
         return [row[0] for row in rows]
+
+    def oldest_waiting(self) -> datetime | None:
+        """Return when the oldest event that no shard has reached occurred; None where every shard is at its end."""
+        rows = self._execute(
+            f"select min(e.occurred_at) from ({self.shards}) s join event_log l on l.position ="
+            " (select min(n.position) from event_log n where n.shard = s.shard and n.position >"
+            " coalesce((select max(p.position) from progress p where p.shard = s.shard), 0))"
+            " join events e on e.id = l.event_id"
+        )
+        return self.read_moment(rows[0][0])
 
     def progress(self, shard: int) -> int:
         """Return the position up to which the shard is delivered."""

@@ -103,6 +103,10 @@ class PostgresqlStore(Store):
     def moment(cls, moment: datetime) -> Any:  # noqa: D102
         return moment
 
+    @classmethod
+    def read_moment(cls, value: Any) -> datetime | None:  # noqa: D102
+        return None if value is None else value.astimezone(UTC)
+
     def sequence(self) -> None:  # noqa: D102
         self._execute("select sequence_events()")
 

@@ -72,6 +72,10 @@ class SqliteStore(Store):
     def moment(cls, moment: datetime) -> Any:  # noqa: D102
         return moment.astimezone(UTC).replace(tzinfo=None).isoformat(" ", "microseconds")
 
+    @classmethod
+    def read_moment(cls, value: Any) -> datetime | None:  # noqa: D102
+        return None if value is None else datetime.fromisoformat(value).replace(tzinfo=UTC)
+
     def sequence(self) -> None:
         """Do nothing: an event's row number is its position."""
 

@@ -1,0 +1,45 @@
+"""`flask events …`: run the relay and a worker, and work on deliveries."""
+
+import signal
+import threading
+from types import FrameType
+
+from flask import current_app
+from flask.cli import AppGroup
+
+from karokar.outbox import relay as relays
+from karokar.outbox import subscriptions
+from karokar.outbox.bell import QUEUE
+from karokar.outbox.cli_catalog import catalog, lock
+
+events = AppGroup("events", help="Deliver events and look after their deliveries.")
+events.add_command(catalog)
+events.add_command(lock)
+
+
+@events.command()
+def relay() -> None:
+    """Run the relay until stopped: rings for what waits, keeps the clock."""
+    stop = threading.Event()
+
+    def ask(_number: int, _frame: FrameType | None) -> None:
+        stop.set()
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, ask)
+    relays.run(current_app._get_current_object(), stop)  # type: ignore[attr-defined] # noqa: SLF001 - a thread needs the app itself
+
+
+@events.command()
+def worker() -> None:
+    """Run one worker until stopped: delivers events when the bell rings."""
+    from karokar.worker import run
+
+    app = current_app._get_current_object()  # type: ignore[attr-defined] # noqa: SLF001 - a worker needs the app itself
+    run(app, QUEUE)
+
+
+@events.command()
+def sync() -> None:
+    """Subscribe the handlers of this code to their events; the relay and workers do so when they start."""
+    subscriptions.sync()

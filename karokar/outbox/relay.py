@@ -1,0 +1,122 @@
+"""The relay: looks every second whether something waits, rings for it, and delivers it itself where nobody comes.
+
+It also keeps the clock: one relay at a time, by a lease in the database, runs the jobs that contexts declare with
+`@every`. Any number of relays may run.
+"""
+
+import threading
+import time
+from collections.abc import Callable
+from datetime import timedelta
+
+from flask import Flask
+from sqlalchemy.exc import SQLAlchemyError
+
+from karokar.kernel import clock
+from karokar.kernel.actor import SYSTEM, Cause, acting_as
+from karokar.kernel.db import db
+from karokar.kernel.heartbeat import beat
+from karokar.kernel.ids import new_id
+from karokar.kernel.log import get_logger
+from karokar.kernel.schedule import JOBS, Job
+from karokar.kernel.settings import settings
+from karokar.outbox import bell, subscriptions
+from karokar.outbox.drain import drain
+from karokar.outbox.leases import Lease
+from karokar.outbox.retry import is_any_due
+from karokar.outbox.store import open_store
+
+PATIENCE = timedelta(seconds=2)
+"""How long an event may wait for a worker before the relay delivers it itself."""
+
+OWN_DRAIN_SECONDS = 5.0
+CLOCK_LEASE_SECONDS = 15.0
+CLOCK_ROUND_SECONDS = 0.5
+
+log = get_logger(__name__)
+
+
+def run(app: Flask, stop: threading.Event) -> None:
+    """Relay until `stop` is set. A database that is away is waited for."""
+    keeper = threading.Thread(target=_keep_clock, args=(app, stop), name="clock", daemon=True)
+    interval = app.config["KAROKAR"].event_bus_delivery_interval_ms / 1000
+    is_synced = False
+    keeper.start()
+    while not stop.is_set():
+        beat()
+        with app.app_context():
+            try:
+                if not is_synced:
+                    subscriptions.sync()
+                    is_synced = True
+                look()
+            except SQLAlchemyError as error:
+                log.warning("database_away", reason=str(error).splitlines()[0])
+                db.engine.dispose()
+            except Exception:
+                # The relay is what makes up for failures: it goes on.
+                log.exception("relay_failed")
+        _rest(app, stop, interval)
+    keeper.join(timeout=CLOCK_LEASE_SECONDS)
+
+
+def look() -> None:
+    """Ring where something waits; deliver it where nobody can be told or nobody has come in time."""
+    with open_store() as store:
+        store.sequence()
+        oldest = store.oldest_waiting()
+    if oldest is None and not is_any_due():
+        return
+    is_told = settings().event_bus_dispatcher == "worker" and bell.ring()
+    if not is_told or (oldest is not None and clock.now() - oldest > PATIENCE):
+        drain(OWN_DRAIN_SECONDS)
+
+
+def _rest(app: Flask, stop: threading.Event, seconds: float) -> None:
+    """Wait for the next look; in the web process a bell ends it."""
+    if app.config["KAROKAR"].event_bus_dispatcher == "web":
+        bell.woken.wait(seconds)
+        bell.woken.clear()
+    else:
+        stop.wait(seconds)
+
+
+# The clock ------------------------------------------------------------------------------------------------------------
+
+
+def _keep_clock(app: Flask, stop: threading.Event) -> None:
+    lease = Lease("clock", CLOCK_LEASE_SECONDS)
+    due: dict[str, float] = {}
+    while not stop.is_set():
+        with app.app_context():
+            try:
+                if lease.hold():
+                    _run_due(due, lambda: stop.is_set() or not lease.hold())
+                else:
+                    due.clear()
+            except SQLAlchemyError:
+                db.engine.dispose()
+        stop.wait(CLOCK_ROUND_SECONDS)
+
+
+def _run_due(due: dict[str, float], is_over: Callable[[], bool]) -> None:
+    """Run the jobs whose time has come; `due` holds when each comes next."""
+    for job in list(JOBS.values()):
+        if time.monotonic() < due.get(job.name, 0.0):
+            continue
+        if is_over():
+            return
+        due[job.name] = time.monotonic() + job.seconds
+        run_job(job)
+
+
+def run_job(job: Job) -> None:
+    """Run one job as the system, as a correlation of its own. A failure is logged; its time comes again."""
+    with acting_as(SYSTEM, Cause(correlation_id=new_id(), source=job.name)):
+        try:
+            job.run()
+        except Exception:
+            # One job's failure must not stop the clock.
+            log.exception("clock_job_failed", job=job.name)
+        finally:
+            db.session.rollback()
