@@ -18,7 +18,7 @@ from datetime import date, datetime
 from typing import Any, Generic, TypeVar
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Row, Select, and_, func, literal_column, or_, select, tuple_
+from sqlalchemy import ColumnElement, Row, Select, and_, func, literal, literal_column, or_, select, tuple_
 
 from karokar.kernel.db import db, primitive
 
@@ -74,13 +74,13 @@ def paginate(
     if name not in sorts:
         name, is_down = next(iter(sorts)), False
     column = sorts[name]
-    at = _decode(cursor, name=name, is_down=is_down, column=column, tie=tie)
+    at = _decode(cursor, name=name, is_down=is_down)
     is_backward = at is not None and at.is_backward
     is_single = len(statement.column_descriptions) == 1
 
     ordered = statement.add_columns(column.label("_sort_key"), tie.label("_tie_key"))
     if at is not None:
-        ordered = ordered.where(_beyond(column, tie, at.value, at.tie, is_down=is_down != is_backward))
+        ordered = ordered.where(_beyond(column, tie, at, is_down=is_down != is_backward))
     ordered = ordered.order_by(*_order(column, tie, is_down=is_down, is_reversed=is_backward)).limit(size + 1)
     found: list[Row[Any]] = list(db.session.execute(ordered).all())
     has_further = len(found) > size
@@ -135,47 +135,56 @@ def _order(column: Any, tie: Any, *, is_down: bool, is_reversed: bool) -> list[C
     return keys
 
 
-def _beyond(column: Any, tie: Any, value: Any, tie_value: Any, *, is_down: bool) -> ColumnElement[bool]:
+def _beyond(column: Any, tie: Any, at: _Place, *, is_down: bool) -> ColumnElement[bool]:
     """Rows after a place in the direction of travel."""
+    value, tie_value = at.value, at.tie
     if not _is_nullable(column):
-        pair, place = tuple_(column, tie), tuple_(value, tie_value)
+        pair = tuple_(column, tie)
+        # The values are written as the columns hold them: left to itself, a tuple would guess their types.
+        place = tuple_(literal(value, column.type), literal(tie_value, tie.type))
         return pair < place if is_down else pair > place
     beyond_tie = tie < tie_value if is_down else tie > tie_value
     if value is None:
-        return and_(column.is_(None), beyond_tie)
+        rest = and_(column.is_(None), beyond_tie)
+        return or_(rest, column.is_not(None)) if at.is_backward else rest
     further = column < value if is_down else column > value
-    return or_(further, and_(column == value, beyond_tie), column.is_(None))
+    rest = or_(further, and_(column == value, beyond_tie))
+    return rest if at.is_backward else or_(rest, column.is_(None))
 
 
 def _encode(name: str, row: Row[Any], *, is_down: bool, is_backward: bool) -> str:
-    content = [name, is_down, is_backward, primitive(row._sort_key), primitive(row._tie_key)]  # noqa: SLF001 - our labels
+    content = [name, is_down, is_backward, _packed(row._sort_key), _packed(row._tie_key)]  # noqa: SLF001 - our labels
     return base64.urlsafe_b64encode(json.dumps(content).encode()).decode().rstrip("=")
 
 
-def _decode(cursor: str | None, *, name: str, is_down: bool, column: Any, tie: Any) -> _Place | None:
+def _decode(cursor: str | None, *, name: str, is_down: bool) -> _Place | None:
     if not cursor:
         return None
     try:
         padded = cursor + "=" * (-len(cursor) % 4)
-        was_name, was_down, is_backward, value, tie_value = json.loads(base64.urlsafe_b64decode(padded))
+        was_name, was_down, is_backward, value, tie = json.loads(base64.urlsafe_b64decode(padded))
         if was_name != name or was_down is not is_down:
             return None
-        return _Place(bool(is_backward), _typed(value, column), _typed(tie_value, tie))
-    except (ValueError, TypeError, binascii.Error):
+        return _Place(bool(is_backward), _unpacked(value), _unpacked(tie))
+    except (ValueError, TypeError, KeyError, binascii.Error):
         return None
 
 
-def _typed(value: Any, column: Any) -> Any:
-    kind = column.type.python_type
-    if value is None:
-        return None
-    if kind is datetime:
-        return datetime.fromisoformat(value)
-    if kind is date:
-        return date.fromisoformat(value)
-    if kind is UUID:
-        return UUID(value)
-    if not isinstance(value, str | int | float | bool):
+def _packed(value: Any) -> list[Any]:
+    for mark, kind in (("t", datetime), ("d", date), ("u", UUID)):
+        if isinstance(value, kind):
+            return [mark, primitive(value)]
+    return ["", primitive(value)]
+
+
+_UNPACK: Mapping[str, Callable[[Any], Any]] = {"t": datetime.fromisoformat, "d": date.fromisoformat, "u": UUID}
+
+
+def _unpacked(packed: Any) -> Any:
+    mark, value = packed
+    if mark:
+        return _UNPACK[mark](value)
+    if value is not None and not isinstance(value, str | int | float | bool):
         message = "A cursor holds plain values."
         raise TypeError(message)
     return value
