@@ -5,7 +5,7 @@ import time
 
 from karokar.kernel.db import db, transaction
 from karokar.kernel.heartbeat import beat
-from karokar.outbox import bell, subscriptions, trouble
+from karokar.outbox import bell, canary, subscriptions, trouble
 from karokar.outbox.batch import deliver_shard
 from karokar.outbox.retry import retry_due
 from karokar.outbox.store import open_store
@@ -34,6 +34,7 @@ def drain(seconds: float = LONGEST_SECONDS) -> bool:
             is_busy |= retry_due(store)
             if time.monotonic() > deadline:
                 break
+        canary.answer()
     if is_busy:
         bell.ring()
     return is_busy

@@ -19,6 +19,7 @@ from sqlalchemy import (
     BigInteger,
     CheckConstraint,
     Column,
+    Float,
     Index,
     Integer,
     SmallInteger,
@@ -242,3 +243,35 @@ class Lease(Base):
     name: Mapped[str] = mapped_column(Text, primary_key=True)
     holder: Mapped[UUID]
     until: Mapped[datetime]
+
+
+class Canary(Base):
+    """A question sent down the path that events take: rung for like an event, answered by whoever drains."""
+
+    __tablename__ = "canaries"
+    __table_args__ = (
+        Index(
+            "ix_canaries_unanswered",
+            "asked_at",
+            postgresql_where=text("answered_at is null"),
+            sqlite_where=text("answered_at is null"),
+        ),
+    )
+
+    id: Mapped[int] = mapped_column(RowNumber, primary_key=True)
+    asked_at: Mapped[datetime]
+    answered_at: Mapped[datetime | None]
+
+
+class LatencyCount(Base):
+    """How long it took from an event to its handling, counted per shard up to `position`.
+
+    `buckets` counts events per bucket of `karokar.outbox.metrics.BUCKETS`, the last one what took longer.
+    """
+
+    __tablename__ = "latency_counts"
+
+    shard: Mapped[int] = mapped_column(SmallInteger, primary_key=True, autoincrement=False)
+    position: Mapped[int] = mapped_column(BigInteger)
+    buckets: Mapped[list[int]] = mapped_column(JSON)
+    seconds: Mapped[float] = mapped_column(Float)

@@ -6,7 +6,8 @@ from flask import Blueprint, make_response, redirect, render_template, request, 
 from werkzeug.wrappers import Response
 
 from karokar.kernel.actor import current_actor
-from karokar.kernel.permissions import public, signed_in
+from karokar.kernel.permissions import public, requires, signed_in
+from karokar.outbox.metrics import CONTENT_TYPE, exposition
 from karokar.web import health
 from karokar.web.home import find_hits, group_waiting, hit_url, list_waiting
 from karokar.web.navigation import navigation
@@ -91,3 +92,10 @@ def readyz() -> Response:
     is_ready = all(check.is_ok for check in checks)
     body = {"status": "ready" if is_ready else "not ready", "checks": {check.name: check.sentence for check in checks}}
     return make_response(body, 200 if is_ready else 503)
+
+
+@bp.get("/metrics")
+@requires("event.operate")
+def metrics() -> Response:
+    """Answer with the engine's figures in Prometheus' format, to a bearer token of somebody who operates it."""
+    return make_response(exposition(), 200, {"Content-Type": CONTENT_TYPE, "Cache-Control": "no-store"})

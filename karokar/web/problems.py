@@ -12,7 +12,7 @@ from karokar.kernel.actor import current_cause
 
 def wants_json() -> bool:
     """Whether a program asks: the path is the API's, or JSON is what it accepts best."""
-    if request.path.startswith("/v1/"):
+    if request.path.startswith("/v1/") or request.path == "/metrics":
         return True
     return request.accept_mimetypes.best_match(["text/html", "application/json"]) == "application/json"
 

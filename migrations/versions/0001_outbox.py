@@ -157,6 +157,28 @@ def upgrade() -> None:
         sa.Column("until", TIME, nullable=False),
         sa.PrimaryKeyConstraint("name", name="pk_leases"),
     )
+    op.create_table(
+        "canaries",
+        sa.Column("id", ROW_NUMBER, autoincrement=True, nullable=False),
+        sa.Column("asked_at", TIME, nullable=False),
+        sa.Column("answered_at", TIME),
+        sa.PrimaryKeyConstraint("id", name="pk_canaries"),
+    )
+    op.create_index(
+        "ix_canaries_unanswered",
+        "canaries",
+        ["asked_at"],
+        postgresql_where=sa.text("answered_at is null"),
+        sqlite_where=sa.text("answered_at is null"),
+    )
+    op.create_table(
+        "latency_counts",
+        sa.Column("shard", sa.SmallInteger(), autoincrement=False, nullable=False),
+        sa.Column("position", sa.BigInteger(), nullable=False),
+        sa.Column("buckets", sa.JSON(), nullable=False),
+        sa.Column("seconds", sa.Float(), nullable=False),
+        sa.PrimaryKeyConstraint("shard", name="pk_latency_counts"),
+    )
 
 
 def _make_log() -> None:
@@ -187,5 +209,16 @@ def downgrade() -> None:
         op.drop_table("event_log")
     else:
         op.execute("drop view event_log")
-    for table in ("leases", "subscriptions", "troubles", "handled", "starts", "progress", "event_subjects", "events"):
+    for table in (
+        "latency_counts",
+        "canaries",
+        "leases",
+        "subscriptions",
+        "troubles",
+        "handled",
+        "starts",
+        "progress",
+        "event_subjects",
+        "events",
+    ):
         op.drop_table(table)
