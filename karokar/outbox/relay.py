@@ -20,7 +20,7 @@ from karokar.kernel.ids import new_id
 from karokar.kernel.log import get_logger
 from karokar.kernel.schedule import JOBS, Job
 from karokar.kernel.settings import settings
-from karokar.outbox import bell, subscriptions
+from karokar.outbox import bell, canary, subscriptions
 from karokar.outbox.drain import drain
 from karokar.outbox.leases import Lease
 from karokar.outbox.retry import is_any_due
@@ -65,10 +65,11 @@ def look() -> None:
     with open_store() as store:
         store.sequence()
         oldest = store.oldest_waiting()
-    if oldest is None and not is_any_due():
+    longest = min(filter(None, (oldest, canary.waiting_since())), default=None)
+    if longest is None and not is_any_due():
         return
     is_told = settings().event_bus_dispatcher == "worker" and bell.ring()
-    if not is_told or (oldest is not None and clock.now() - oldest > PATIENCE):
+    if not is_told or (longest is not None and clock.now() - longest > PATIENCE):
         drain(OWN_DRAIN_SECONDS)
 
 
