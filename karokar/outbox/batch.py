@@ -13,7 +13,7 @@ from karokar.kernel.heartbeat import beat
 from karokar.kernel.log import get_logger
 from karokar.outbox import careful, trouble
 from karokar.outbox.careful import Overtaken, claim
-from karokar.outbox.plan import Plan, make_plan
+from karokar.outbox.plan import Plan, make_plan, types_of
 from karokar.outbox.react import is_passing, react
 from karokar.outbox.registry import HANDLERS
 from karokar.outbox.store import Store, StoredEvent
@@ -53,7 +53,7 @@ def deliver_shard(store: Store, shard: int) -> bool:
 def split(events: Sequence[StoredEvent]) -> Iterator[Sequence[StoredEvent]]:
     """Cut events into batches: one that actions react to stands alone, because actions lock aggregates."""
     action_types = {
-        name for handler in HANDLERS.values() if handler.effect == "action" for name in handler.event_types()
+        name for handler in HANDLERS.values() if handler.effect == "action" for name in types_of(handler)
     }
     begin = 0
     for index, event in enumerate(events):

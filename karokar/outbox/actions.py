@@ -1,0 +1,172 @@
+"""What people decide about deliveries. Each decision is an event of its own.
+
+Nobody's permission is asked here: the pages and commands that call these do so (`event.operate`).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, func, select, update
+from sqlalchemy.orm import Session
+
+from karokar.events.bus import publish
+from karokar.events.delivery import DeliveryDismissed, DeliveryRetried, HandlerPaused, HandlerResumed
+from karokar.kernel import clock
+from karokar.kernel.db import action, db, primitive
+from karokar.kernel.errors import NotFound, RuleBroken
+from karokar.outbox import trouble
+from karokar.outbox.models import OPEN_STATES, EventLog, EventRow, Subscription, Trouble
+
+
+@dataclass(frozen=True, kw_only=True)
+class Selection:
+    """Which deliveries are meant; None leaves a part open. `states` are those of `troubles`."""
+
+    handler: str | None = None
+    event_id: UUID | None = None
+    event_type: str | None = None
+    aggregate_type: str | None = None
+    aggregate_id: UUID | None = None
+    fingerprint: str | None = None
+    position: int | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+    states: tuple[str, ...] = ("dead",)
+
+    def in_words(self) -> dict[str, str]:
+        """Return what was asked for, as an event can tell it."""
+        given = {field.name: getattr(self, field.name) for field in fields(self)}
+        return {
+            name: ", ".join(value) if isinstance(value, tuple) else str(primitive(value))
+            for name, value in given.items()
+            if value is not None
+        }
+
+    def conditions(self) -> list[ColumnElement[bool]]:
+        """Return the conditions on `troubles`. Raises NotFound for a handler that nobody knows."""
+        found: list[ColumnElement[bool]] = [Trouble.state.in_(self.states)]
+        if self.handler is not None:
+            found.append(Trouble.handler == number_of(self.handler))
+        if self.fingerprint is not None:
+            found.append(Trouble.fingerprint == self.fingerprint)
+        if self.position is not None:
+            found.append(Trouble.position == self.position)
+        events = [
+            column == value
+            for column, value in (
+                (EventRow.event_id, self.event_id),
+                (EventRow.event_type, self.event_type),
+                (EventRow.aggregate_type, self.aggregate_type),
+                (EventRow.aggregate_id, self.aggregate_id),
+            )
+            if value is not None
+        ]
+        events += [EventRow.occurred_at >= self.since] if self.since is not None else []
+        events += [EventRow.occurred_at < self.until] if self.until is not None else []
+        if events:
+            found.append(Trouble.event_id.in_(select(EventRow.id).where(*events)))
+        return found
+
+
+@action
+def retry_deliveries(selection: Selection) -> int:
+    """Let failed or dead deliveries run again, with all their attempts; returns how many.
+
+    What waits behind them follows by itself. Raises NotFound for a handler that nobody knows.
+    """
+    session = db.session()
+    retried = _update(session, selection, {"state": "retrying", "due_at": clock.now(), "started": 0, "failed": 0})
+    if retried:
+        publish(
+            DeliveryRetried(
+                handler=selection.handler,
+                event_id=selection.event_id,
+                count=retried,
+                selection=selection.in_words(),
+            )
+        )
+    return retried
+
+
+@action
+def dismiss_deliveries(selection: Selection, reason: str) -> int:
+    """Decide that deliveries stay undone, so that what waits behind them goes on; returns how many.
+
+    Raises RuleBroken without a reason, and NotFound for a handler that nobody knows.
+    """
+    if not reason.strip():
+        raise RuleBroken("REASON_MISSING", "Say why these deliveries stay undone.", fields={"reason": "Say why."})
+    session = db.session()
+    handlers = session.scalars(select(Trouble.handler).where(*selection.conditions()).distinct()).all()
+    dismissed = _update(session, selection, {"state": "dismissed", "due_at": None})
+    for number in handlers:
+        trouble.release_all(session, number)
+    if dismissed:
+        publish(
+            DeliveryDismissed(
+                handler=selection.handler,
+                event_id=selection.event_id,
+                count=dismissed,
+                reason=reason.strip(),
+                selection=selection.in_words(),
+            )
+        )
+    return dismissed
+
+
+@action
+def pause_handler(name: str, reason: str = "") -> None:
+    """Let a handler's deliveries wait until it is resumed. Raises NotFound for one that nobody knows."""
+    rows = _subscriptions(name)
+    if any(row.paused_at is None for row in rows):
+        for row in rows:
+            row.paused_at = clock.now()
+        publish(HandlerPaused(handler=name, reason=reason))
+
+
+@action
+def resume_handler(name: str) -> None:
+    """Let a paused handler go on with what waited. Raises NotFound for one that nobody knows."""
+    rows = _subscriptions(name)
+    if any(row.paused_at is not None for row in rows):
+        for row in rows:
+            row.paused_at = None
+        session = db.session()
+        session.flush()
+        trouble.release_all(session, rows[0].handler)
+        publish(HandlerResumed(handler=name))
+
+
+@action
+def unsubscribe_handler(name: str) -> int:
+    """End a handler's subscriptions for good, for one whose code is gone; returns how many deliveries it leaves undone.
+
+    Raises NotFound for one that nobody knows.
+    """
+    newest = db.session.scalar(select(func.coalesce(func.max(EventLog.position), 0)))
+    for row in _subscriptions(name):
+        row.until_position = newest if row.until_position is None else row.until_position
+    db.session.flush()
+    return dismiss_deliveries(Selection(handler=name, states=OPEN_STATES), "The handler was unsubscribed.")
+
+
+def number_of(name: str) -> int:
+    """Return the number under which a handler is stored. Raises NotFound for one that nobody knows."""
+    return _subscriptions(name)[0].handler
+
+
+def _subscriptions(name: str) -> Sequence[Subscription]:
+    rows = db.session.scalars(select(Subscription).where(Subscription.name == name)).all()
+    if not rows:
+        raise NotFound("handler")
+    return rows
+
+
+def _update(session: Session, selection: Selection, values: dict[str, object]) -> int:
+    changed = session.execute(
+        update(Trouble).where(*selection.conditions()).values(**values).execution_options(synchronize_session=False)
+    )
+    session.expire_all()
+    return int(changed.rowcount)  # type: ignore[attr-defined] # An UPDATE's result counts its rows.
