@@ -195,6 +195,7 @@ def init_app(app: Flask) -> None:
         state_of=state_of, state_choices=state_choices, entity_url=entity_url, page_url=page_url
     )
     app.jinja_env.filters.update(
+        zip=lambda first, second: list(zip(first, second, strict=True)),
         iso=times.iso,
         local_time=times.local_time,
         local_day=times.local_day,

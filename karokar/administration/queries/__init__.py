@@ -1,0 +1,1 @@
+"""What the desk reads, one module per area."""

@@ -1,0 +1,78 @@
+"""Reports: utilisation, time to decide, rejections, unmet demand; each chart with its table, each table as a file."""
+
+from datetime import date
+
+from flask import render_template, request
+from werkzeug.wrappers import Response
+
+from karokar.administration.permissions import REPORT_READ
+from karokar.administration.queries import reports as queries
+from karokar.administration.queries.reports import Bucket, Period, Utilisation
+from karokar.administration.views.blueprint import bp
+from karokar.kernel.errors import NotFound
+from karokar.kernel.permissions import requires
+from karokar.web.exports import Column, export
+
+UTILISATION_COLUMNS = (
+    Column("Vehicle", lambda row: row.label),
+    Column("Category", lambda row: row.category),
+    Column("Hours used", lambda row: row.used_h),
+    Column("Hours there", lambda row: row.there_h),
+    Column("Percent", lambda row: row.percent),
+)
+BUCKET_COLUMNS = (
+    Column("What", lambda row: row.label),
+    Column("Count", lambda row: row.count),
+    Column("Hours", lambda row: row.hours),
+    Column("Average hours", lambda row: row.average_h),
+    Column("Longest hours", lambda row: row.longest_h),
+)
+
+
+def _period() -> Period:
+    return Period.of(_day("from"), _day("to"))
+
+
+def _day(name: str) -> date | None:
+    try:
+        return date.fromisoformat(request.args.get(name, ""))
+    except ValueError:
+        return None
+
+
+@bp.get("/reports")
+@requires(REPORT_READ)
+def reports() -> str:
+    """Show the four reports of a period."""
+    period = _period()
+    vehicles = queries.utilisation_by_vehicle(period)
+    return render_template(
+        "administration/reports.html",
+        period=period,
+        totals=queries.totals(period),
+        vehicles=vehicles,
+        categories=queries.by_category(vehicles),
+        decisions=queries.decision_times(period),
+        rejections=queries.rejections_by_reason(period),
+        unmet=queries.unmet_by_week(period),
+        unmet_reasons=queries.unmet_by_reason(period),
+    )
+
+
+@bp.get("/reports/<name>/export")
+@requires(REPORT_READ)
+def export_report(name: str) -> Response:
+    """Download one report of a period. Raises NotFound for a report that does not exist."""
+    period = _period()
+    rows: list[Utilisation] | list[Bucket]
+    if name == "utilisation":
+        rows = queries.utilisation_by_vehicle(period, limit=100_000)
+        return export("utilisation", UTILISATION_COLUMNS, rows, request.args.get("format", "csv"))
+    tables = {
+        "decisions": queries.decision_times,
+        "rejections": queries.rejections_by_reason,
+        "unmet": queries.unmet_by_week,
+    }
+    if name not in tables:
+        raise NotFound("report")
+    return export(name, BUCKET_COLUMNS, tables[name](period), request.args.get("format", "csv"))
