@@ -1,0 +1,309 @@
+"""The words of each message. The title is a sentence, the body says what to do next; `{names}` stand for facts.
+
+A fact that the message does not hold (because its recipient may not see it) reads as what people would say instead:
+"the vehicle", "a company".
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+
+@dataclass(frozen=True)
+class Text:
+    """What is said about one event: title, body, and what the button to the page says."""
+
+    title: str
+    body: str = ""
+    button: str = "Open it in KaroKar"
+    link: str = ""
+    """The purpose of the signed link that the mail carries instead of one into the console; empty: none."""
+
+
+TEXTS: Mapping[str, Text] = {
+    "MemberInvited": Text(
+        "{organization} invites you to KaroKar",
+        "{organization} would like to work with you on KaroKar, where companies book vehicles for their people. "
+        "Follow the link to accept and choose a password. If you did not expect this, do nothing: nothing happens.",
+        "Accept the invitation",
+        "invitation",
+    ),
+    "PasswordResetRequested": Text(
+        "A new password for KaroKar",
+        "Somebody, hopefully you, asked for a new password. Follow the link to choose one. If it was not you, do "
+        "nothing: your password stays as it is.",
+        "Choose a new password",
+        "password_reset",
+    ),
+    "MemberJoined": Text(
+        "Welcome to {organization} on KaroKar",
+        "You can now act for {organization}. Your home page lists what waits for you.",
+        "Go to your home page",
+    ),
+    "BookingRequested": Text(
+        "{company} asks for {vehicle}",
+        "Booking {reference}, from {start} to {end}. Please approve or reject it before it begins; a request that "
+        "nobody answers ends by itself.",
+        "Decide about it",
+    ),
+    "BookingApproved": Text(
+        "{vendor} approved booking {reference}",
+        "{vehicle} is reserved for {company} from {start} to {end}. Next, {company} assigns the employee who drives.",
+        "Open the booking",
+    ),
+    "BookingRejected": Text(
+        "{vendor} rejected booking {reference}",
+        "{vehicle}, from {start} to {end}. Reason: {reason}. You can request another vehicle for the same time.",
+        "Open the booking",
+    ),
+    "BookingAssigned": Text(
+        "{company} assigned an employee to booking {reference}",
+        "{vehicle}, from {start} to {end}. It can be handed over when the employee has accepted.",
+        "Open the booking",
+    ),
+    "BookingActivated": Text(
+        "{vehicle} was handed over",
+        "Booking {reference} runs until {end}.",
+        "Open the booking",
+    ),
+    "BookingCompleted": Text(
+        "{vehicle} was returned",
+        "Booking {reference} is completed; the return was noted at {actualEnd}.",
+        "Open the booking",
+    ),
+    "BookingCommented": Text(
+        "{side} left a message on booking {reference}",
+        "Read and answer it on the booking's page.",
+        "Read the message",
+    ),
+    "BookingCancelled": Text(
+        "Booking {reference} was cancelled",
+        "{vehicle}, from {start} to {end}. Reason: {reason}.",
+        "Open the booking",
+    ),
+    "BookingTerminated": Text(
+        "Booking {reference} was ended early",
+        "{vehicle}: the booking ended at {actualEnd} instead of {end}. Reason: {reason}.",
+        "Open the booking",
+    ),
+    "BookingOverdue": Text(
+        "{vehicle} is late",
+        "Booking {reference} ended at {end}, and the vehicle is not back. Please call each other; the phone numbers "
+        "stand on the booking's page.",
+        "Open the booking",
+    ),
+    "BookingReminded": Text(
+        "{vehicle} was not collected",
+        "Booking {reference} began at {start}, and nobody has collected the vehicle. It is cancelled when its time is "
+        "over.",
+        "Open the booking",
+    ),
+    "AssignmentCreated": Text(
+        "{vehicle} is meant for you",
+        "From {start} to {end}. Please accept or decline, so that your company can plan.",
+        "Accept or decline",
+    ),
+    "AssignmentClosed": Text(
+        "{vehicle} is no longer assigned to you",
+        "Your assignment from {start} ended. Reason: {reason}.",
+        "Open the assignment",
+    ),
+    "AssignmentReminded": Text(
+        "An answer is missing: {vehicle}, {start}",
+        "The assignment begins in less than {hoursBefore} hours and is not answered yet.",
+        "Open the assignment",
+    ),
+    "AssignmentAccepted": Text(
+        "{employee} accepted {vehicle}",
+        "From {start} to {end}.",
+        "Open the assignment",
+    ),
+    "AssignmentRejected": Text(
+        "{employee} declined {vehicle}",
+        "From {start} to {end}. Please assign somebody else. Reason: {reason}.",
+        "Assign somebody else",
+    ),
+    "AssignmentFlagged": Text(
+        "Somebody must fetch {vehicle}",
+        "{employee} has the vehicle and is no longer an active member. Reason: {reason}.",
+        "Open the assignment",
+    ),
+    "VerificationRequested": Text(
+        "{organization} handed in documents: {kind}",
+        "They wait for review.",
+        "Review them",
+    ),
+    "OrganizationCreated": Text(
+        "{name} applies for KaroKar",
+        "The application waits for review.",
+        "Review it",
+    ),
+    "VerificationApproved": Text(
+        "Approved: {kind}",
+        "The documents were accepted. Valid until: {expiresAt}.",
+        "Open the verification",
+    ),
+    "VerificationRejected": Text(
+        "Not accepted: {kind}",
+        "The documents were not accepted. Reason: {reason}. Please hand in new ones.",
+        "Hand in new documents",
+    ),
+    "VerificationExpired": Text(
+        "Expired: {kind}",
+        "The approval ran out on {expiresAt}. Please hand in new documents.",
+        "Hand in new documents",
+    ),
+    "VerificationRevoked": Text(
+        "Revoked: {kind}",
+        "The platform took its approval back. Reason: {reason}. Please hand in new documents.",
+        "Hand in new documents",
+    ),
+    "VerificationExpiring": Text(
+        "Runs out soon: {kind}",
+        "The approval runs out on {expiresAt}; days left: {daysLeft}. Please hand in new documents in time.",
+        "Hand in new documents",
+    ),
+    "OrganizationApproved": Text(
+        "{name} is admitted to KaroKar",
+        "Your organization is active: everything is open to you now.",
+        "Go to your organization",
+    ),
+    "OrganizationRejected": Text(
+        "The application of {name} was rejected",
+        "Reason: {reason}. Correct what was asked for, then apply again.",
+        "Go to your organization",
+    ),
+    "OrganizationSuspended": Text(
+        "{name} is suspended",
+        "Reason: {reason}. Bookings that have not begun are cancelled; what runs goes on to its end. You can read, "
+        "export and answer reviews.",
+        "Go to your organization",
+    ),
+    "OrganizationReinstated": Text(
+        "{name} is active again",
+        "The suspension was lifted: everything is open to you again.",
+        "Go to your organization",
+    ),
+    "VehicleSuspended": Text(
+        "{vehicle} is off the road",
+        "It is left out of every search until it is activated again. Bookings that are already approved need a look.",
+        "Open the vehicle",
+    ),
+    "VehicleMaintenanceScheduled": Text(
+        "{vehicle} goes to maintenance",
+        "From {start} to {end}. Please look at the bookings in that time.",
+        "Open the vehicle",
+    ),
+    "AvailabilityConflictDetected": Text(
+        "Conflict in the calendar of {vehicle}",
+        "Two entries overlap from {start} to {end}. Cancel one, take another vehicle, or move the maintenance.",
+        "Look at the conflict",
+    ),
+    "AvailabilityConflictResolved": Text(
+        "Conflict solved: {vehicle}",
+        "The overlap from {start} to {end} needs nothing more.",
+        "Look at the conflict",
+    ),
+    "DeliveryDeadLettered": Text(
+        "A delivery was given up",
+        "{handler} failed {attempts} times with {deliveredType}. The event is kept; retry or dismiss it.",
+        "Open the event",
+    ),
+}
+
+INSTEAD: Mapping[str, str] = {
+    "vendor": "the vendor",
+    "company": "the company",
+    "organization": "an organization",
+    "side": "the other side",
+    "vehicle": "the vehicle",
+    "employee": "An employee",
+    "reference": "",
+    "reason": "none given",
+    "end": "an open end",
+    "expiresAt": "no date",
+    "name": "Your organization",
+}
+"""What is said where a fact is missing or not for the reader."""
+
+_NAMED: Mapping[str, tuple[str, str]] = {
+    "vendor": ("Organization", "vendorOrganizationId"),
+    "company": ("Organization", "corporateOrganizationId"),
+    "organization": ("Organization", "organizationId"),
+    "side": ("Organization", "byOrganizationId"),
+    "vehicle": ("Vehicle", "vehicleId"),
+    "employee": ("User", "employeeId"),
+}
+"""Facts that are an entity's name, and the field that holds its id."""
+
+_MOMENTS = frozenset({"start", "end", "actualEnd", "expiresAt"})
+_CODES = frozenset({"reason", "kind"})
+
+
+@dataclass(frozen=True)
+class Words:
+    """A message in words."""
+
+    title: str
+    body: str
+    button: str
+    link: str
+
+
+def entities_named(data: Mapping[str, Any]) -> set[tuple[str, UUID]]:
+    """Return the entities whose names the words of a message need, as (kind, id)."""
+    return {(kind, UUID(str(data[key]))) for kind, key in _NAMED.values() if data.get(key)}
+
+
+def words(template: str, data: Mapping[str, Any], names: Mapping[UUID, str], zone: str) -> Words:
+    """Return a message in words: `names` are the entities' names, times are shown in `zone`.
+
+    A template without a text of its own reads as its name in words.
+    """
+    text = TEXTS.get(template) or Text(_sentence(template))
+    facts = _Facts(data, names, zone)
+    title = text.title.format_map(facts)
+    return Words(title[:1].upper() + title[1:], text.body.format_map(facts), text.button, text.link)
+
+
+def moment(at: str, zone: str) -> str:
+    """Return a stored time as people read it: "Fri 20 Nov 2026, 14:30 IST"."""
+    try:
+        there = datetime.fromisoformat(at).astimezone(ZoneInfo(zone))
+    except ZoneInfoNotFoundError:
+        there = datetime.fromisoformat(at)
+    return f"{there:%a} {there.day} {there:%b %Y, %H:%M %Z}"
+
+
+def code_in_words(code: str) -> str:
+    """Return a code as people read it: "NO_SHOW" → "no show"; anything else as it is."""
+    return code.replace("_", " ").lower() if code.isupper() else code
+
+
+class _Facts(dict[str, str]):
+    """The facts of a message by the names that texts use."""
+
+    def __init__(self, data: Mapping[str, Any], names: Mapping[UUID, str], zone: str) -> None:
+        super().__init__()
+        self._data, self._names, self._zone = data, names, zone
+
+    def __missing__(self, name: str) -> str:
+        if name in _NAMED:
+            found = self._data.get(_NAMED[name][1])
+            return (self._names.get(UUID(str(found))) if found else None) or INSTEAD[name]
+        value = self._data.get(name)
+        if value is None or value == "":
+            return INSTEAD.get(name, "")
+        if name in _MOMENTS:
+            return moment(str(value), self._zone)
+        if name == "reason" and self._data.get("note"):
+            return f"{code_in_words(str(value))} ({str(self._data['note']).rstrip('.')})"
+        return code_in_words(str(value)).rstrip(".") if name in _CODES else str(value)
+
+
+def _sentence(template: str) -> str:
+    spaced = "".join(f" {letter.lower()}" if letter.isupper() else letter for letter in template)
+    return spaced.strip().capitalize()
