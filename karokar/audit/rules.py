@@ -1,7 +1,8 @@
 """What a record's content is, as bytes, and how records hang together."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from hashlib import sha256
 from typing import Any
@@ -22,6 +23,55 @@ def content_hash(row: Mapping[str, Any]) -> str:
 def next_link(previous: str, content: str) -> str:
     """Return the chain's hash after a record: SHA-256 of the previous hash and the record's content hash."""
     return sha256(bytes.fromhex(previous) + bytes.fromhex(content)).hexdigest()
+
+
+def summary(sentence: str, payload: Mapping[str, Any]) -> str:
+    """Return a record's line in words: what was done, to what as people call it, and why. No personal data."""
+    named = next((str(payload[key]) for key in ("reference", "licensePlate", "key", "handler") if payload.get(key)), "")
+    reason = str(payload.get("reason") or "").replace("_", " ").lower()
+    return sentence + (f": {named}" if named else "") + (f" ({reason})" if reason else "")
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What a check of the chain found first: at which position, and what is wrong there."""
+
+    position: int
+    problem: str
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """One position as the two tables hold it; None where a table has nothing there.
+
+    `recorded` is the content hash that the record claims, `computed` the one that its content has.
+    """
+
+    position: int
+    recorded: str | None
+    computed: str | None
+    link: str | None
+
+
+def first_fault(rows: Iterable[Evidence], *, sealed_up_to: int) -> Finding | None:
+    """Return the first position at which records and chain contradict each other; None where there is none.
+
+    Records beyond `sealed_up_to` wait for their seal: only their own content is checked.
+    """
+    previous = FIRST_LINK
+    for row in rows:
+        if row.recorded is None or row.computed is None:
+            return Finding(row.position, "The record was removed: the chain has a link for it.")
+        if row.recorded != row.computed:
+            return Finding(row.position, "The record was changed: its content does not have its hash.")
+        if row.link is None:
+            if row.position <= sealed_up_to:
+                return Finding(row.position, "The record was inserted, or its link removed: the chain skips it.")
+            continue
+        if row.link != next_link(previous, row.recorded):
+            return Finding(row.position, "The chain breaks here: this link does not follow from the one before.")
+        previous = row.link
+    return None
 
 
 def _as_text(value: object) -> str:

@@ -1,0 +1,254 @@
+"""What audit answers: the records that somebody may search, and whether they are still as they were written."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from types import MappingProxyType
+from typing import Any
+from uuid import UUID
+
+import msgspec
+from sqlalchemy import Select, func, select
+
+from karokar.audit.models import HASHED, AuditRecord, AuditSeal
+from karokar.audit.permissions import AUDIT_READ
+from karokar.audit.rules import Evidence, Finding, content_hash, first_fault
+from karokar.events.base import CATALOG, LATEST, Envelope
+from karokar.events.visibility import sees_everything, visible
+from karokar.kernel import clock
+from karokar.kernel.actor import Actor, current_actor
+from karokar.kernel.db import db
+from karokar.kernel.paging import Page, count_up_to, paginate
+from karokar.kernel.permissions import permitted, scope_of
+
+_CHUNK = 1000
+UNSEALED_ALERT = timedelta(minutes=1)
+LARGEST_EXPORT = 100_000
+
+
+@dataclass(frozen=True)
+class Record:
+    """A record as one viewer sees it: without what is private to another side. `is_sealed`: the chain holds it."""
+
+    position: int
+    event_id: UUID
+    event_type: str
+    entity_type: str
+    entity_id: UUID
+    actor_id: UUID | None
+    organization_id: UUID | None
+    occurred_at: datetime
+    summary: str
+    payload: Mapping[str, Any]
+    changes: Mapping[str, Any]
+    is_sealed: bool
+
+
+@dataclass(frozen=True)
+class ChainStatus:
+    """How far the records are sealed, and since when the oldest one waits for it (None: none waits)."""
+
+    newest_record: int
+    newest_seal: int
+    unsealed_since: datetime | None
+
+    @property
+    def is_late(self) -> bool:
+        """Whether a record waits for its seal longer than it should: a reason for an alert."""
+        return self.unsealed_since is not None and self.unsealed_since < clock.now() - UNSEALED_ALERT
+
+
+def list_records(
+    *,
+    event_type: str | None = None,
+    producer: str | None = None,
+    entity_type: str | None = None,
+    entity: str | None = None,
+    actor: str | None = None,
+    since: datetime | None = None,
+    until: datetime | None = None,
+    cursor: str | None = None,
+) -> Page[Record]:
+    """Return a page of the records that the acting person may search, newest first; ids that are none match nothing."""
+    statement = _wanted(
+        event_type=event_type,
+        producer=producer,
+        entity_type=entity_type,
+        entity=entity,
+        actor=actor,
+        since=since,
+        until=until,
+    )
+    page = paginate(statement, sorts={"position": AuditRecord.position}, tie=AuditRecord.position, sort="-position",
+                    cursor=cursor)  # fmt: skip
+    viewer, sealed = _reader(), newest_seal()
+    seen = [found for row in page.rows if (found := _seen(row, viewer, sealed)) is not None]
+    return replace(page, rows=seen)
+
+
+def count_records(**wanted: Any) -> int:
+    """Return how many records a search means, at most LARGEST_EXPORT + 1."""
+    return count_up_to(_wanted(**wanted), LARGEST_EXPORT)
+
+
+def iterate_records(**wanted: Any) -> Iterator[Record]:
+    """Yield the records that a search means, newest first, at most LARGEST_EXPORT."""
+    viewer, sealed = _reader(), newest_seal()
+    statement, before, left = _wanted(**wanted), None, LARGEST_EXPORT
+    while left > 0:
+        chunk = statement.order_by(AuditRecord.position.desc()).limit(min(_CHUNK, left))
+        rows = db.session.scalars(chunk if before is None else chunk.where(AuditRecord.position < before)).all()
+        yield from (found for row in rows if (found := _seen(row, viewer, sealed)) is not None)
+        if len(rows) < _CHUNK:
+            return
+        before, left = rows[-1].position, left - len(rows)
+
+
+def _wanted(
+    *,
+    event_type: str | None = None,
+    producer: str | None = None,
+    entity_type: str | None = None,
+    entity: str | None = None,
+    actor: str | None = None,
+    since: datetime | None = None,
+    until: datetime | None = None,
+) -> Select[AuditRecord]:
+    statement = select(AuditRecord).where(permitted(AuditRecord, AUDIT_READ))
+    if event_type:
+        statement = statement.where(AuditRecord.event_type == event_type)
+    if producer:
+        names = [name for name, class_ in LATEST.items() if class_.producer == producer]
+        statement = statement.where(AuditRecord.event_type.in_(names))
+    if entity_type:
+        statement = statement.where(AuditRecord.entity_type == entity_type)
+    if entity:
+        statement = statement.where(AuditRecord.entity_id == _id(entity))
+    if actor:
+        statement = statement.where(AuditRecord.actor_id == _id(actor))
+        if not sees_everything(current_actor()):
+            # Whom another tenant's people are is not to be found out by searching for them.
+            statement = statement.where(AuditRecord.organization_id == current_actor().organization_id)
+    if since:
+        statement = statement.where(AuditRecord.occurred_at >= since)
+    if until:
+        statement = statement.where(AuditRecord.occurred_at < until)
+    return statement
+
+
+def _id(text: str) -> UUID:
+    try:
+        return UUID(text.strip())
+    except ValueError:
+        return UUID(int=0)
+
+
+def _reader() -> Actor:
+    """Return the acting person as a viewer: who may search the audit log reads the events that it records."""
+    actor = current_actor()
+    scope = scope_of(AUDIT_READ, actor)
+    if scope is None or actor.is_system:
+        return actor
+    return replace(actor, permissions=MappingProxyType({**actor.permissions, "event.read": scope}))
+
+
+def _seen(row: AuditRecord, viewer: Actor, sealed: int) -> Record | None:
+    class_ = CATALOG.get((row.event_type, row.version))
+    payload, changes = row.payload, row.changes
+    actor_id, organization_id = row.actor_id, row.organization_id
+    if class_ is None:
+        if not sees_everything(viewer):
+            return None
+    else:
+        envelope = Envelope(
+            row.position,
+            row.event_id,
+            msgspec.convert(row.payload, class_),
+            row.entity_type,
+            row.entity_id,
+            0,
+            row.occurred_at,
+            {
+                "actorId": str(row.actor_id) if row.actor_id else None,
+                "organizationId": str(row.organization_id) if row.organization_id else None,
+                "changes": row.changes,
+            },
+        )
+        seen = visible(envelope, viewer, row.payload)
+        if seen is None:
+            return None
+        payload, changes = dict(seen.payload), dict(seen.changes)
+        actor_id, organization_id = seen.actor_id, seen.organization_id
+    return Record(
+        position=row.position,
+        event_id=row.event_id,
+        event_type=row.event_type,
+        entity_type=row.entity_type,
+        entity_id=row.entity_id,
+        actor_id=actor_id,
+        organization_id=organization_id,
+        occurred_at=row.occurred_at,
+        summary=row.summary,
+        payload=payload,
+        changes=changes,
+        is_sealed=row.position <= sealed,
+    )
+
+
+# The chain ------------------------------------------------------------------------------------------------------------
+
+
+def newest_seal() -> int:
+    """Return the position up to which records are sealed."""
+    return db.session.scalar(select(func.max(AuditSeal.position))) or 0
+
+
+def chain_status() -> ChainStatus:
+    """Return how far the chain is: for the audit page, the health page and the alert."""
+    sealed = newest_seal()
+    newest = db.session.scalar(select(func.max(AuditRecord.position))) or 0
+    waiting = select(AuditRecord.occurred_at).where(AuditRecord.position > sealed).order_by(AuditRecord.position)
+    return ChainStatus(newest, sealed, db.session.scalar(waiting.limit(1)))
+
+
+def verify() -> Finding | None:
+    """Recompute every hash and link; return the first position where something is wrong, None if whole."""
+    return first_fault(_evidence(), sealed_up_to=newest_seal())
+
+
+def _evidence() -> Iterator[Evidence]:
+    after = 0
+    columns = [getattr(AuditRecord, name) for name in HASHED]
+    while True:
+        records = {
+            row.position: row
+            for row in db.session.execute(
+                select(*columns, AuditRecord.content_hash)
+                .where(AuditRecord.position > after)
+                .order_by(AuditRecord.position)
+                .limit(_CHUNK)
+            )
+        }
+        links: dict[int, str] = {
+            row.position: row.hash
+            for row in db.session.execute(
+                select(AuditSeal.position, AuditSeal.hash)
+                .where(AuditSeal.position > after)
+                .order_by(AuditSeal.position)
+                .limit(_CHUNK)
+            )
+        }
+        if not records and not links:
+            return
+        # Both were read up to their own limit: only what lies within both is complete.
+        ends = [max(found) for found in (records, links) if len(found) == _CHUNK]
+        end = min(ends) if ends else max([*records, *links])
+        for position in sorted(position for position in records.keys() | links.keys() if position <= end):
+            row = records.get(position)
+            yield Evidence(
+                position,
+                row.content_hash if row is not None else None,
+                content_hash({name: getattr(row, name) for name in HASHED}) if row is not None else None,
+                links.get(position),
+            )
+        after = end
