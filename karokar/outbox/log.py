@@ -55,7 +55,7 @@ def read_log(after: int = 0, until: int | None = None) -> Iterator[tuple[int, Ev
         if until is not None:
             statement = statement.where(EventLog.position <= until)
         rows = db.session.execute(statement).all()
-        yield from (row.tuple() for row in rows)
+        yield from ((position, row) for position, row in rows)
         if len(rows) < _CHUNK:
             return
         after = rows[-1][0]
