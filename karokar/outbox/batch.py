@@ -52,9 +52,7 @@ def deliver_shard(store: Store, shard: int) -> bool:
 
 def split(events: Sequence[StoredEvent]) -> Iterator[Sequence[StoredEvent]]:
     """Cut events into batches: one that actions react to stands alone, because actions lock aggregates."""
-    action_types = {
-        name for handler in HANDLERS.values() if handler.effect == "action" for name in types_of(handler)
-    }
+    action_types = {name for handler in HANDLERS.values() if handler.effect == "action" for name in types_of(handler)}
     begin = 0
     for index, event in enumerate(events):
         if event.event_type in action_types:

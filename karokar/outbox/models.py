@@ -230,6 +230,8 @@ class Subscription(Base):
     handler: Mapped[int] = mapped_column(SmallInteger, primary_key=True, autoincrement=False)
     event_type: Mapped[str] = mapped_column(Text, primary_key=True)
     name: Mapped[str] = mapped_column(Text)
+    # By what the handler keeps order: "aggregate" or "stream".
+    key: Mapped[str] = mapped_column(Text)
     since_position: Mapped[int] = mapped_column(BigInteger)
     until_position: Mapped[int | None] = mapped_column(BigInteger)
     paused_at: Mapped[datetime | None]

@@ -25,6 +25,7 @@ class Subscriber(NamedTuple):
 
     number: int
     name: str
+    key: str
     since: int
     until: int | None
     is_paused: bool
@@ -80,7 +81,7 @@ def make_plan(
         except UnknownContract:
             envelope = None
         for one in wanting:
-            key = key_of(one.handler, event)
+            key = key_of(one.key, event)
             reason = _reason_to_wait(one, event, key, blocked, is_known=envelope is not None)
             if reason is not None or one.handler is None or envelope is None:
                 plan.waiting.append(Waiting(one.number, event, key, reason or BEHIND))
@@ -98,11 +99,11 @@ def read_subscribers(
 ) -> dict[str, list[Subscriber]]:
     """Return who subscribed to these event types, by event type."""
     found: dict[str, list[Subscriber]] = {}
-    for event_type, number, name, since, until, is_paused in store.subscriptions(connection, list(event_types)):
+    for event_type, number, name, key, since, until, is_paused in store.subscriptions(connection, list(event_types)):
         handler = HANDLERS.get(name)
         if handler is not None and event_type not in types_of(handler):
             handler = None
-        found.setdefault(event_type, []).append(Subscriber(number, name, since, until, bool(is_paused), handler))
+        found.setdefault(event_type, []).append(Subscriber(number, name, key, since, until, bool(is_paused), handler))
     return found
 
 
@@ -112,11 +113,9 @@ def types_of(handler: Handler) -> frozenset[str]:
     return handler.event_types()
 
 
-def key_of(handler: Handler | None, event: StoredEvent) -> str:
-    """Return what this handler keeps order by, for this event; an unknown handler might keep it by the stream."""
-    if handler is None or handler.key == "stream":
-        return event.stream
-    return f"{event.aggregate_type}:{event.aggregate_id}"
+def key_of(key: str, event: StoredEvent) -> str:
+    """Return what a handler that keeps order by `key` ("aggregate" or "stream") keeps it by, for this event."""
+    return event.stream if key == "stream" else f"{event.aggregate_type}:{event.aggregate_id}"
 
 
 def envelope_of(event: StoredEvent) -> Envelope[Event]:

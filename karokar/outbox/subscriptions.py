@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 
 from karokar.kernel.db import transaction
 from karokar.outbox import trouble
-from karokar.outbox.models import EventLog, EventRow, Subscription, Trouble
+from karokar.outbox.models import OPEN_STATES, EventLog, EventRow, Subscription, Trouble
 from karokar.outbox.plan import BEHIND, UNKNOWN, Waiting, key_of, types_of
 from karokar.outbox.registry import HANDLERS, Handler
 from karokar.outbox.store import Store, StoredEvent, store_class
@@ -29,10 +29,13 @@ def sync() -> None:
     wanted = {(handler.name, name) for handler in HANDLERS.values() for name in types_of(handler)}
     with transaction() as session:
         store = store_class(session.get_bind().dialect.name)
-        if wanted - set(_read(session)):
+        known = _read(session)
+        if wanted - set(known):
             # Positions stand still meanwhile, so `since` is exact: what comes later is given to the new handlers.
             store.lock_sequencer(session.connection())
             _subscribe(session, store, wanted)
+        for name in {row.name for row in known.values() if row.name in HANDLERS and row.key != HANDLERS[row.name].key}:
+            _change_key(session, store, HANDLERS[name])
         release_known(session)
 
 
@@ -66,6 +69,7 @@ def _subscribe(session: Session, store: type[Store], wanted: Iterable[tuple[str,
                 handler=number,
                 event_type=event_type,
                 name=name,
+                key=HANDLERS[name].key,
                 since_position=0 if is_from_start else newest,
                 until_position=None,
                 paused_at=pauses.get(name),
@@ -78,6 +82,23 @@ def _subscribe(session: Session, store: type[Store], wanted: Iterable[tuple[str,
         store.wait_for_shards(session.connection())
         for handler, types in late.items():
             _catch_up(session, store, numbers[handler.name], handler, types)
+
+
+def _change_key(session: Session, store: type[Store], handler: Handler) -> None:
+    """Let a handler keep order by something else; what is open for it is sorted anew. Every shard is held."""
+    store.wait_for_shards(session.connection())
+    rows = session.scalars(select(Subscription).where(Subscription.name == handler.name)).all()
+    for row in rows:
+        row.key = handler.key
+    open_ones = session.execute(
+        select(Trouble, EventRow)
+        .join(EventRow, EventRow.id == Trouble.event_id)
+        .where(Trouble.handler == rows[0].handler, Trouble.state.in_(OPEN_STATES))
+    )
+    for trouble_row, event in open_ones:
+        trouble_row.stream = key_of(handler.key, _stored(trouble_row.position, event))
+    session.flush()
+    trouble.release_all(session, rows[0].handler)
 
 
 def _catch_up(session: Session, store: type[Store], number: int, handler: Handler, types: set[str]) -> None:
@@ -98,7 +119,13 @@ def _catch_up(session: Session, store: type[Store], number: int, handler: Handle
 
 
 def _waiting(number: int, handler: Handler, position: int, event: EventRow) -> Waiting:
-    stored = StoredEvent(
+    stored = _stored(position, event)
+    return Waiting(number, stored, key_of(handler.key, stored), BEHIND)
+
+
+def _stored(position: int, event: EventRow) -> StoredEvent:
+    """Return the event without its documents, which nobody asks for here."""
+    return StoredEvent(
         position,
         event.id,
         event.event_id,
@@ -112,4 +139,3 @@ def _waiting(number: int, handler: Handler, position: int, event: EventRow) -> W
         "",
         "",
     )
-    return Waiting(number, stored, key_of(handler, stored), BEHIND)

@@ -72,7 +72,7 @@ def new_row(number: int, handler: Handler, shard: int, event: StoredEvent) -> Tr
         position=event.position,
         event_id=event.number,
         shard=shard,
-        stream=key_of(handler, event),
+        stream=key_of(handler.key, event),
         state="retrying",
         started=0,
         failed=0,

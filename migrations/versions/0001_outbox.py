@@ -145,6 +145,7 @@ def upgrade() -> None:
         sa.Column("handler", sa.SmallInteger(), autoincrement=False, nullable=False),
         sa.Column("event_type", sa.Text(), nullable=False),
         sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("key", sa.Text(), nullable=False),
         sa.Column("since_position", sa.BigInteger(), nullable=False),
         sa.Column("until_position", sa.BigInteger()),
         sa.Column("paused_at", TIME),

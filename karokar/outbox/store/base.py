@@ -75,7 +75,7 @@ READ_COLUMNS = (
     "e.stream, e.occurred_at, {payload}, {metadata}"
 )
 SUBSCRIPTIONS = (
-    "select event_type, handler, name, since_position, until_position, paused_at is not null from subscriptions"
+    "select event_type, handler, name, key, since_position, until_position, paused_at is not null from subscriptions"
 )
 _PROGRESS = "select position from progress where shard = {value} order by position desc limit 1"
 ALL_SHARDS = range(SHARDS)
@@ -203,7 +203,7 @@ class Store(ABC):
     @classmethod
     @abstractmethod
     def subscriptions(cls, connection: Connection, event_types: Collection[str]) -> list[Any]:
-        """Return (event type, handler, name, since, until, is paused) of the subscriptions to these event types."""
+        """Return (event type, handler, name, key, since, until, is paused) of the subscriptions to these types."""
 
     @classmethod
     def blocked(cls, connection: Connection, shard: int, progress: int) -> set[tuple[int, str]]:

@@ -1,0 +1,92 @@
+"""One bus on each database, drained by a call and by an RQ worker: what holds for one must hold for all."""
+
+import dataclasses
+from collections.abc import Callable, Iterator
+
+import pytest
+from flask import Flask
+
+from karokar.kernel.db import db, transaction
+from karokar.outbox import subscriptions, trouble
+from karokar.outbox.bell import QUEUE
+from karokar.outbox.drain import drain
+from tests.outbox import things
+
+BUSES = [
+    pytest.param(("sqlite", "called"), id="sqlite-called"),
+    pytest.param(("sqlite", "rq"), id="sqlite-rq"),
+    pytest.param(("postgresql", "called"), id="postgresql-called", marks=pytest.mark.postgresql),
+    pytest.param(("postgresql", "rq"), id="postgresql-rq", marks=pytest.mark.postgresql),
+]
+
+
+@dataclasses.dataclass
+class Bus:
+    """The engine as the tests drive it."""
+
+    app: Flask
+    once: Callable[[], None]
+
+    def deliver(self) -> None:
+        """Deliver what waits now; what failed waits for its time."""
+        self.once()
+        db.session.rollback()
+
+    def settle(self, rounds: int = 50) -> None:
+        """Deliver until nothing runs again by itself."""
+        for _ in range(rounds):
+            self.deliver()
+            with transaction() as session:
+                trouble.make_all_due(session)
+                if not trouble.is_anything_retrying(session):
+                    return
+        raise AssertionError("Deliveries go on without end.")
+
+
+@pytest.fixture(params=BUSES)
+def bus(request, databases) -> Iterator[Bus]:
+    kind, by = request.param
+    config = dataclasses.replace(databases.config(kind), event_bus_max_attempts=3, event_bus_retry_base_ms=60_000)
+    if by == "rq":
+        url = request.getfixturevalue("redis_url")
+        config = dataclasses.replace(config, redis_url=url, event_bus_dispatcher="worker")
+    with things.in_the_catalog(), databases.fresh_app(kind, config) as app:
+        things.make_tables()
+        yield Bus(app, _worked_off(app) if by == "rq" else _called)
+
+
+@pytest.fixture
+def pg_bus(databases) -> Iterator[Bus]:
+    """The bus on PostgreSQL alone, for what only it has."""
+    with things.in_the_catalog(), databases.fresh_app("postgresql") as app:
+        things.make_tables()
+        yield Bus(app, _called)
+
+
+@pytest.fixture
+def quick_bus(databases) -> Iterator[Bus]:
+    """The bus on SQLite, drained by a call, for what does not depend on either."""
+    config = dataclasses.replace(databases.config("sqlite"), event_bus_max_attempts=3, event_bus_retry_base_ms=60_000)
+    with things.in_the_catalog(), databases.fresh_app("sqlite", config) as app:
+        things.make_tables()
+        yield Bus(app, _called)
+
+
+def _called() -> None:
+    subscriptions.sync()
+    drain()
+
+
+def _worked_off(app: Flask) -> Callable[[], None]:
+    from karokar.outbox import bell
+    from karokar.worker import Worker
+
+    def deliver() -> None:
+        subscriptions.sync()
+        bell.ring()
+        redis = app.extensions["karokar.redis"]
+        worker = Worker([QUEUE], connection=redis, worker_ttl=17)
+        worker.application = app
+        worker.work(burst=True, logging_level="ERROR")
+
+    return deliver
