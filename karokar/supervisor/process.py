@@ -88,6 +88,17 @@ def end(process: subprocess.Popen[bytes], *, within: float, with_signal: int = s
     process.wait()
 
 
+def is_stopped(pid: int) -> bool:
+    """Whether somebody stopped the process (SIGSTOP); Linux tells, elsewhere this is False."""
+    try:
+        # The name in parentheses may hold anything; the state is the first word after it.
+        return (
+            Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()[0] == "T"
+        )
+    except (OSError, IndexError):
+        return False
+
+
 def wait_until(condition: Callable[[], bool], *, within: float, every: float = 0.02) -> bool:
     """Wait until `condition` holds; False when it does not within so many seconds."""
     deadline = time.monotonic() + within

@@ -38,6 +38,8 @@ def command(server: Path, *, directory: Path, socket_path: Path, is_kept: bool =
         *("--databases", "64"),
         *("--daemonize", "no"),
         *("--loglevel", "warning"),
+        # Its warnings are for those who run big servers; who looks for them finds them beside its data.
+        *("--logfile", str(directory / "valkey.log")),
         # Bells are few and small; a full memory would mean that somebody uses this server for something else.
         *("--maxmemory", "256mb"),
     ]

@@ -134,7 +134,7 @@ class _Running:
         if code is not None:
             self._bury(code, now)
             return
-        if self._sign_of_life():
+        if self._sign_of_life() and not process.is_stopped(self._process.pid):
             self._last_sign = now
             self._shows_life = self.has_lived = True
         patience = FROZEN_AFTER if self._shows_life else MAY_TAKE_TO_START

@@ -100,7 +100,7 @@ class Console:
 def processes() -> list[tuple[int, int, str]]:
     """Every process: its id, its parent's, and which part of KaroKar it looks like."""
     listed = subprocess.run(
-        ["ps", "-A", "-o", "pid=,ppid=,stat=,args="], capture_output=True, text=True, check=True
+        ["ps", "-A", "-ww", "-o", "pid=,ppid=,stat=,args="], capture_output=True, text=True, check=True
     ).stdout
     found = []
     for line in listed.splitlines():

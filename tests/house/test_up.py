@@ -172,3 +172,74 @@ def test_flask_in_the_projects_folder_finds_the_running_console(up):
         check=True,
     )
     assert f"found {console.data}" in done.stdout
+
+
+# With all parts -------------------------------------------------------------------------------------------------------
+
+PARTS = ("valkey-server", "events relay", "events worker", "gunicorn")
+
+
+def part(console: Console, name: str) -> int:
+    """The process of a part; a Redis on PATH may stand in for Valkey."""
+    names = (name, "redis-server") if name == "valkey-server" else (name,)
+    found: list[int] = []
+
+    def look() -> bool:
+        parts = console.parts()
+        found[:] = [parts[each] for each in names if each in parts]
+        return bool(found)
+
+    assert wait_until(look, within=20), console.said
+    return found[0]
+
+
+@pytest.fixture
+def whole(up) -> Console:
+    """A console with all its parts."""
+    console = up("--no-demo")
+    assert console.is_ready(), console.said
+    return console
+
+
+def test_all_parts_run_and_stop_and_leave_nothing(whole: Console):
+    for name in PARTS:
+        part(whole, name)
+    assert whole.get("/readyz")[0] == 200
+    started = whole.descendants()
+    assert whole.stop() == 0
+    assert not started & {pid for pid, *_ in processes()}
+    assert sorted(path.name for path in whole.data.iterdir()) == [
+        "karokar.sqlite3",
+        "secret_key",
+        "up.json",
+        "up.lock",
+        "valkey",
+    ]
+    assert "Traceback" not in whole.said
+
+
+@pytest.mark.parametrize("name", PARTS)
+def test_a_killed_part_is_back(whole: Console, name: str):
+    before = part(whole, name)
+    os.kill(before, signal.SIGKILL)
+    # The promise is two seconds; a busy machine gets more before the test calls it broken.
+    assert wait_until(lambda: part(whole, name) != before, within=10)
+    assert wait_until(lambda: whole.get("/readyz")[0] == 200, within=20), whole.said
+
+
+@pytest.mark.parametrize("name", PARTS)
+def test_a_frozen_part_is_ended_and_comes_back(whole: Console, name: str):
+    before = part(whole, name)
+    os.kill(before, signal.SIGSTOP)
+    assert wait_until(lambda: part(whole, name) != before, within=40), whole.said
+    assert before not in {pid for pid, *_ in processes()}
+    assert wait_until(lambda: whole.get("/readyz")[0] == 200, within=20), whole.said
+
+
+def test_everything_ends_with_a_whole_console_that_is_killed(whole: Console, up):
+    started = whole.descendants()
+    os.kill(whole.process.pid, signal.SIGKILL)
+    whole.process.wait()
+    assert wait_until(lambda: not started & {pid for pid, *_ in processes()}, within=10)
+    again = up("--no-demo", port=whole.port)
+    assert again.is_ready(), again.said

@@ -23,7 +23,7 @@ def running(directory: Path) -> Iterator[str]:
         if not process.wait_until(lambda: server.poll() is not None or valkey.is_answering(socket_path), within=10):
             raise RuntimeError("Valkey does not answer.")
         if server.poll() is not None:
-            raise RuntimeError(f"Valkey ended: {(directory / 'log').read_text()[-2000:]}")
+            raise RuntimeError(f"Valkey ended: {(directory / 'valkey.log').read_text()[-2000:]}")
         yield str(socket_path)
     finally:
         process.end(server, within=5)
