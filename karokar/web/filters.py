@@ -15,6 +15,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any
+from urllib.parse import urlencode
 from uuid import UUID
 
 from flask import request
@@ -150,6 +151,11 @@ class Filters:
     def is_filtered(self) -> bool:
         """Whether any filter is in use: an empty list is then "nothing matches", not "nothing yet"."""
         return bool(self.chips)
+
+    @property
+    def query(self) -> str:
+        """The filters and the order as the address holds them, without the page."""
+        return urlencode({**self.raw, **({"sort": self.sort_key} if self.sort_key else {})})
 
     @property
     def snapshot(self) -> dict[str, Any]:

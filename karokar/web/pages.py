@@ -1,14 +1,15 @@
 """Pages that belong to no context: home, search, display and keyboard, health."""
 
 from typing import Any
+from uuid import UUID
 
-from flask import Blueprint, make_response, redirect, render_template, request, url_for
+from flask import Blueprint, flash, make_response, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response
 
 from karokar.kernel.actor import current_actor
 from karokar.kernel.permissions import public, requires, signed_in
 from karokar.outbox.metrics import CONTENT_TYPE, exposition
-from karokar.web import health
+from karokar.web import health, saved_views
 from karokar.web.home import find_hits, group_waiting, hit_url, list_waiting
 from karokar.web.navigation import navigation
 from karokar.web.session_end import local_path, sign_in_url
@@ -38,6 +39,40 @@ def search() -> str:
     hits = find_hits(current_actor(), text)
     template = "web/_hits.html" if request.args.get("part") else "web/search.html"
     return render_template(template, hits=hits, text=text, hit_url=hit_url)
+
+
+@bp.get("/views")
+@signed_in
+def views() -> str:
+    """List the saved views that the person may use, to share or remove their own."""
+    return render_template("web/views.html", views=saved_views.list_all())
+
+
+@bp.post("/views")
+@signed_in
+def save_view() -> Response:
+    """Keep the filters of a list under a name, and go back to the list."""
+    endpoint, query = request.form.get("endpoint", ""), request.form.get("query", "")
+    saved_views.save(endpoint, request.form.get("name", ""), query, is_shared=request.form.get("shared") == "y")
+    flash("The view is kept above the list.", "success")
+    return redirect(local_path(request.form.get("next")) or url_for("web.views"), 303)
+
+
+@bp.post("/views/<uuid:view_id>/share")
+@signed_in
+def share_view(view_id: UUID) -> Response:
+    """Share one's view with the organization, or keep it to oneself again."""
+    saved_views.share(view_id, is_shared=request.form.get("shared") == "y")
+    return redirect(url_for("web.views"), 303)
+
+
+@bp.post("/views/<uuid:view_id>/remove")
+@signed_in
+def remove_view(view_id: UUID) -> Response:
+    """Remove one's view."""
+    saved_views.remove(view_id)
+    flash("The view is removed.", "success")
+    return redirect(url_for("web.views"), 303)
 
 
 @bp.get("/keys")

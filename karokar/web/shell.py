@@ -10,7 +10,7 @@ from werkzeug.local import LocalProxy
 
 from karokar.kernel.actor import Actor, current_actor
 from karokar.kernel.settings import settings
-from karokar.web import times
+from karokar.web import saved_views, times
 from karokar.web.asking import ask
 from karokar.web.links import entity_url, page_url, short_id
 from karokar.web.navigation import LinkGroup, navigation
@@ -192,7 +192,11 @@ def init_app(app: Flask) -> None:
     # A global, not a context processor: imported macros see it, too.
     app.jinja_env.globals["shell"] = LocalProxy(current_shell)
     app.jinja_env.globals.update(
-        state_of=state_of, state_choices=state_choices, entity_url=entity_url, page_url=page_url
+        state_of=state_of,
+        state_choices=state_choices,
+        entity_url=entity_url,
+        page_url=page_url,
+        saved_views_here=saved_views.list_here,
     )
     app.jinja_env.filters.update(
         zip=lambda first, second: list(zip(first, second, strict=True)),

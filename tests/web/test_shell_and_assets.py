@@ -79,6 +79,15 @@ def test_an_asset_is_cached_for_ever_under_its_hash_and_comes_compressed(desk):
     assert plain.data == (PROJECT / "static/css/kk.css").read_bytes()
 
 
+def test_pages_come_compressed_to_whoever_takes_that(desk):
+    plain = desk.client().get("/keys")
+    packed = desk.client().get("/keys", headers={"Accept-Encoding": "gzip, br"})
+    assert packed.headers["Content-Encoding"] == "gzip"
+    assert "Accept-Encoding" in packed.headers["Vary"]
+    assert b"Keyboard map" in gzip.decompress(packed.data)
+    assert len(packed.data) < len(plain.data) / 2
+
+
 def test_an_asset_with_a_wrong_hash_is_not_cached_for_ever(desk):
     answer = desk.client().get("/static/css/kk.0123456789.css")
     assert answer.status_code == 200
