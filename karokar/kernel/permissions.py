@@ -96,17 +96,17 @@ def may(permission: str, actor: Actor | None = None) -> bool:
     return scope_of(permission, actor) is not None and _status_allows(permission, actor)
 
 
-def check(permission: str, actor: Actor | None = None) -> Scope:
+def check(permission: str, actor: Actor | None = None, *, reading: bool = False) -> Scope:
     """Return the scope in which the actor holds the permission.
 
     Raises PermissionDenied where the role does not hold it, OrganizationNotActive where the organization's status
-    does not allow it now.
+    does not allow it now (which does not matter for only `reading`).
     """
     actor = actor or current_actor()
     scope = scope_of(permission, actor)
     if scope is None:
         raise PermissionDenied(permission, PERMISSIONS[permission].description)
-    if not _status_allows(permission, actor):
+    if not reading and not _status_allows(permission, actor):
         raise OrganizationNotActive(actor.organization_status or "not active")
     return scope
 
@@ -174,11 +174,15 @@ def load(class_: type[A], entity_id: UUID, permission: str, *, version: int | No
     return found
 
 
-def requires(permission: str) -> Callable[[F], F]:
-    """Declare that a view needs this permission. Checked before the view runs, for every route."""
+def requires(permission: str, *, reading: bool = False) -> Callable[[F], F]:
+    """Declare that a view needs this permission. Checked before the view runs, for every route.
+
+    `reading`: the page only shows, so that it opens whatever the status of the acting organization.
+    """
 
     def declare(view: F) -> F:
         view.__access__ = permission  # type: ignore[attr-defined]
+        view.__reading__ = reading  # type: ignore[attr-defined]
         return view
 
     return declare

@@ -18,6 +18,8 @@ class Settings(Protocol):
     @property
     def demo(self) -> bool: ...  # noqa: D102
     @property
+    def testing(self) -> bool: ...  # noqa: D102
+    @property
     def require_2fa(self) -> bool: ...  # noqa: D102
     @property
     def max_upload_mb(self) -> int: ...  # noqa: D102

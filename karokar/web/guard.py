@@ -49,7 +49,7 @@ def init_app(app: Flask, resolve_actor: Callable[[], Actor | None]) -> None:
         if actor is None:
             return session_ended()
         if access != "signed_in":
-            check(access)
+            check(access, reading=getattr(app.view_functions[request.endpoint], "__reading__", False))
         return None
 
     @app.teardown_request
