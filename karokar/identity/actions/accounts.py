@@ -1,0 +1,196 @@
+"""A person's own account: profile, password, second factor."""
+
+from uuid import UUID
+
+from sqlalchemy import delete, select
+
+from karokar.events.bus import publish
+from karokar.identity import rules
+from karokar.identity.actions.oneself import as_oneself, end_live_sessions, lock_own, lock_user
+from karokar.identity.models import Membership, RecoveryCode, User
+from karokar.identity.permissions import EMPLOYEE_MANAGE
+from karokar.identity.queries.access import active_roles
+from karokar.identity.queries.links import find_reset
+from karokar.identity.rules import MembershipStatus, passwords, second_factor, tokens
+from karokar.kernel import clock
+from karokar.kernel.actor import Scope
+from karokar.kernel.db import action, db
+from karokar.kernel.errors import PermissionDenied, RuleBroken, StateConflict
+from karokar.kernel.permissions import check
+from karokar.kernel.settings import settings
+
+LINK_ENDED = StateConflict(
+    "LINK_ENDED", "This link has been used, or is too old. Ask for a new one on the sign-in page."
+)
+
+
+@action
+def update_profile(
+    *,
+    first_name: str,
+    last_name: str,
+    phone: str | None = None,
+    locale: str = "en",
+    time_zone: str = "UTC",
+    theme: str = "auto",
+    version: int | None = None,
+) -> User:
+    """Change the acting person's profile. Raises RuleBroken for a time zone or theme that does not exist."""
+    user = lock_own(version=version)
+    event = user.update(
+        first_name=first_name, last_name=last_name, phone=phone, locale=locale, time_zone=time_zone, theme=theme
+    )
+    publish(event)
+    return user
+
+
+@action
+def change_password(*, current: str, new: str, kept_session_id: UUID | None) -> None:
+    """Change the acting person's password, and end their sessions elsewhere.
+
+    Raises RuleBroken where the current one is wrong or the new one is not accepted.
+    """
+    user = lock_own()
+    if not passwords.verify(user.password_hash, current, cheap=settings().testing):
+        sentence = "This is not your current password."
+        raise RuleBroken("PASSWORD_WRONG", sentence, fields={"current": sentence})
+    if current == new:
+        sentence = "This is the password you have already. Choose another one."
+        raise RuleBroken("PASSWORD_SAME", sentence, fields={"new": sentence})
+    set_password(user, new, by_link=False, keep=kept_session_id)
+
+
+def set_password(user: User, password: str, *, by_link: bool, keep: UUID | None = None, field: str = "new") -> None:
+    """Give the account another password and end its sessions but one. Raises RuleBroken for a password not accepted."""
+    problem = passwords.problem_of(password, email=user.email, names=(user.first_name, user.last_name))
+    if problem:
+        raise RuleBroken("PASSWORD_NOT_ACCEPTED", problem, fields={field: problem})
+    publish(user.set_password(passwords.hash_password(password, cheap=settings().testing), by_link=by_link))
+    count = end_live_sessions(user.id, keep=keep)
+    if count:
+        publish(user.end_sessions(count, "password changed"))
+
+
+@action
+def request_password_reset(email: str) -> None:
+    """Have a link sent with which a new password is set. For an address that nobody can sign in with, nothing happens,
+    and nothing tells so.
+    """
+    user = db.session.scalars(select(User).where(User.email == rules.normal_email(email))).one_or_none()
+    if user is None or user.password_hash is None:
+        return
+    conditions = (Membership.user_id == user.id, Membership.status == MembershipStatus.ACTIVE)
+    if db.session.scalar(select(Membership.id).where(*conditions).limit(1)) is None:
+        return
+    user = lock_user(user.id)
+    with as_oneself(user):
+        publish(user.request_password_reset(tokens.new_nonce()))
+
+
+@action
+def reset_password(token: str, *, new: str) -> UUID:
+    """Set a new password by the link of a mail, end all sessions, and return whose it was.
+
+    Raises StateConflict for a link that is forged, too old or used, and RuleBroken for a password not accepted.
+    """
+    found = find_reset(token)
+    if found is None:
+        raise LINK_ENDED
+    user = lock_user(found.user_id)
+    # Two clicks at once: whoever comes second finds the link used.
+    if find_reset(token) is None:
+        raise LINK_ENDED
+    with as_oneself(user):
+        if user.email_verified_at is None:
+            publish(user.verify_email())
+        set_password(user, new, by_link=True)
+    return user.id
+
+
+# --- the second factor ------------------------------------------------------------------------------------------------
+
+
+@action
+def begin_enrolment(user_id: UUID) -> None:
+    """Make a secret for an authenticator app, to be confirmed with a first code; one begun before stays as it is.
+
+    Raises StateConflict where a second factor is in use already.
+    """
+    user = lock_user(user_id)
+    if user.has_second_factor:
+        raise StateConflict("SECOND_FACTOR_EXISTS", "The second factor is on already. Turn it off first to move it.")
+    if user.pending_totp_secret is None:
+        user.pending_totp_secret = second_factor.new_secret()
+
+
+@action
+def confirm_enrolment(user_id: UUID, code: str) -> list[str]:
+    """Turn the second factor on with a first code, and return the recovery codes, which are shown once.
+
+    Raises RuleBroken for a wrong code, and StateConflict where no enrolment was begun.
+    """
+    user = lock_user(user_id)
+    if user.pending_totp_secret is None:
+        raise StateConflict("NO_SECOND_FACTOR_BEGUN", "Open the page with the QR code again, and scan it anew.")
+    step = second_factor.step_of(user.pending_totp_secret, code, clock.now(), None)
+    if step is None:
+        sentence = "This code is wrong. Check that your phone's clock is right, and type the newest code."
+        raise RuleBroken("CODE_WRONG", sentence, fields={"code": sentence})
+    with as_oneself(user):
+        publish(user.enable_second_factor(step))
+        return _new_codes(user)
+
+
+@action
+def renew_recovery_codes(*, password: str) -> list[str]:
+    """Replace the acting person's recovery codes, and return the new ones, which are shown once.
+
+    Raises RuleBroken for a wrong password, and StateConflict without a second factor.
+    """
+    user = lock_own()
+    _check_password(user, password)
+    if not user.has_second_factor:
+        raise StateConflict("NO_SECOND_FACTOR", "Turn the second factor on first.")
+    return _new_codes(user)
+
+
+def _new_codes(user: User) -> list[str]:
+    db.session.execute(delete(RecoveryCode).where(RecoveryCode.user_id == user.id))
+    codes = tokens.new_recovery_codes()
+    db.session.add_all(RecoveryCode(user_id=user.id, code_hash=tokens.fingerprint(code)) for code in codes)
+    publish(user.renew_recovery_codes(len(codes)))
+    return codes
+
+
+@action
+def disable_second_factor(*, password: str) -> None:
+    """Turn the acting person's second factor off. Raises RuleBroken for a wrong password, or where it is required."""
+    user = lock_own()
+    _check_password(user, password)
+    codes = frozenset(role.code for role in active_roles(user.id) if role.code)
+    if rules.second_factor_needed(codes, required_of_all=settings().require_2fa, is_demo=settings().demo):
+        raise RuleBroken("SECOND_FACTOR_REQUIRED", "Your role requires a second factor, so it cannot be turned off.")
+    publish(user.disable_second_factor(by_admin=False))
+    db.session.execute(delete(RecoveryCode).where(RecoveryCode.user_id == user.id))
+
+
+@action
+def reset_second_factor_of(user_id: UUID) -> None:
+    """Remove the second factor of somebody who lost it, as the platform, and end their sessions.
+
+    Raises PermissionDenied for others, NotFound, and StateConflict where there is none.
+    """
+    if check(EMPLOYEE_MANAGE) is not Scope.ALL:
+        raise PermissionDenied(EMPLOYEE_MANAGE, "Remove the second factor of other people")
+    user = lock_user(user_id)
+    publish(user.disable_second_factor(by_admin=True))
+    db.session.execute(delete(RecoveryCode).where(RecoveryCode.user_id == user.id))
+    count = end_live_sessions(user.id)
+    if count:
+        publish(user.end_sessions(count, "second factor removed by the platform"))
+
+
+def _check_password(user: User, password: str) -> None:
+    if not passwords.verify(user.password_hash, password, cheap=settings().testing):
+        sentence = "This is not your password."
+        raise RuleBroken("PASSWORD_WRONG", sentence, fields={"password": sentence})

@@ -1,0 +1,45 @@
+"""The first person of a new installation."""
+
+from uuid import UUID
+
+from sqlalchemy import select
+
+from karokar.events.bus import publish
+from karokar.identity import rules
+from karokar.identity.models import Membership, Role, User
+from karokar.identity.rules import passwords, tokens
+from karokar.kernel import clock
+from karokar.kernel.db import action, db
+from karokar.kernel.errors import RuleBroken
+from karokar.kernel.settings import settings
+from karokar.organization import queries as organization
+
+
+@action
+def create_platform_admin(*, email: str, first_name: str, last_name: str, password: str | None = None) -> UUID:
+    """Make an administrator of the platform, and return the membership's id.
+
+    With a password they are active at once; without one they are invited, and set it from the invitation's link. Raises
+    RuleBroken for an address that has an account, or a password that is not accepted.
+    """
+    normal = rules.normal_email(email)
+    if db.session.scalar(select(User.id).where(User.email == normal)) is not None:
+        raise RuleBroken("EMAIL_TAKEN", f"{normal} has an account already.")
+    platform = organization.list_platform_ids()[0]
+    facts = organization.get_organization(platform)
+    role = db.session.scalars(select(Role).where(Role.code == rules.ADMIN_ROLES[facts.type])).one()
+    user = User(first_name=first_name, last_name=last_name, email=normal, time_zone=facts.time_zone)
+    db.session.add(user)
+    publish(user.register())
+    membership = Membership(user_id=user.id, organization_id=platform)
+    invited = membership.invite(role, invited_by=None, nonce=tokens.new_nonce())
+    db.session.add(membership)
+    publish(invited)
+    if password is not None:
+        problem = passwords.problem_of(password, email=normal, names=(first_name, last_name))
+        if problem:
+            raise RuleBroken("PASSWORD_NOT_ACCEPTED", problem)
+        user.email_verified_at = clock.now()
+        publish(user.set_password(passwords.hash_password(password, cheap=settings().testing), by_link=False))
+        publish(membership.accept())
+    return membership.id

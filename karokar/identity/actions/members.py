@@ -1,0 +1,325 @@
+"""Inviting people, and what becomes of members."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+from sqlalchemy import select
+
+from karokar.events.bus import publish
+from karokar.identity import rules
+from karokar.identity.actions.accounts import LINK_ENDED, set_password
+from karokar.identity.actions.oneself import as_oneself, lock_user
+from karokar.identity.models import Membership, Role, User, can_be_given
+from karokar.identity.permissions import EMPLOYEE_MANAGE
+from karokar.identity.queries.links import find_invitation, sign_in_link
+from karokar.identity.rules import MembershipStatus, tokens
+from karokar.kernel import clock
+from karokar.kernel.actor import Scope, current_actor
+from karokar.kernel.db import action, db
+from karokar.kernel.errors import DomainError, NotFound, RuleBroken, StateConflict
+from karokar.kernel.permissions import check, load
+from karokar.organization import queries as organization
+
+DUPLICATE = {
+    "uq_users_email": StateConflict("ALREADY_INVITED", "Somebody invited this person at the same moment. Look again."),
+    "users.email": StateConflict("ALREADY_INVITED", "Somebody invited this person at the same moment. Look again."),
+    "memberships": StateConflict("ALREADY_INVITED", "Somebody invited this person at the same moment. Look again."),
+}
+
+
+@dataclass(frozen=True)
+class NewMember:
+    """Somebody to be invited, as typed or read from a file."""
+
+    first_name: str
+    last_name: str
+    email: str
+    phone: str | None
+    role_id: UUID
+
+
+@action(refusals=DUPLICATE)
+def invite_member(
+    *,
+    first_name: str,
+    last_name: str,
+    email: str,
+    role_id: UUID,
+    phone: str | None = None,
+    organization_id: UUID | None = None,
+) -> Membership:
+    """Invite a person by e-mail to the acting organization (the platform: to any), with a role that it may give.
+
+    Somebody who has an account keeps it, with its name. Raises RuleBroken for a role that cannot be given here or a
+    person who is a member or invited already.
+    """
+    scope = check(EMPLOYEE_MANAGE)
+    target = organization_id if organization_id and scope is Scope.ALL else current_actor().organization_id
+    if target is None or (organization_id not in {None, target}):
+        raise NotFound("organization")
+    role = _role_to_give(role_id, target)
+    return _invite(
+        target, role, first_name=first_name, last_name=last_name, email=email, phone=phone, by=current_actor().user_id
+    )
+
+
+@action(refusals=DUPLICATE)
+def invite_first_admin(organization_id: UUID) -> Membership | None:
+    """Invite the person who applied for an organization as its administrator; None where it has members already."""
+    facts = organization.get_organization(organization_id)
+    applicant = organization.get_applicant(organization_id)
+    has_members = select(Membership.id).where(Membership.organization_id == organization_id).limit(1)
+    if applicant is None or db.session.scalar(has_members) is not None:
+        return None
+    role = db.session.scalars(select(Role).where(Role.code == rules.ADMIN_ROLES[facts.type])).one()
+    return _invite(
+        organization_id,
+        role,
+        first_name=applicant.first_name,
+        last_name=applicant.last_name,
+        email=applicant.email,
+        phone=applicant.phone,
+        by=None,
+        time_zone=facts.time_zone,
+    )
+
+
+def _invite(
+    organization_id: UUID,
+    role: Role,
+    *,
+    first_name: str,
+    last_name: str,
+    email: str,
+    phone: str | None,
+    by: UUID | None,
+    time_zone: str | None = None,
+) -> Membership:
+    user = db.session.scalars(select(User).where(User.email == rules.normal_email(email))).one_or_none()
+    if user is None:
+        user = User(
+            first_name=first_name,
+            last_name=last_name,
+            email=rules.normal_email(email),
+            phone=phone,
+            time_zone=time_zone or organization.get_organization(organization_id).time_zone,
+        )
+        db.session.add(user)
+        publish(user.register())
+    conditions = (Membership.user_id == user.id, Membership.organization_id == organization_id)
+    membership = db.session.scalars(select(Membership).where(*conditions).with_for_update()).one_or_none()
+    if membership is None:
+        membership = Membership(user_id=user.id, organization_id=organization_id)
+    elif membership.status != MembershipStatus.REMOVED:
+        is_invited = membership.status == MembershipStatus.INVITED
+        sentence = "This person is invited already." if is_invited else "This person is a member already."
+        raise RuleBroken("ALREADY_A_MEMBER", sentence, fields={"email": sentence})
+    event = membership.invite(role, invited_by=by, nonce=tokens.new_nonce())
+    db.session.add(membership)
+    publish(event)
+    return membership
+
+
+def _role_to_give(role_id: UUID, organization_id: UUID) -> Role:
+    facts = organization.get_organization(organization_id)
+    role = db.session.scalars(
+        select(Role).where(Role.id == role_id, can_be_given(organization_id, facts.type))
+    ).one_or_none()
+    if role is None:
+        sentence = "This role cannot be given in this organization. Choose one from the list."
+        raise RuleBroken("ROLE_NOT_GIVEN_HERE", sentence, fields={"role_id": sentence})
+    return role
+
+
+@action
+def resend_invitation(membership_id: UUID, *, version: int | None = None) -> Membership:
+    """Send an open invitation anew; the former link ends. Raises StateConflict where it is not open."""
+    membership = load(Membership, membership_id, EMPLOYEE_MANAGE, version=version, lock=True)
+    publish(membership.resend(tokens.new_nonce()))
+    return membership
+
+
+@action
+def withdraw_invitation(membership_id: UUID, *, version: int | None = None) -> Membership:
+    """Take an invitation back. Raises StateConflict where it is not open."""
+    membership = load(Membership, membership_id, EMPLOYEE_MANAGE, version=version, lock=True)
+    publish(membership.withdraw())
+    return membership
+
+
+@action
+def take_invitation_link(membership_id: UUID) -> str:
+    """Return the invitation's link to whoever manages members, once per invitation sent.
+
+    Raises StateConflict where it is not open or was taken before.
+    """
+    membership = load(Membership, membership_id, EMPLOYEE_MANAGE, lock=True)
+    if not membership.is_open:
+        raise StateConflict("INVITATION_NOT_OPEN", "This invitation is no longer open. Send it again first.")
+    if membership.link_copied_at is not None:
+        raise StateConflict(
+            "LINK_TAKEN", "The link was shown once already. Send the invitation again to make a new one."
+        )
+    membership.link_copied_at = clock.now()
+    return sign_in_link("invitation", membership.id)
+
+
+@action
+def accept_invitation(token: str, *, password: str | None = None) -> UUID:
+    """Join by the link of a mail, and return whose account it is.
+
+    Somebody without an account chooses their password; somebody with one must be signed in. Raises StateConflict for a
+    link that is forged, too old, used or withdrawn, or for another person's, and RuleBroken for a password not
+    accepted.
+    """
+    found = find_invitation(token)
+    if found is None:
+        raise LINK_ENDED
+    user = lock_user(found.user_id)
+    statement = select(Membership).where(Membership.id == found.membership_id).with_for_update()
+    membership = db.session.scalars(statement.execution_options(populate_existing=True)).one()
+    # Two clicks at once: whoever comes second finds the link used.
+    if find_invitation(token) is None:
+        raise LINK_ENDED
+    if user.password_hash is not None and current_actor().user_id != user.id:
+        raise StateConflict("SIGN_IN_FIRST", f"Sign in as {user.email} first, then open the link again.")
+    # A link that the inviter took may have come by any way, so that it proves nothing about the mailbox.
+    came_by_mail = membership.link_copied_at is None
+    joined = membership.accept()
+    with as_oneself(user):
+        if user.email_verified_at is None and came_by_mail:
+            publish(user.verify_email())
+        if user.password_hash is None:
+            set_password(user, password or "", by_link=True, field="password")
+        publish(joined)
+    return user.id
+
+
+@action
+def change_role(membership_id: UUID, *, role_id: UUID, version: int | None = None) -> Membership:
+    """Give a member another role. Raises RuleBroken for a role not given here, StateConflict for the last
+    administrator.
+    """
+    membership = _load_member(membership_id, version)
+    role = _role_to_give(role_id, membership.organization_id)
+    if not role.is_admin:
+        _keep_an_admin(membership)
+    publish(membership.change_role(role))
+    return membership
+
+
+@action
+def suspend_member(membership_id: UUID, *, reason: str = "", version: int | None = None) -> Membership:
+    """Take a member's rights away for now. Raises StateConflict for the last administrator."""
+    membership = _load_member(membership_id, version)
+    _keep_an_admin(membership)
+    publish(membership.suspend(reason))
+    return membership
+
+
+@action
+def reinstate_member(membership_id: UUID, *, version: int | None = None) -> Membership:
+    """Give a suspended member their rights back."""
+    membership = _load_member(membership_id, version)
+    publish(membership.reinstate())
+    return membership
+
+
+@action
+def remove_member(membership_id: UUID, *, reason: str = "", version: int | None = None) -> Membership:
+    """Let a member go. Raises StateConflict for the last administrator."""
+    membership = _load_member(membership_id, version)
+    _keep_an_admin(membership)
+    publish(membership.remove(reason))
+    return membership
+
+
+def _load_member(membership_id: UUID, version: int | None) -> Membership:
+    """Return the membership with every administrator of its organization locked, so that two who remove each other at
+    once do not both succeed.
+    """
+    membership = load(Membership, membership_id, EMPLOYEE_MANAGE)
+    admins = (
+        select(Membership)
+        .join(Role, Role.id == Membership.role_id)
+        .where(
+            Membership.organization_id == membership.organization_id,
+            Role.code.in_(rules.ADMIN_ROLES.values()) | (Membership.id == membership_id),
+        )
+        .order_by(Membership.id)
+        .with_for_update(of=Membership)
+        .execution_options(populate_existing=True)
+    )
+    locked = {row.id: row for row in db.session.scalars(admins)}
+    membership = locked[membership_id]
+    membership.expect(version)
+    return membership
+
+
+def _keep_an_admin(membership: Membership) -> None:
+    if not membership.role.is_admin or membership.status != MembershipStatus.ACTIVE:
+        return
+    others = (
+        select(Membership.id)
+        .join(Role, Role.id == Membership.role_id)
+        .where(
+            Membership.organization_id == membership.organization_id,
+            Membership.status == MembershipStatus.ACTIVE,
+            Membership.id != membership.id,
+            Role.code.in_(rules.ADMIN_ROLES.values()),
+        )
+        .limit(1)
+    )
+    if db.session.scalar(others) is None:
+        raise StateConflict(
+            "LAST_ADMIN",
+            "This is the organization's last active administrator. Make somebody else an administrator first.",
+        )
+
+
+@action(refusals=DUPLICATE)
+def import_members(rows: Sequence[NewMember], *, is_dry_run: bool = False) -> list[str | None]:
+    """Invite many people at once, all or nobody, and return for each the reason why not (None: invited).
+
+    A dry run invites nobody. Without one, nobody is invited where any row has a reason against it.
+    """
+    check(EMPLOYEE_MANAGE)
+    organization_id = current_actor().organization_id
+    if organization_id is None:
+        raise NotFound("organization")
+    problems: list[str | None] = [_problem_of(row, organization_id) for row in rows]
+    seen: set[str] = set()
+    for number, row in enumerate(rows):
+        email = rules.normal_email(row.email)
+        if email in seen and problems[number] is None:
+            problems[number] = "This address is in the file more than once."
+        seen.add(email)
+    if not is_dry_run and not any(problems):
+        for row in rows:
+            invite_member(
+                first_name=row.first_name,
+                last_name=row.last_name,
+                email=row.email,
+                phone=row.phone,
+                role_id=row.role_id,
+            )
+    return problems
+
+
+def _problem_of(row: NewMember, organization_id: UUID) -> str | None:
+    try:
+        _role_to_give(row.role_id, organization_id)
+    except DomainError as error:
+        return error.sentence
+    statement = (
+        select(Membership.status)
+        .join(User, User.id == Membership.user_id)
+        .where(User.email == rules.normal_email(row.email), Membership.organization_id == organization_id)
+    )
+    status = db.session.scalar(statement)
+    if status in {None, MembershipStatus.REMOVED}:
+        return None
+    return (
+        "This person is invited already." if status == MembershipStatus.INVITED else "This person is a member already."
+    )

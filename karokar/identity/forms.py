@@ -1,0 +1,202 @@
+"""What people type about accounts, members and roles: its shape. Whether it may be done, the actions decide."""
+
+from collections.abc import Iterable
+from typing import Any
+from zoneinfo import available_timezones
+
+from flask_wtf.file import FileField
+from wtforms import (
+    EmailField,
+    HiddenField,
+    PasswordField,
+    RadioField,
+    SelectField,
+    SelectMultipleField,
+    StringField,
+    TelField,
+    TextAreaField,
+)
+from wtforms.fields.choices import SelectChoice
+from wtforms.validators import Email, EqualTo, InputRequired, Length, Optional
+
+from karokar.identity.queries import RoleFacts
+from karokar.identity.rules import passwords
+from karokar.web.forms import Form
+
+NAME = Length(max=80, message="Use at most 80 characters.")
+EMAIL = Email(message="This is no e-mail address. It looks like asha@example.com.")
+EMAIL_LENGTH = Length(max=254, message="Use at most 254 characters.")
+PHONE = Length(max=40, message="Use at most 40 characters.")
+_PASSWORD_HINT = f"At least {passwords.SHORTEST} characters. A few words in a row are easy to remember."
+
+
+def needed(what: str) -> InputRequired:
+    """Return the validator that asks for something: `needed("the first name")`."""
+    return InputRequired(f"Enter {what}.")
+
+
+def choices(*pairs: tuple[Any, str]) -> list[SelectChoice]:
+    """Return what a select offers, from pairs of value and label."""
+    return [SelectChoice(value, label) for value, label in pairs]
+
+
+def time_zones() -> list[SelectChoice]:
+    """Return the time zones to choose from."""
+    names = sorted(name for name in available_timezones() if "/" in name or name == "UTC")
+    return choices(*((name, name.replace("_", " ")) for name in names))
+
+
+class LoginForm(Form):
+    """Address and password."""
+
+    email = EmailField("E-mail address", [needed("your e-mail address")], render_kw={"autocomplete": "username"})
+    password = PasswordField(
+        "Password", [needed("your password")], render_kw={"autocomplete": "current-password", "maxlength": 250}
+    )
+    next = HiddenField()
+
+
+class CodeForm(Form):
+    """A code of the authenticator app, or a recovery code."""
+
+    code = StringField(
+        "Code",
+        [needed("the code"), Length(max=40, message="This is too long for a code.")],
+        render_kw={"autocomplete": "one-time-code", "inputmode": "text", "spellcheck": "false"},
+    )
+
+
+class ResetRequestForm(Form):
+    """Whose password is to be set anew."""
+
+    email = EmailField(
+        "E-mail address",
+        [needed("your e-mail address"), EMAIL, EMAIL_LENGTH],
+        render_kw={"autocomplete": "username"},
+    )
+
+
+class NewPasswordForm(Form):
+    """A new password, by the link of a mail."""
+
+    new = PasswordField(
+        "New password",
+        [needed("a new password")],
+        description=_PASSWORD_HINT,
+        render_kw={"autocomplete": "new-password"},
+    )
+    again = PasswordField(
+        "New password again",
+        [needed("the password again"), EqualTo("new", "The two differ. Type the same password twice.")],
+        render_kw={"autocomplete": "new-password"},
+    )
+
+
+class InvitationForm(Form):
+    """The password of somebody who joins with a new account."""
+
+    password = PasswordField(
+        "Choose a password",
+        [needed("a password")],
+        description=_PASSWORD_HINT,
+        render_kw={"autocomplete": "new-password"},
+    )
+    again = PasswordField(
+        "The password again",
+        [needed("the password again"), EqualTo("password", "The two differ. Type the same password twice.")],
+        render_kw={"autocomplete": "new-password"},
+    )
+
+
+class JoinForm(Form):
+    """Somebody who has an account only says yes."""
+
+
+class ProfileForm(Form):
+    """Name, phone, and how things are shown."""
+
+    first_name = StringField("First name", [needed("your first name"), NAME], render_kw={"autocomplete": "given-name"})
+    last_name = StringField("Last name", [needed("your last name"), NAME], render_kw={"autocomplete": "family-name"})
+    phone = TelField("Phone", [Optional(), PHONE], render_kw={"autocomplete": "tel"})
+    time_zone = SelectField("Your time zone", choices=time_zones, description="Your mails name times in this zone.")
+    theme = RadioField(
+        "Display", choices=choices(("auto", "As the device"), ("light", "Light"), ("dark", "Dark")), default="auto"
+    )
+
+
+class PasswordForm(NewPasswordForm):
+    """The current password and a new one."""
+
+    current = PasswordField(
+        "Current password", [needed("your current password")], render_kw={"autocomplete": "current-password"}
+    )
+
+
+class ConfirmForm(Form):
+    """One's password, before something that matters."""
+
+    password = PasswordField("Your password", [needed("your password")], render_kw={"autocomplete": "current-password"})
+
+
+class TokenForm(Form):
+    """A program's way in."""
+
+    name = StringField(
+        "What is it for?",
+        [needed("what the token is for"), NAME],
+        description="For example: nightly export to the fleet software",
+    )
+    days = SelectField(
+        "It works for", coerce=int, choices=choices((30, "30 days"), (90, "90 days"), (365, "a year")), default=90
+    )
+    permissions = SelectMultipleField("What may it do?", choices=[])
+
+
+class MemberForm(Form):
+    """Somebody to be invited."""
+
+    first_name = StringField("First name", [needed("the first name"), NAME])
+    last_name = StringField("Last name", [needed("the last name"), NAME])
+    email = EmailField("E-mail address", [needed("the e-mail address"), EMAIL, EMAIL_LENGTH])
+    phone = TelField("Phone", [Optional(), PHONE])
+    role_id = SelectField("Role", choices=[])
+
+
+class RoleChangeForm(Form):
+    """Another role for a member."""
+
+    role_id = SelectField("New role", choices=[])
+
+
+class ReasonForm(Form):
+    """Why a member is suspended or removed."""
+
+    reason = StringField(
+        "Reason",
+        [Optional(), Length(max=200, message="Use at most 200 characters.")],
+        description="Other administrators of your organization can read it.",
+    )
+
+
+class RoleForm(Form):
+    """A composed role: the permissions are read by the view, one choice per permission."""
+
+    name = StringField("Name", [needed("a name"), NAME], description="For example: counter staff")
+    description = TextAreaField("Description", [Optional(), Length(max=300, message="Use at most 300 characters.")])
+
+
+class ImportForm(Form):
+    """A file of employees."""
+
+    file = FileField("CSV file", description="Columns: first_name, last_name, email, phone, role.")
+
+
+class ImportNowForm(Form):
+    """The rows that were just checked, to be invited."""
+
+    rows = HiddenField()
+
+
+def role_choices(found: Iterable[RoleFacts]) -> list[SelectChoice]:
+    """Return roles as choices."""
+    return choices(*((str(role.id), role.name) for role in found))

@@ -1,0 +1,416 @@
+"""People, the organizations they act for, and how they prove who they are."""
+
+from datetime import datetime, timedelta
+from typing import Any, ClassVar
+from uuid import UUID
+
+from sqlalchemy import CheckConstraint, ColumnElement, ForeignKey, Index, UniqueConstraint, exists, false, or_, select
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from karokar.events.identity import (
+    ApiTokenCreated,
+    ApiTokenRevoked,
+    EmailVerified,
+    InvitationWithdrawn,
+    MemberInvited,
+    MemberJoined,
+    MemberReinstated,
+    MemberRemoved,
+    MemberRoleChanged,
+    MemberSuspended,
+    PasswordChanged,
+    PasswordResetRequested,
+    RecoveryCodesRenewed,
+    RoleChanged,
+    RoleCreated,
+    RoleDeleted,
+    SessionsEnded,
+    TwoFactorDisabled,
+    TwoFactorEnabled,
+    UserLoggedIn,
+    UserLoginFailed,
+    UserRegistered,
+    UserUpdated,
+)
+from karokar.identity import rules
+from karokar.identity.rules import MembershipStatus
+from karokar.kernel import clock
+from karokar.kernel.actor import Actor, Scope
+from karokar.kernel.db import Aggregate, Base
+from karokar.kernel.errors import RuleBroken, StateConflict
+
+PERSONAL = {"personal": True}
+UNTRACKED = {"untracked": True}
+UNTRACKED_SECRET = {"untracked": True, "personal": True}
+
+MEMBER_IMPOSSIBLE = {
+    "invite": "This person is a member already, or is invited.",
+    "resend": "This invitation is no longer open.",
+    "withdraw": "This invitation is no longer open.",
+    "accept": "This invitation is no longer open. Ask for a new one.",
+    "change_role": "Only a member who has joined can get another role.",
+    "suspend": "Only an active member can be suspended.",
+    "reinstate": "Only a suspended member can be reinstated.",
+    "remove": "Only a member who has joined can be removed.",
+}
+
+
+class User(Aggregate):
+    """A person with an account. What they may do comes from their memberships."""
+
+    __tablename__ = "users"
+    __table_args__ = (
+        UniqueConstraint("email", name="uq_users_email"),
+        CheckConstraint("email = lower(email)", name="email_is_lower_case"),
+    )
+    aggregate_type: ClassVar[str] = "User"
+    label: ClassVar[str] = "person"
+
+    first_name: Mapped[str] = mapped_column(info=PERSONAL)
+    last_name: Mapped[str] = mapped_column(info=PERSONAL)
+    email: Mapped[str] = mapped_column(info=PERSONAL)
+    phone: Mapped[str | None] = mapped_column(info=PERSONAL)
+    password_hash: Mapped[str | None] = mapped_column(info=PERSONAL)
+    totp_secret: Mapped[str | None] = mapped_column(info=PERSONAL)
+    pending_totp_secret: Mapped[str | None] = mapped_column(info=UNTRACKED_SECRET)
+    totp_last_step: Mapped[int | None] = mapped_column(info=UNTRACKED)
+    locale: Mapped[str] = mapped_column(default="en")
+    time_zone: Mapped[str] = mapped_column(default="UTC")
+    theme: Mapped[str] = mapped_column(default="auto")
+    email_verified_at: Mapped[datetime | None]
+    reset_nonce: Mapped[str | None] = mapped_column(info=UNTRACKED_SECRET)
+    last_seen_at: Mapped[datetime | None] = mapped_column(info=UNTRACKED)
+
+    @property
+    def name(self) -> str:
+        """First and last name."""
+        return f"{self.first_name} {self.last_name}".strip()
+
+    @property
+    def has_second_factor(self) -> bool:
+        """Whether an authenticator app is confirmed."""
+        return self.totp_secret is not None
+
+    @staticmethod
+    def within(scope: Scope, actor: Actor) -> ColumnElement[bool]:
+        """OWN: people who have, or had, a membership in the acting organization. SELF: oneself."""
+        if scope is Scope.OWN and actor.organization_id is not None:
+            of_user = Membership.user_id == User.id
+            return exists(select(Membership.id).where(of_user, Membership.organization_id == actor.organization_id))
+        if scope is Scope.SELF and actor.user_id is not None:
+            return User.id == actor.user_id
+        return false()
+
+    def register(self) -> UserRegistered:
+        """Tell of a new account."""
+        return UserRegistered(user_id=self.id)
+
+    def verify_email(self) -> EmailVerified:
+        """Note that the person reads mail sent to their address."""
+        self.email_verified_at = clock.now()
+        return EmailVerified(user_id=self.id)
+
+    def update(
+        self, *, first_name: str, last_name: str, phone: str | None, locale: str, time_zone: str, theme: str
+    ) -> UserUpdated:
+        """Change the profile. Raises RuleBroken for a time zone or theme that does not exist."""
+        if not rules.is_time_zone(time_zone):
+            sentence = "There is no such time zone. Choose one from the list."
+            raise RuleBroken("UNKNOWN_TIME_ZONE", sentence, fields={"time_zone": sentence})
+        if theme not in rules.THEMES:
+            raise RuleBroken("UNKNOWN_THEME", "Choose light, dark or automatic.", fields={"theme": "Choose one."})
+        self.first_name, self.last_name, self.phone = first_name, last_name, phone
+        self.locale, self.time_zone, self.theme = locale, time_zone, theme
+        return UserUpdated(user_id=self.id)
+
+    def log_in(self, session_id: UUID, *, with_second_factor: bool) -> UserLoggedIn:
+        """Note a sign-in."""
+        self.last_seen_at = clock.now()
+        return UserLoggedIn(user_id=self.id, session_id=session_id, with_second_factor=with_second_factor)
+
+    def refuse_log_in(self, reason: str) -> UserLoginFailed:
+        """Tell of a refused sign-in to this account."""
+        return UserLoginFailed(user_id=self.id, reason=reason)
+
+    def request_password_reset(self, nonce: str) -> PasswordResetRequested:
+        """Make a link possible with which a new password is set; links from before stop working."""
+        self.reset_nonce = nonce
+        return PasswordResetRequested(user_id=self.id)
+
+    def set_password(self, password_hash: str, *, by_link: bool) -> PasswordChanged:
+        """Set another password. Links for that purpose stop working."""
+        self.password_hash = password_hash
+        self.reset_nonce = None
+        return PasswordChanged(user_id=self.id, by_link=by_link)
+
+    def end_sessions(self, count: int, reason: str) -> SessionsEnded:
+        """Tell that sessions were ended before their time."""
+        return SessionsEnded(user_id=self.id, count=count, reason=reason)
+
+    def enable_second_factor(self, step: int) -> TwoFactorEnabled:
+        """Confirm the authenticator app whose secret was shown. Raises StateConflict where none was."""
+        if self.pending_totp_secret is None:
+            raise StateConflict("NO_SECOND_FACTOR_BEGUN", "Open the page with the QR code again, and scan it anew.")
+        self.totp_secret, self.pending_totp_secret = self.pending_totp_secret, None
+        self.totp_last_step = step
+        return TwoFactorEnabled(user_id=self.id)
+
+    def disable_second_factor(self, *, by_admin: bool) -> TwoFactorDisabled:
+        """Forget the authenticator app. Raises StateConflict where there is none."""
+        if self.totp_secret is None:
+            raise StateConflict("NO_SECOND_FACTOR", "There is no second factor to turn off.")
+        self.totp_secret = self.pending_totp_secret = self.totp_last_step = None
+        return TwoFactorDisabled(user_id=self.id, by_admin=by_admin)
+
+    def renew_recovery_codes(self, remaining: int, *, used_one: bool = False) -> RecoveryCodesRenewed:
+        """Tell that the recovery codes are new ones, or that one was used."""
+        return RecoveryCodesRenewed(user_id=self.id, remaining=remaining, used_one=used_one)
+
+    def create_token(self, token: "ApiToken") -> ApiTokenCreated:
+        """Tell of a new API token."""
+        return ApiTokenCreated(user_id=self.id, token_id=token.id, organization_id=token.organization_id)
+
+    def revoke_token(self, token: "ApiToken") -> ApiTokenRevoked:
+        """End an API token. Raises StateConflict where it has ended already."""
+        if token.revoked_at is not None:
+            raise StateConflict("TOKEN_ENDED", "This token was revoked already.")
+        token.revoked_at = clock.now()
+        return ApiTokenRevoked(user_id=self.id, token_id=token.id, organization_id=token.organization_id)
+
+
+class Role(Aggregate):
+    """What a member may do: one of the four that everybody knows, or one that an organization composed.
+
+    A system role's permissions are the permission matrix in code; a composed role keeps its own list, whose entries are
+    permission codes, or codes with `:self` for the member's own things only.
+    """
+
+    __tablename__ = "roles"
+    __table_args__ = (
+        UniqueConstraint("organization_id", "name", name="uq_roles_organization_id_name"),
+        UniqueConstraint("code", name="uq_roles_code"),
+        CheckConstraint("is_system_role = (code IS NOT NULL)", name="system_role_has_a_code"),
+    )
+    aggregate_type: ClassVar[str] = "Role"
+    label: ClassVar[str] = "role"
+
+    organization_id: Mapped[UUID | None] = mapped_column(index=True)  # owner: organization; none for a system role
+    organization_type: Mapped[str]
+    code: Mapped[str | None]
+    name: Mapped[str]
+    description: Mapped[str] = mapped_column(default="")
+    is_system_role: Mapped[bool] = mapped_column(default=False)
+    permissions: Mapped[list[str]] = mapped_column(default=list)
+
+    @property
+    def key(self) -> str:
+        """What other contexts are told: a system role's code, a composed role's name."""
+        return self.code or self.name
+
+    @property
+    def is_admin(self) -> bool:
+        """Whether its holders run the organization."""
+        return self.code is not None and self.code == rules.ADMIN_ROLES.get(self.organization_type)
+
+    def create(self) -> RoleCreated:
+        """Tell of a composed role."""
+        return RoleCreated(role_id=self.id, organization_id=self._owner(), name=self.name, permissions=self.permissions)
+
+    def change(self, *, name: str, description: str, permissions: list[str]) -> RoleChanged:
+        """Let the role allow something else from now on. Raises RuleBroken for a system role."""
+        owner = self._owner()
+        self.name, self.description, self.permissions = name, description, permissions
+        return RoleChanged(role_id=self.id, organization_id=owner, name=name, permissions=permissions)
+
+    def delete(self, holders: int) -> RoleDeleted:
+        """Tell that the role goes. Raises RuleBroken for a system role, StateConflict while somebody holds it."""
+        owner = self._owner()
+        if holders:
+            people = "one member holds" if holders == 1 else f"{holders} members hold"
+            raise StateConflict("ROLE_IN_USE", f"{people.capitalize()} this role. Give them another one first.")
+        return RoleDeleted(role_id=self.id, organization_id=owner, name=self.name)
+
+    def _owner(self) -> UUID:
+        if self.organization_id is None:
+            raise RuleBroken("SYSTEM_ROLE", "The system roles cannot be changed. Compose a role of your own instead.")
+        return self.organization_id
+
+
+class Membership(Aggregate):
+    """One person in one organization, with one role. There is never a second one for the same two."""
+
+    __tablename__ = "memberships"
+    __table_args__ = (
+        UniqueConstraint("user_id", "organization_id", name="uq_memberships_user_id_organization_id"),
+        CheckConstraint("status IN ('INVITED', 'ACTIVE', 'SUSPENDED', 'REMOVED')", name="status_is_known"),
+        Index("ix_memberships_organization_id_status", "organization_id", "status"),
+    )
+    aggregate_type: ClassVar[str] = "Membership"
+    label: ClassVar[str] = "member"
+
+    user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id"))
+    organization_id: Mapped[UUID]  # owner: organization
+    role_id: Mapped[UUID] = mapped_column(ForeignKey("roles.id"), index=True)
+    status: Mapped[str]
+    invited_by: Mapped[UUID | None] = mapped_column(ForeignKey("users.id"))
+    invited_at: Mapped[datetime]
+    joined_at: Mapped[datetime | None]
+    reason: Mapped[str | None]
+    link_nonce: Mapped[str | None] = mapped_column(info=UNTRACKED_SECRET)
+    link_copied_at: Mapped[datetime | None] = mapped_column(info=UNTRACKED)
+
+    user: Mapped[User] = relationship(foreign_keys=[user_id])
+    role: Mapped[Role] = relationship()
+
+    @staticmethod
+    def within(scope: Scope, actor: Actor) -> ColumnElement[bool]:
+        """OWN: of the acting organization. SELF: one's own."""
+        if scope is Scope.OWN and actor.organization_id is not None:
+            return Membership.organization_id == actor.organization_id
+        if scope is Scope.SELF and actor.user_id is not None:
+            return Membership.user_id == actor.user_id
+        return false()
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the invitation can still be accepted: it is open, and not too old."""
+        return self.status == MembershipStatus.INVITED and clock.now() < self.open_until
+
+    @property
+    def open_until(self) -> datetime:
+        """When the invitation's link stops working."""
+        return self.invited_at + timedelta(days=rules.INVITATION_DAYS)
+
+    def invite(self, role: Role, *, invited_by: UUID | None, nonce: str) -> MemberInvited:
+        """Invite the person, for the first time or again after they had left."""
+        if self.status is not None:
+            self._check("invite")
+        self.role, self.status = role, MembershipStatus.INVITED
+        self.invited_by, self.invited_at, self.joined_at, self.reason = invited_by, clock.now(), None, None
+        self.link_nonce, self.link_copied_at = nonce, None
+        return self._invited(resent=False)
+
+    def resend(self, nonce: str) -> MemberInvited:
+        """Send the invitation anew; the link of the one before stops working."""
+        self._check("resend")
+        self.invited_at, self.link_nonce, self.link_copied_at = clock.now(), nonce, None
+        return self._invited(resent=True)
+
+    def withdraw(self) -> InvitationWithdrawn:
+        """Take the invitation back."""
+        self._check("withdraw")
+        self.status, self.link_nonce = MembershipStatus.REMOVED, None
+        return InvitationWithdrawn(**self._facts())
+
+    def accept(self) -> MemberJoined:
+        """Join."""
+        self._check("accept")
+        self.status, self.joined_at, self.link_nonce = MembershipStatus.ACTIVE, clock.now(), None
+        return MemberJoined(**self._facts())
+
+    def change_role(self, role: Role) -> MemberRoleChanged:
+        """Give the member another role. Raises RuleBroken for the role they hold already."""
+        self._check("change_role")
+        if role.id == self.role_id:
+            sentence = "This is the role they hold already."
+            raise RuleBroken("SAME_ROLE", sentence, fields={"role_id": sentence})
+        former, self.role, self.role_id = self.role.key, role, role.id
+        return MemberRoleChanged(**self._facts(), former_role=former)
+
+    def suspend(self, reason: str) -> MemberSuspended:
+        """Take the member's rights away for now."""
+        self._check("suspend")
+        self.status, self.reason = MembershipStatus.SUSPENDED, reason
+        return MemberSuspended(**self._facts(), reason=reason)
+
+    def reinstate(self) -> MemberReinstated:
+        """Give a suspended member their rights back."""
+        self._check("reinstate")
+        self.status, self.reason = MembershipStatus.ACTIVE, None
+        return MemberReinstated(**self._facts())
+
+    def remove(self, reason: str) -> MemberRemoved:
+        """Let the member go."""
+        self._check("remove")
+        self.status, self.reason = MembershipStatus.REMOVED, reason
+        return MemberRemoved(**self._facts(), reason=reason)
+
+    def _check(self, verb: str) -> None:
+        if not rules.is_possible(verb, self.status):
+            raise StateConflict("INVALID_MEMBERSHIP_TRANSITION", MEMBER_IMPOSSIBLE[verb], status=self.status)
+
+    def _facts(self) -> dict[str, Any]:
+        return {
+            "membership_id": self.id,
+            "user_id": self.user_id,
+            "organization_id": self.organization_id,
+            "role": self.role.key,
+        }
+
+    def _invited(self, *, resent: bool) -> MemberInvited:
+        return MemberInvited(**self._facts(), resent=resent)
+
+
+class UserSession(Base):
+    """A signed-in browser. The cookie holds a secret; only its hash is kept here."""
+
+    __tablename__ = "user_sessions"
+    __table_args__ = (UniqueConstraint("token_hash", name="uq_user_sessions_token_hash"),)
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id"), index=True)
+    organization_id: Mapped[UUID | None]  # owner: organization; the one acted for
+    token_hash: Mapped[str] = mapped_column(info=PERSONAL)
+    device: Mapped[str] = mapped_column(info=PERSONAL)
+    address: Mapped[str] = mapped_column(info=PERSONAL)
+    has_second_factor: Mapped[bool]
+    started_at: Mapped[datetime]
+    last_used_at: Mapped[datetime]
+    expires_at: Mapped[datetime]
+    ended_at: Mapped[datetime | None]
+
+    @staticmethod
+    def is_live(at: datetime) -> ColumnElement[bool]:
+        """Return the condition of sessions that still count."""
+        idle_since = at - timedelta(hours=rules.SESSION_IDLE_HOURS)
+        return UserSession.ended_at.is_(None) & (UserSession.expires_at > at) & (UserSession.last_used_at > idle_since)
+
+
+class ApiToken(Base):
+    """A program's way in, on behalf of one person in one organization, with some of that person's rights."""
+
+    __tablename__ = "api_tokens"
+    __table_args__ = (UniqueConstraint("token_hash", name="uq_api_tokens_token_hash"),)
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id"), index=True)
+    organization_id: Mapped[UUID]  # owner: organization
+    name: Mapped[str]
+    token_hash: Mapped[str] = mapped_column(info=PERSONAL)
+    permissions: Mapped[list[str]]
+    created_at: Mapped[datetime]
+    last_used_at: Mapped[datetime | None]
+    expires_at: Mapped[datetime]
+    revoked_at: Mapped[datetime | None]
+
+    @staticmethod
+    def is_live(at: datetime) -> ColumnElement[bool]:
+        """Return the condition of tokens that still count."""
+        return ApiToken.revoked_at.is_(None) & (ApiToken.expires_at > at)
+
+
+class RecoveryCode(Base):
+    """A code that stands in for the authenticator app, once."""
+
+    __tablename__ = "recovery_codes"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id"), index=True)
+    code_hash: Mapped[str] = mapped_column(info=PERSONAL)
+    used_at: Mapped[datetime | None]
+
+
+def can_be_given(organization_id: UUID, organization_type: str) -> ColumnElement[bool]:
+    """Return the condition of roles that an organization of this type may give: the type's system roles and its own."""
+    is_own = or_(Role.organization_id.is_(None), Role.organization_id == organization_id)
+    return (Role.organization_type == organization_type) & is_own

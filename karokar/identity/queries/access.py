@@ -1,0 +1,199 @@
+"""Who is acting, and what they may do: read from the database on each request."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from uuid import UUID
+
+from sqlalchemy import case, select
+
+from karokar.identity import rules
+from karokar.identity.models import ApiToken, Membership, Role, User, UserSession
+from karokar.identity.rules import MembershipStatus, passwords, tokens
+from karokar.kernel import clock
+from karokar.kernel.actor import Scope
+from karokar.kernel.db import db
+from karokar.kernel.errors import NotFound
+from karokar.kernel.permissions import PERMISSIONS, Permission
+from karokar.kernel.settings import settings
+
+
+@dataclass(frozen=True)
+class Acting:
+    """Somebody who proved who they are, and the membership with which they act."""
+
+    user_id: UUID
+    name: str
+    organization_id: UUID
+    role: str
+    permissions: Mapping[str, Scope]
+    session_id: UUID | None
+    is_touch_due: bool
+
+
+@dataclass(frozen=True)
+class PasswordCheck:
+    """What signing in with an address and a password found.
+
+    `mark` changes with the password: a second factor given later counts only for the password checked here.
+    """
+
+    is_right: bool
+    user_id: UUID | None
+    mark: str = ""
+    needs_code: bool = False
+    must_enrol: bool = False
+    has_membership: bool = True
+
+
+@dataclass(frozen=True)
+class EffectiveRight:
+    """One permission, how far a member holds it, and through which role (scope None: not held)."""
+
+    code: str
+    description: str
+    scope: Scope | None
+    role: str
+
+
+TOUCH_AFTER_SECONDS = 60
+
+
+def permissions_of(role: Role) -> Mapping[str, Scope]:
+    """Return what a role allows, permission → scope. A system role's rights are the permission matrix itself."""
+    if role.code is not None:
+        held = {code: permission.scope_for(role.code) for code, permission in PERMISSIONS.items()}
+        return MappingProxyType({code: scope for code, scope in held.items() if scope is not None})
+    found: dict[str, Scope] = {}
+    for entry in role.permissions:
+        code, is_self = rules.split_entry(entry)
+        scope = scope_in(PERMISSIONS[code], role.organization_type) if code in PERMISSIONS else None
+        if scope is not None:
+            found[code] = Scope.SELF if is_self else scope
+    return MappingProxyType(found)
+
+
+def scope_in(permission: Permission, organization_type: str) -> Scope | None:
+    """Return how far a permission reaches for whoever runs an organization of this type; None where its type has it
+    not.
+    """
+    return permission.scope_for(rules.ADMIN_ROLES[organization_type])
+
+
+def acting_by_session(token: str) -> Acting | None:
+    """Return who is signed in with this cookie; None where the session ended or nobody may act with it any more.
+
+    They act for the organization that the session remembers, or, where that is no longer possible, for another of
+    theirs.
+    """
+    now = clock.now()
+    # What the session chose comes first, then the oldest membership.
+    chosen = case((Membership.organization_id == UserSession.organization_id, 0), else_=1)
+    statement = (
+        select(UserSession, User, Membership, Role)
+        .join(User, User.id == UserSession.user_id)
+        .join(Membership, (Membership.user_id == User.id) & (Membership.status == MembershipStatus.ACTIVE))
+        .join(Role, Role.id == Membership.role_id)
+        .where(UserSession.token_hash == tokens.fingerprint(token), UserSession.is_live(now))
+        .order_by(chosen, Membership.id)
+        .limit(1)
+    )
+    row = db.session.execute(statement).one_or_none()
+    if row is None:
+        return None
+    session, user, membership, role = row
+    return Acting(
+        user_id=user.id,
+        name=user.name,
+        organization_id=membership.organization_id,
+        role=role.key,
+        permissions=permissions_of(role),
+        session_id=session.id,
+        is_touch_due=(now - session.last_used_at).total_seconds() > TOUCH_AFTER_SECONDS,
+    )
+
+
+def acting_by_token(token: str) -> Acting | None:
+    """Return for whom a program acts with this API token: with those of the token's rights that the person still
+    has.
+    """
+    statement = (
+        select(ApiToken, User, Role)
+        .join(User, User.id == ApiToken.user_id)
+        .join(
+            Membership,
+            (Membership.user_id == User.id)
+            & (Membership.organization_id == ApiToken.organization_id)
+            & (Membership.status == MembershipStatus.ACTIVE),
+        )
+        .join(Role, Role.id == Membership.role_id)
+        .where(ApiToken.token_hash == tokens.fingerprint(token), ApiToken.is_live(clock.now()))
+    )
+    row = db.session.execute(statement).one_or_none()
+    if row is None:
+        return None
+    kept, user, role = row
+    held = permissions_of(role)
+    last = kept.last_used_at
+    return Acting(
+        user_id=user.id,
+        name=user.name,
+        organization_id=kept.organization_id,
+        role=role.key,
+        permissions=MappingProxyType({code: held[code] for code in kept.permissions if code in held}),
+        session_id=kept.id,
+        is_touch_due=last is None or (clock.now() - last).total_seconds() > TOUCH_AFTER_SECONDS,
+    )
+
+
+def check_password(email: str, password: str) -> PasswordCheck:
+    """Check an address and a password, in the same time whether or not the address is known."""
+    user = db.session.scalars(select(User).where(User.email == rules.normal_email(email))).one_or_none()
+    is_right = passwords.verify(user.password_hash if user else None, password, cheap=settings().testing)
+    if user is None:
+        return PasswordCheck(is_right=False, user_id=None)
+    if not is_right:
+        return PasswordCheck(is_right=False, user_id=user.id)
+    roles = active_roles(user.id)
+    codes = frozenset(role.code for role in roles if role.code)
+    must = rules.second_factor_needed(codes, required_of_all=settings().require_2fa, is_demo=settings().demo)
+    return PasswordCheck(
+        is_right=True,
+        user_id=user.id,
+        mark=password_mark(user),
+        needs_code=user.has_second_factor,
+        must_enrol=must and not user.has_second_factor,
+        has_membership=bool(roles),
+    )
+
+
+def password_mark(user: User) -> str:
+    """Return what tells one password of a person from the next, without telling the password."""
+    return tokens.fingerprint(user.password_hash or "")[:16]
+
+
+def active_roles(user_id: UUID) -> list[Role]:
+    """Return the roles with which a person may act now."""
+    statement = select(Role).join(Membership, Membership.role_id == Role.id)
+    conditions = (Membership.user_id == user_id, Membership.status == MembershipStatus.ACTIVE)
+    return list(db.session.scalars(statement.where(*conditions)))
+
+
+def effective_rights(user_id: UUID, organization_id: UUID) -> list[EffectiveRight]:
+    """Return every permission of the organization's type with how far this person holds it here, and through which
+    role.
+
+    Raises NotFound where the person never was a member.
+    """
+    statement = select(Membership, Role).join(Role, Role.id == Membership.role_id)
+    conditions = (Membership.user_id == user_id, Membership.organization_id == organization_id)
+    row = db.session.execute(statement.where(*conditions)).one_or_none()
+    if row is None:
+        raise NotFound("member")
+    membership, role = row
+    held = permissions_of(role) if membership.status == MembershipStatus.ACTIVE else {}
+    return [
+        EffectiveRight(code, permission.description, held.get(code), role.name)
+        for code, permission in sorted(PERMISSIONS.items())
+        if scope_in(permission, role.organization_type) is not None or code in held
+    ]

@@ -1,0 +1,150 @@
+"""Members as the organization's admin sees them."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import Select, func, select
+
+from karokar.identity import rules
+from karokar.identity.models import Membership, Role, User
+from karokar.identity.permissions import EMPLOYEE_MANAGE
+from karokar.identity.queries.people import matches
+from karokar.identity.rules import MembershipStatus
+from karokar.kernel.actor import Actor
+from karokar.kernel.db import db
+from karokar.kernel.errors import NotFound
+from karokar.kernel.permissions import permitted, scope_of
+from karokar.kernel.waiting import Hit
+
+
+@dataclass(frozen=True)
+class MemberRow:
+    """One line of the members' list, and the head of a member's page."""
+
+    id: UUID
+    version: int
+    user_id: UUID
+    organization_id: UUID
+    name: str
+    email: str
+    phone: str | None
+    role_id: UUID
+    role: str
+    role_name: str
+    is_admin: bool
+    status: str
+    reason: str | None
+    invited_at: datetime
+    joined_at: datetime | None
+    last_seen_at: datetime | None
+    has_second_factor: bool
+    is_invitation_open: bool
+    open_until: datetime
+    link_copied_at: datetime | None
+
+
+def list_member_rows(
+    *, organization_id: UUID, status: str = "", role_id: UUID | None = None, text: str = ""
+) -> list[MemberRow]:
+    """Return the members that the actor may manage, by name; those who left only when asked for."""
+    statement = _rows().where(Membership.organization_id == organization_id)
+    if status:
+        statement = statement.where(Membership.status == status)
+    else:
+        statement = statement.where(Membership.status != MembershipStatus.REMOVED)
+    if role_id:
+        statement = statement.where(Membership.role_id == role_id)
+    if text:
+        statement = statement.where(matches(text))
+    statement = statement.order_by(func.lower(User.last_name), func.lower(User.first_name), Membership.id)
+    return [_row(*row) for row in db.session.execute(statement)]
+
+
+def get_member_row(membership_id: UUID) -> MemberRow:
+    """Return one member that the actor may manage. Raises NotFound."""
+    row = db.session.execute(_rows().where(Membership.id == membership_id)).one_or_none()
+    if row is None:
+        raise NotFound("member")
+    return _row(*row)
+
+
+def find_member_row(user_id: UUID, organization_id: UUID) -> MemberRow | None:
+    """Return the membership of a person that the actor may manage; None where there is none."""
+    conditions = (Membership.user_id == user_id, Membership.organization_id == organization_id)
+    row = db.session.execute(_rows().where(*conditions)).one_or_none()
+    return _row(*row) if row else None
+
+
+def count_admins(organization_id: UUID) -> int:
+    """Return how many active members run the organization."""
+    statement = (
+        select(func.count())
+        .select_from(Membership)
+        .join(Role, Role.id == Membership.role_id)
+        .where(
+            Membership.organization_id == organization_id,
+            Membership.status == MembershipStatus.ACTIVE,
+            Role.code.in_(rules.ADMIN_ROLES.values()),
+        )
+    )
+    return db.session.scalar(statement) or 0
+
+
+def invitations_from(organization_id: UUID) -> int:
+    """Return how many invitations of an organization are open."""
+    conditions = (Membership.organization_id == organization_id, Membership.status == MembershipStatus.INVITED)
+    return db.session.scalar(select(func.count()).select_from(Membership).where(*conditions)) or 0
+
+
+def search(actor: Actor, text: str) -> list[Hit]:
+    """Find members by name or address, for those who manage them."""
+    if len(text.strip()) < 2 or scope_of(EMPLOYEE_MANAGE, actor) is None:
+        return []
+    statement = _rows(actor).where(matches(text), Membership.status != MembershipStatus.REMOVED)
+    statement = statement.order_by(func.lower(User.last_name), Membership.id).limit(6)
+    return [
+        Hit(
+            kind="Person",
+            title=user.name,
+            endpoint="identity.member",
+            values={"membership_id": str(membership.id)},
+            detail=f"{user.email} · {role.name}",
+        )
+        for membership, user, role in db.session.execute(statement)
+    ]
+
+
+def _rows(actor: Actor | None = None) -> Select[Membership, User, Role]:
+    return (
+        select(Membership, User, Role)
+        .join(User, User.id == Membership.user_id)
+        .join(Role, Role.id == Membership.role_id)
+        .where(permitted(Membership, EMPLOYEE_MANAGE, actor))
+        .execution_options(populate_existing=True)
+    )
+
+
+def _row(membership: Membership, user: User, role: Role) -> MemberRow:
+    return MemberRow(
+        id=membership.id,
+        version=membership.version,
+        user_id=user.id,
+        organization_id=membership.organization_id,
+        name=user.name,
+        email=user.email,
+        phone=user.phone,
+        role_id=role.id,
+        role=role.key,
+        role_name=role.name,
+        is_admin=role.is_admin,
+        status=membership.status,
+        reason=membership.reason,
+        invited_at=membership.invited_at,
+        joined_at=membership.joined_at,
+        last_seen_at=user.last_seen_at,
+        has_second_factor=user.has_second_factor,
+        is_invitation_open=membership.is_open,
+        open_until=membership.open_until,
+        link_copied_at=membership.link_copied_at,
+    )

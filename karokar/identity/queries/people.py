@@ -1,0 +1,165 @@
+"""People and members, as every context may ask for them."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, Select, and_, func, select, true
+
+from karokar.identity.models import Membership, Role, User, UserSession
+from karokar.identity.queries.access import permissions_of
+from karokar.identity.rules import MembershipStatus, normal_email
+from karokar.kernel import clock
+from karokar.kernel.db import db
+from karokar.kernel.errors import NotFound
+
+
+@dataclass(frozen=True)
+class Person:
+    """Somebody with an account. Times are shown to them in `time_zone`."""
+
+    id: UUID
+    name: str
+    email: str
+    phone: str | None
+    time_zone: str
+    locale: str
+
+
+@dataclass(frozen=True)
+class Member:
+    """A person in an organization; `role` is a system role's code or a composed role's name."""
+
+    user_id: UUID
+    organization_id: UUID
+    role: str
+    status: str
+    name: str
+    email: str
+    membership_id: UUID
+    joined_at: datetime | None
+
+
+@dataclass(frozen=True)
+class PlatformPerson:
+    """A person as the platform's desk lists them."""
+
+    id: UUID
+    name: str
+    email: str
+    has_second_factor: bool
+    has_password: bool
+    last_seen_at: datetime | None
+    live_sessions: int
+    memberships: tuple[Member, ...]
+
+
+def get_person(user_id: UUID) -> Person:
+    """Return the person. Raises NotFound."""
+    found = people([user_id])
+    if user_id not in found:
+        raise NotFound("person")
+    return found[user_id]
+
+
+def people(ids: Iterable[UUID]) -> dict[UUID, Person]:
+    """Return the persons by id, in one statement; ids that are nobody's are left out."""
+    wanted = set(ids)
+    if not wanted:
+        return {}
+    rows = db.session.scalars(select(User).where(User.id.in_(wanted)))
+    return {row.id: Person(row.id, row.name, row.email, row.phone, row.time_zone, row.locale) for row in rows}
+
+
+def find_person_by_email(email: str) -> Person | None:
+    """Return who has this address, in whatever case; None where nobody."""
+    row = db.session.scalars(select(User).where(User.email == normal_email(email))).one_or_none()
+    return Person(row.id, row.name, row.email, row.phone, row.time_zone, row.locale) if row else None
+
+
+def list_members(
+    organization_id: UUID, *, status: str | None = "ACTIVE", permission: str | None = None
+) -> list[Member]:
+    """Return an organization's members in this status (None: any), by name; with `permission` only those who hold
+    it.
+    """
+    statement = _members().where(Membership.organization_id == organization_id)
+    if status is not None:
+        statement = statement.where(Membership.status == status)
+    rows = db.session.execute(statement).all()
+    return [_member(*row) for row in rows if permission is None or permission in permissions_of(row[2])]
+
+
+def list_memberships_of(user_id: UUID) -> list[Member]:
+    """Return the memberships with which a person may act now, oldest first."""
+    statement = _members().where(Membership.user_id == user_id, Membership.status == MembershipStatus.ACTIVE)
+    return [_member(*row) for row in db.session.execute(statement.order_by(None).order_by(Membership.id))]
+
+
+def find_membership(user_id: UUID, organization_id: UUID) -> Member | None:
+    """Return a person's membership in an organization, whatever its status; None where there never was one."""
+    conditions = (Membership.user_id == user_id, Membership.organization_id == organization_id)
+    row = db.session.execute(_members().where(*conditions)).one_or_none()
+    return _member(*row) if row else None
+
+
+def count_members(organization_id: UUID) -> int:
+    """Return how many active members an organization has."""
+    conditions = (Membership.organization_id == organization_id, Membership.status == MembershipStatus.ACTIVE)
+    return db.session.scalar(select(func.count()).select_from(Membership).where(*conditions)) or 0
+
+
+def list_people(text: str = "", *, limit: int = 200) -> list[PlatformPerson]:
+    """Return people of every organization whose name or address contains the text, by name: for the platform's desk."""
+    statement = select(User).order_by(func.lower(User.last_name), func.lower(User.first_name), User.id).limit(limit)
+    users = list(db.session.scalars(statement.where(matches(text))))
+    ids = [user.id for user in users]
+    members: dict[UUID, list[Member]] = {user_id: [] for user_id in ids}
+    for row in db.session.execute(_members().where(Membership.user_id.in_(ids))):
+        members[row[0].user_id].append(_member(*row))
+    live = select(UserSession.user_id, func.count()).where(
+        UserSession.is_live(clock.now()), UserSession.user_id.in_(ids)
+    )
+    counts: dict[UUID, int] = {row[0]: row[1] for row in db.session.execute(live.group_by(UserSession.user_id))}
+    return [
+        PlatformPerson(
+            id=user.id,
+            name=user.name,
+            email=user.email,
+            has_second_factor=user.has_second_factor,
+            has_password=user.password_hash is not None,
+            last_seen_at=user.last_seen_at,
+            live_sessions=counts.get(user.id, 0),
+            memberships=tuple(members[user.id]),
+        )
+        for user in users
+    ]
+
+
+def matches(text: str) -> ColumnElement[bool]:
+    """Return the condition of people whose name or address contains every word of the text."""
+    full = func.lower(User.first_name + " " + User.last_name + " " + User.email)
+    return and_(true(), *(full.contains(word, autoescape=True) for word in text.lower().split()))
+
+
+def _members() -> Select[Membership, User, Role]:
+    return (
+        select(Membership, User, Role)
+        .join(User, User.id == Membership.user_id)
+        .join(Role, Role.id == Membership.role_id)
+        .order_by(func.lower(User.last_name), func.lower(User.first_name), Membership.id)
+    )
+
+
+def _member(membership: Membership, user: User, role: Role) -> Member:
+    return Member(
+        user_id=user.id,
+        organization_id=membership.organization_id,
+        role=role.key,
+        status=membership.status,
+        name=user.name,
+        email=user.email,
+        membership_id=membership.id,
+        joined_at=membership.joined_at,
+    )

@@ -1,0 +1,87 @@
+"""Decisions about people, their memberships and their roles."""
+
+from enum import StrEnum
+from zoneinfo import available_timezones
+
+
+class MembershipStatus(StrEnum):
+    """Where a person stands in an organization."""
+
+    INVITED = "INVITED"
+    ACTIVE = "ACTIVE"
+    SUSPENDED = "SUSPENDED"
+    REMOVED = "REMOVED"
+
+
+MEMBERSHIP_TRANSITIONS: dict[str, tuple[frozenset[MembershipStatus], MembershipStatus]] = {
+    "invite": (frozenset({MembershipStatus.REMOVED}), MembershipStatus.INVITED),
+    "resend": (frozenset({MembershipStatus.INVITED}), MembershipStatus.INVITED),
+    "withdraw": (frozenset({MembershipStatus.INVITED}), MembershipStatus.REMOVED),
+    "accept": (frozenset({MembershipStatus.INVITED}), MembershipStatus.ACTIVE),
+    "change_role": (frozenset({MembershipStatus.ACTIVE, MembershipStatus.SUSPENDED}), MembershipStatus.ACTIVE),
+    "suspend": (frozenset({MembershipStatus.ACTIVE}), MembershipStatus.SUSPENDED),
+    "reinstate": (frozenset({MembershipStatus.SUSPENDED}), MembershipStatus.ACTIVE),
+    "remove": (frozenset({MembershipStatus.ACTIVE, MembershipStatus.SUSPENDED}), MembershipStatus.REMOVED),
+}
+"""Each verb with the states it starts from and the one it leads to (changing a role keeps the state).
+
+Somebody who was removed may be invited again: the membership of a person in an organization is one record for good.
+"""
+
+
+def is_possible(verb: str, status: str) -> bool:
+    """Whether the verb may be used on a membership in this state."""
+    return status in MEMBERSHIP_TRANSITIONS[verb][0]
+
+
+SYSTEM_ROLES = {
+    "PLATFORM_ADMIN": ("PLATFORM", "Platform administrator", "Reviews organizations and runs the events console."),
+    "VENDOR_ADMIN": ("VENDOR", "Vendor administrator", "Runs a fleet and answers booking requests."),
+    "CORPORATE_ADMIN": ("CORPORATE", "Corporate administrator", "Books vehicles and assigns them to employees."),
+    "EMPLOYEE": ("CORPORATE", "Employee", "Receives vehicles, and sees only what concerns them."),
+}
+"""The roles that everybody knows: code → organization type, name, description. What they allow is the permission
+matrix.
+"""
+
+ADMIN_ROLES = {"PLATFORM": "PLATFORM_ADMIN", "VENDOR": "VENDOR_ADMIN", "CORPORATE": "CORPORATE_ADMIN"}
+"""The role that runs an organization of each type, and of which one active holder must always remain."""
+
+THEMES = ("auto", "light", "dark")
+SESSION_DAYS = 7
+"""A session ends so many days after sign-in at the latest."""
+SESSION_IDLE_HOURS = 12
+"""A session ends when it was not used for so long."""
+INVITATION_DAYS = 7
+PASSWORD_RESET_HOURS = 2
+SECOND_FACTOR_MINUTES = 10
+"""How long a right password waits for its second factor."""
+TOKEN_DAYS = (30, 90, 365)
+"""What an API token's life can be."""
+
+_SELF_SUFFIX = ":self"
+
+
+def split_entry(entry: str) -> tuple[str, bool]:
+    """Return a composed role's entry as permission code and whether it reaches the member's own things only."""
+    return entry.removesuffix(_SELF_SUFFIX), entry.endswith(_SELF_SUFFIX)
+
+
+def as_entry(code: str, *, is_self: bool) -> str:
+    """Return the entry that a composed role keeps for a permission."""
+    return code + _SELF_SUFFIX if is_self else code
+
+
+def normal_email(email: str) -> str:
+    """Return the address as it is stored and compared: upper and lower case are the same person."""
+    return email.strip().lower()
+
+
+def is_time_zone(name: str) -> bool:
+    """Whether a time zone of this name exists."""
+    return name in available_timezones()
+
+
+def second_factor_needed(role_codes: frozenset[str], *, required_of_all: bool, is_demo: bool) -> bool:
+    """Whether a person with these roles must have a second factor. The example data asks nobody for one."""
+    return not is_demo and (required_of_all or "PLATFORM_ADMIN" in role_codes)

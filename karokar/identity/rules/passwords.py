@@ -1,0 +1,60 @@
+"""Passwords: what is accepted, and how they are kept (argon2id)."""
+
+from functools import cache
+
+from argon2 import PasswordHasher
+from argon2.exceptions import InvalidHashError, VerifyMismatchError
+
+SHORTEST = 12
+LONGEST = 200
+_COMMON = frozenset(
+    {
+        "password1234", "123456789012", "qwertyuiop12", "passwordpassword", "letmein12345", "administrator",
+        "welcome12345", "iloveyou1234", "111111111111", "000000000000", "abcdefghijkl", "karokarkarokar",
+    }
+)  # fmt: skip
+
+
+def problem_of(password: str, *, email: str, names: tuple[str, ...] = ()) -> str | None:
+    """Return why this password is not accepted, as a sentence; None where it is.
+
+    Length is what makes a password strong; rules about digits and signs make people write it down.
+    """
+    if len(password) < SHORTEST:
+        return f"Use at least {SHORTEST} characters. A few words in a row are easy to remember."
+    if len(password) > LONGEST:
+        return f"Use at most {LONGEST} characters."
+    lowered = password.lower()
+    if lowered in _COMMON or len(set(lowered)) < 5:
+        return "This password is guessed first. Choose another one."
+    own = [part for part in (email.split("@", maxsplit=1)[0], *names) if len(part) >= 4]
+    if any(part.lower() in lowered and len(lowered) - len(part) < 6 for part in own):
+        return "This password is close to your name or address. Choose another one."
+    return None
+
+
+@cache
+def _hasher(cheap: bool) -> PasswordHasher:  # noqa: FBT001 - the cache's key
+    # The cheap one is for tests only, where a thousand people sign in within a minute.
+    return PasswordHasher(time_cost=1, memory_cost=8, parallelism=1) if cheap else PasswordHasher()
+
+
+def hash_password(password: str, *, cheap: bool = False) -> str:
+    """Return the argon2id hash of a password."""
+    return _hasher(cheap).hash(password)
+
+
+@cache
+def _dummy(cheap: bool) -> str:  # noqa: FBT001 - the cache's key
+    return _hasher(cheap).hash("nobody's password")
+
+
+def verify(password_hash: str | None, password: str, *, cheap: bool = False) -> bool:
+    """Whether the password belongs to the hash. Without a hash one is verified all the same, and the answer is no: the
+    time taken does not tell whether an account exists.
+    """
+    try:
+        _hasher(cheap).verify(password_hash or _dummy(cheap), password[: LONGEST + 1])
+    except (VerifyMismatchError, InvalidHashError):
+        return False
+    return password_hash is not None

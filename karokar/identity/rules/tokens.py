@@ -1,0 +1,55 @@
+"""Secrets that are shown once and stored as hashes, and links that are signed."""
+
+import hashlib
+import secrets
+
+from itsdangerous import BadSignature, URLSafeTimedSerializer
+
+TOKEN_PREFIX = "kk_"  # noqa: S105 - what every token begins with, so that a leaked one is recognised
+_RECOVERY_LETTERS = "23456789abcdefghjkmnpqrstuvwxyz"
+
+
+def new_token() -> str:
+    """Return a secret of 256 bits, as text that is safe in headers and cookies."""
+    return TOKEN_PREFIX + secrets.token_urlsafe(32)
+
+
+def new_nonce() -> str:
+    """Return a random value that makes one link differ from every other."""
+    return secrets.token_urlsafe(12)
+
+
+def fingerprint(secret: str) -> str:
+    """Return what is stored of a random secret: its SHA-256 (it needs no salt: it cannot be guessed)."""
+    return hashlib.sha256(secret.encode()).hexdigest()
+
+
+def new_recovery_codes(count: int = 10) -> list[str]:
+    """Return codes that stand in for the authenticator app, such as `k7mq-2xw9-h4ts`."""
+    return [
+        "-".join("".join(secrets.choice(_RECOVERY_LETTERS) for _ in range(4)) for _ in range(3)) for _ in range(count)
+    ]
+
+
+def normal_recovery_code(code: str) -> str:
+    """Return a typed recovery code as it was made: case, spaces and missing dashes do not matter."""
+    letters = "".join(letter for letter in code.lower() if letter.isalnum())
+    return "-".join(letters[start : start + 4] for start in range(0, len(letters), 4))
+
+
+def sign_link(key: str, purpose: str, subject: str, nonce: str) -> str:
+    """Return a signed token that says: whoever holds it may use `purpose` for `subject`, from now on."""
+    return _serializer(key, purpose).dumps([subject, nonce])
+
+
+def read_link(key: str, purpose: str, token: str, max_age_seconds: int) -> tuple[str, str] | None:
+    """Return subject and nonce of a token signed for this purpose; None where it is forged or too old."""
+    try:
+        subject, nonce = _serializer(key, purpose).loads(token, max_age=max_age_seconds)
+    except (BadSignature, ValueError, TypeError):
+        return None
+    return str(subject), str(nonce)
+
+
+def _serializer(key: str, purpose: str) -> URLSafeTimedSerializer:
+    return URLSafeTimedSerializer(key, salt=f"karokar.identity.{purpose}")

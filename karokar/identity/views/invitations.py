@@ -1,0 +1,69 @@
+"""Joining by the link of an invitation."""
+
+from flask import flash, redirect, render_template, request, session, url_for
+from flask.typing import ResponseReturnValue
+
+from karokar.identity import actions, queries
+from karokar.identity.forms import InvitationForm, JoinForm
+from karokar.identity.resolver import current_session_id
+from karokar.identity.views.blueprint import bp, limiter, was_refused
+from karokar.kernel.actor import current_actor
+from karokar.kernel.errors import DomainError
+from karokar.kernel.permissions import public
+from karokar.organization import queries as organization
+from karokar.web.forms import Form
+from karokar.web.session_end import sign_in_url
+
+
+@bp.get("/invitation/<token>")
+@public
+def invitation(token: str) -> ResponseReturnValue:
+    """Show who invites, and ask for a password, or for a yes from somebody who has an account."""
+    return _page(token, None)
+
+
+@bp.post("/invitation/<token>")
+@public
+@limiter.limit("30 per hour", deduct_when=was_refused)
+def accept(token: str) -> ResponseReturnValue:
+    """Join."""
+    found = queries.find_invitation(token)
+    if found is None:
+        return _page(token, None)
+    form: Form = JoinForm() if found.has_account else InvitationForm()
+    if not form.is_sent():
+        return _page(token, form)
+    is_joined = False
+    with form.refusals(DomainError):
+        actions.accept_invitation(token, password=None if found.has_account else form["password"].data)
+        is_joined = True
+    return _welcome(found) if is_joined else _page(token, form)
+
+
+def _welcome(joined: queries.OpenInvitation) -> ResponseReturnValue:
+    session_id = current_session_id()
+    if session_id is not None and current_actor().user_id == joined.user_id:
+        actions.switch_organization(session_id, joined.organization_id)
+        flash(f"Welcome to {organization.get_organization(joined.organization_id).name}.", "good")
+        return redirect(url_for("web.home"), 303)
+    session.clear()
+    flash("You have joined. Sign in with your new password now.", "good")
+    return redirect(url_for("identity.login"), 303)
+
+
+def _page(token: str, form: Form | None) -> ResponseReturnValue:
+    found = queries.find_invitation(token)
+    if found is None:
+        return render_template("identity/invitation_ended.html"), 410
+    inviter = organization.get_organization(found.organization_id)
+    is_somebody_else = current_actor().user_id not in {None, found.user_id}
+    page = render_template(
+        "identity/invitation.html",
+        invitation=found,
+        organization=inviter,
+        form=form or (JoinForm() if found.has_account else InvitationForm()),
+        needs_sign_in=found.has_account and current_actor().user_id is None,
+        is_somebody_else=is_somebody_else,
+        sign_in_url=sign_in_url(request.path),
+    )
+    return page, form.status if form else 200

@@ -1,0 +1,298 @@
+"""What organization answers: who the tenants are, and whether they may take part."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Select, func, select
+
+from karokar.kernel import clock
+from karokar.kernel.actor import Actor
+from karokar.kernel.db import db
+from karokar.kernel.errors import NotFound, StateConflict
+from karokar.kernel.permissions import permitted, scope_of
+from karokar.kernel.waiting import Hit, WaitingItem
+from karokar.organization import rules
+from karokar.organization.models import Applicant, Organization, OrganizationDecision, OrganizationOpening
+from karokar.organization.permissions import ORGANIZATION_APPROVE, ORGANIZATION_READ
+from karokar.organization.rules import OrganizationStatus
+
+PRESENCE_MINUTES = 5
+
+
+@dataclass(frozen=True)
+class OrganizationFacts:
+    """A tenant, as every context may know it. Times are shown in `time_zone`; `reminders`: whether it wants any."""
+
+    id: UUID
+    name: str
+    type: str
+    status: str
+    time_zone: str
+    buffer_minutes: int
+    contact_name: str | None
+    contact_phone: str | None
+    reminders: bool
+
+
+@dataclass(frozen=True)
+class OrganizationPage:
+    """A tenant, as its own page and the platform's desk show it."""
+
+    id: UUID
+    version: int
+    name: str
+    type: str
+    status: str
+    parent_organization_id: UUID | None
+    details: dict[str, Any]
+    time_zone: str
+    buffer_minutes: int
+    contact_name: str | None
+    contact_phone: str | None
+    reminders: bool
+    created_at: datetime
+    applied_at: datetime
+
+
+@dataclass(frozen=True)
+class Decision:
+    """One decision about an organization; `decision` is PENDING, APPROVED, REJECTED or REVOKED."""
+
+    decision: str
+    reviewer_id: UUID | None
+    decided_at: datetime
+    reason: str
+    notes: str
+
+
+@dataclass(frozen=True)
+class ApplicantFacts:
+    """The first administrator that the application named."""
+
+    first_name: str
+    last_name: str
+    email: str
+    phone: str | None
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """An organization that waits for review, and since when."""
+
+    id: UUID
+    name: str
+    type: str
+    since: datetime
+    opened_by: tuple[UUID, ...] = field(default=())
+
+
+def get_organization(organization_id: UUID) -> OrganizationFacts:
+    """Return a tenant's facts. Raises NotFound."""
+    found = organizations([organization_id])
+    if organization_id not in found:
+        raise NotFound("organization")
+    return found[organization_id]
+
+
+def organizations(ids: Iterable[UUID]) -> dict[UUID, OrganizationFacts]:
+    """Return tenants' facts by id, in one statement; unknown ids are left out."""
+    wanted = set(ids)
+    if not wanted:
+        return {}
+    statement = select(Organization).where(Organization.id.in_(wanted)).execution_options(populate_existing=True)
+    return {row.id: _facts(row) for row in db.session.scalars(statement)}
+
+
+def hold_active(ids: Iterable[UUID]) -> dict[UUID, OrganizationFacts]:
+    """Return the tenants' facts, and keep them from being suspended until this transaction ends.
+
+    Raises StateConflict ORGANIZATION_NOT_ACTIVE for one that is not ACTIVE, naming it, and NotFound for an unknown one.
+    """
+    wanted = sorted(set(ids))
+    # The order of ids is the order of locks, so that two transactions never wait for each other.
+    statement = select(Organization).where(Organization.id.in_(wanted)).order_by(Organization.id)
+    statement = statement.with_for_update(read=True).execution_options(populate_existing=True)
+    found = {row.id: _facts(row) for row in db.session.scalars(statement)}
+    if len(found) != len(wanted):
+        raise NotFound("organization")
+    for facts in found.values():
+        if facts.status != OrganizationStatus.ACTIVE:
+            raise StateConflict(
+                "ORGANIZATION_NOT_ACTIVE",
+                f"{facts.name} is {facts.status.lower()}, so this has to wait until it is active.",
+                organization_id=facts.id,
+                organization_status=facts.status,
+            )
+    return found
+
+
+def list_active_ids(type: str) -> list[UUID]:  # noqa: A002 - the domain's word
+    """Return the ids of ACTIVE tenants of a type."""
+    conditions = (Organization.type == type, Organization.status == OrganizationStatus.ACTIVE)
+    return list(db.session.scalars(select(Organization.id).where(*conditions).order_by(Organization.id)))
+
+
+def list_platform_ids() -> list[UUID]:
+    """Return the ids of the platform's own organizations."""
+    return list_active_ids(rules.OrganizationType.PLATFORM)
+
+
+def get_applicant(organization_id: UUID) -> ApplicantFacts | None:
+    """Return who applied for an organization; None for one that was not applied for."""
+    row = db.session.get(Applicant, organization_id)
+    return ApplicantFacts(row.first_name, row.last_name, row.email, row.phone) if row else None
+
+
+def get_page(organization_id: UUID) -> OrganizationPage:
+    """Return what the actor may see of an organization. Raises NotFound."""
+    statement = _permitted().where(Organization.id == organization_id)
+    row = db.session.scalars(statement.execution_options(populate_existing=True)).one_or_none()
+    if row is None:
+        raise NotFound("organization")
+    return _page(row)
+
+
+def list_pages(*, status: str = "", type: str = "", text: str = "") -> list[OrganizationPage]:  # noqa: A002
+    """Return the organizations that the actor may see, by name."""
+    statement = _permitted().order_by(func.lower(Organization.name), Organization.id)
+    if status:
+        statement = statement.where(Organization.status == status)
+    if type:
+        statement = statement.where(Organization.type == type)
+    for word in text.lower().split():
+        statement = statement.where(func.lower(Organization.name).contains(word, autoescape=True))
+    return [_page(row) for row in db.session.scalars(statement.limit(500))]
+
+
+def list_decisions(organization_id: UUID) -> list[Decision]:
+    """Return what was decided about an organization that the actor may see, newest first."""
+    get_page(organization_id)
+    statement = select(OrganizationDecision).where(OrganizationDecision.organization_id == organization_id)
+    rows = db.session.scalars(statement.order_by(OrganizationDecision.id.desc()))
+    return [Decision(row.decision, row.reviewer_id, row.decided_at, row.reason, row.notes) for row in rows]
+
+
+def list_children(organization_id: UUID) -> list[OrganizationFacts]:
+    """Return the organizations whose parent this one is."""
+    statement = select(Organization).where(Organization.parent_organization_id == organization_id)
+    return [_facts(row) for row in db.session.scalars(statement.order_by(func.lower(Organization.name)))]
+
+
+def list_ancestors(organization_id: UUID) -> list[UUID]:
+    """Return an organization and all that are above it, nearest first."""
+    found: list[UUID] = []
+    current: UUID | None = organization_id
+    while current is not None and current not in found:
+        found.append(current)
+        current = db.session.scalar(select(Organization.parent_organization_id).where(Organization.id == current))
+    return found
+
+
+def list_waiting() -> list[Waiting]:
+    """Return the organizations that wait for the platform's decision, the longest wait first."""
+    if scope_of(ORGANIZATION_APPROVE) is None:
+        return []
+    statement = select(Organization).where(Organization.status == OrganizationStatus.PENDING)
+    rows = list(db.session.scalars(statement.order_by(Organization.applied_at, Organization.id)))
+    opened = _opened_by([row.id for row in rows])
+    return [Waiting(row.id, row.name, row.type, row.applied_at, tuple(opened.get(row.id, ()))) for row in rows]
+
+
+def list_openings(organization_id: UUID, *, except_by: UUID | None = None) -> list[tuple[UUID, datetime]]:
+    """Return who had the organization's review open in the last minutes, newest first."""
+    since = clock.now() - timedelta(minutes=PRESENCE_MINUTES)
+    statement = select(OrganizationOpening).where(
+        OrganizationOpening.organization_id == organization_id, OrganizationOpening.opened_at > since
+    )
+    rows = db.session.scalars(statement.order_by(OrganizationOpening.opened_at.desc()))
+    return [(row.user_id, row.opened_at) for row in rows if row.user_id != except_by]
+
+
+def list_waiting_for(actor: Actor) -> list[WaitingItem]:
+    """Return applications for reviewers, and for an applicant's administrators what stands between them and
+    approval.
+    """
+    if scope_of(ORGANIZATION_APPROVE, actor) is None:
+        return []
+    return [
+        WaitingItem(
+            kind="Application",
+            title=waiting.name,
+            since=waiting.since,
+            endpoint="organization.review",
+            values={"organization_id": str(waiting.id)},
+            detail=f"Wants to join as {waiting.type.lower()}",
+            subject_id=waiting.id,
+        )
+        for waiting in list_waiting()
+    ]
+
+
+def search(actor: Actor, text: str) -> list[Hit]:
+    """Find organizations by name, as far as the actor may see them."""
+    if len(text.strip()) < 2:
+        return []
+    statement = select(Organization).where(permitted(Organization, ORGANIZATION_READ, actor))
+    for word in text.lower().split():
+        statement = statement.where(func.lower(Organization.name).contains(word, autoescape=True))
+    return [
+        Hit(
+            kind="Organization",
+            title=row.name,
+            endpoint="organization.show",
+            values={"organization_id": str(row.id)},
+            detail=f"{row.type.capitalize()} · {row.status.lower()}",
+        )
+        for row in db.session.scalars(statement.order_by(func.lower(Organization.name)).limit(6))
+    ]
+
+
+def _opened_by(ids: list[UUID]) -> dict[UUID, list[UUID]]:
+    since = clock.now() - timedelta(minutes=PRESENCE_MINUTES)
+    statement = select(OrganizationOpening).where(
+        OrganizationOpening.organization_id.in_(ids), OrganizationOpening.opened_at > since
+    )
+    found: dict[UUID, list[UUID]] = {}
+    for row in db.session.scalars(statement):
+        found.setdefault(row.organization_id, []).append(row.user_id)
+    return found
+
+
+def _permitted() -> Select[Organization]:
+    return select(Organization).where(permitted(Organization, ORGANIZATION_READ))
+
+
+def _facts(row: Organization) -> OrganizationFacts:
+    return OrganizationFacts(
+        id=row.id,
+        name=row.name,
+        type=row.type,
+        status=row.status,
+        time_zone=row.time_zone,
+        buffer_minutes=row.buffer_minutes,
+        contact_name=row.contact_name,
+        contact_phone=row.contact_phone,
+        reminders=row.reminders,
+    )
+
+
+def _page(row: Organization) -> OrganizationPage:
+    return OrganizationPage(
+        id=row.id,
+        version=row.version,
+        name=row.name,
+        type=row.type,
+        status=row.status,
+        parent_organization_id=row.parent_organization_id,
+        details=dict(row.details),
+        time_zone=row.time_zone,
+        buffer_minutes=row.buffer_minutes,
+        contact_name=row.contact_name,
+        contact_phone=row.contact_phone,
+        reminders=row.reminders,
+        created_at=row.created_at,
+        applied_at=row.applied_at,
+    )

@@ -1,0 +1,80 @@
+"""Decisions about organizations."""
+
+from enum import StrEnum
+from uuid import UUID
+from zoneinfo import available_timezones
+
+PLATFORM_ID = UUID("01900000-0000-7000-8000-000000000001")
+"""The platform's own organization. It is there from the first migration on."""
+
+
+class OrganizationType(StrEnum):
+    """What a tenant is on the marketplace."""
+
+    PLATFORM = "PLATFORM"
+    VENDOR = "VENDOR"
+    CORPORATE = "CORPORATE"
+
+
+class OrganizationStatus(StrEnum):
+    """Whether a tenant may take part."""
+
+    PENDING = "PENDING"
+    ACTIVE = "ACTIVE"
+    REJECTED = "REJECTED"
+    SUSPENDED = "SUSPENDED"
+
+
+TRANSITIONS: dict[str, tuple[OrganizationStatus, OrganizationStatus]] = {
+    "approve": (OrganizationStatus.PENDING, OrganizationStatus.ACTIVE),
+    "reject": (OrganizationStatus.PENDING, OrganizationStatus.REJECTED),
+    "apply_again": (OrganizationStatus.REJECTED, OrganizationStatus.PENDING),
+    "suspend": (OrganizationStatus.ACTIVE, OrganizationStatus.SUSPENDED),
+    "reinstate": (OrganizationStatus.SUSPENDED, OrganizationStatus.ACTIVE),
+}
+"""Each verb, the state it starts from, and the one it leads to."""
+
+
+def is_possible(verb: str, status: str) -> bool:
+    """Whether the verb may be used on an organization in this state."""
+    return TRANSITIONS[verb][0] == status
+
+
+REJECTION_REASONS = {
+    "NOT_A_COMPANY": "No registered company was found under this name",
+    "DATA_WRONG": "The data does not match the documents",
+    "NOT_ELIGIBLE": "This kind of company is not served here",
+    "DUPLICATE": "The company has an account already",
+    "OTHER": "Something else (see the note)",
+}
+
+SUSPENSION_REASONS = {
+    "SAFETY": "Vehicles or drivers are not safe",
+    "FRAUD": "Suspected fraud",
+    "DOCUMENTS": "Documents were found to be wrong",
+    "CONDUCT": "Repeated cancellations or complaints",
+    "REQUESTED": "The company asked for it",
+    "OTHER": "Something else (see the note)",
+}
+
+LONGEST_BUFFER_MINUTES = 24 * 60
+
+DETAIL_LABELS = {
+    "tax_number": "Tax number",
+    "registration_number": "Registration number",
+    "contract": "Contract",
+    "region": "Region",
+    "address": "Address",
+    "website": "Website",
+}
+"""What is kept about an organization beyond its name, and how people call it."""
+
+
+def is_time_zone(name: str) -> bool:
+    """Whether a time zone of this name exists."""
+    return name in available_timezones()
+
+
+def makes_a_cycle(organization_id: UUID, ancestors: list[UUID]) -> bool:
+    """Whether the organization is among those above its new parent."""
+    return organization_id in ancestors

@@ -1,0 +1,267 @@
+"""What is done with verifications."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from sqlalchemy import select
+
+from karokar.events.bus import publish
+from karokar.fleet import queries as fleet
+from karokar.identity import queries as identity
+from karokar.kernel import clock
+from karokar.kernel.actor import Scope, current_actor
+from karokar.kernel.db import action, db
+from karokar.kernel.errors import NotFound, RuleBroken
+from karokar.kernel.permissions import check, load
+from karokar.kernel.schedule import every
+from karokar.kernel.settings import settings
+from karokar.organization import queries as organization
+from karokar.verification import queries, rules
+from karokar.verification.models import Verification, VerificationDocument, VerificationOpening
+from karokar.verification.permissions import VERIFICATION_REQUEST, VERIFICATION_REVIEW
+from karokar.verification.rules import VerificationStatus
+from karokar.verification.storage import storage
+
+_CHUNK = 200
+
+
+@dataclass(frozen=True)
+class Upload:
+    """A file as it was sent: its name and its bytes. What kind it is, its content says."""
+
+    filename: str
+    content: bytes
+
+
+@action
+def request_verification(
+    *, entity_type: str, entity_id: UUID, kind: str, uploads: Sequence[Upload], organization_id: UUID | None = None
+) -> Verification:
+    """Hand in documents that prove something about an entity of the acting organization; they wait for review.
+
+    An employee does so about themselves only. Raises NotFound for an entity that is not the organization's, RuleBroken
+    for a kind that such an entity does not have, no file, too many, too large ones, or files that are no PDF, PNG or
+    JPEG, and for a kind that waits for review already.
+    """
+    scope = check(VERIFICATION_REQUEST)
+    owner = current_actor().organization_id or organization_id
+    if owner is None:
+        raise NotFound("organization")
+    _check_entity(entity_type, entity_id, owner, scope)
+    if kind not in rules.kinds_of(entity_type):
+        sentence = "Choose what these documents prove."
+        raise RuleBroken("KIND_DOES_NOT_FIT", sentence, fields={"kind": sentence})
+    documents = [_checked(upload) for upload in _counted(uploads)]
+    waiting = queries.find_waiting_try(entity_type, entity_id, kind)
+    if waiting is not None:
+        sentence = f"{rules.label_of(kind)} waits for review already. Wait for the answer, or hand in another kind."
+        raise RuleBroken("WAITS_ALREADY", sentence, fields={"kind": sentence})
+    verification = Verification(
+        entity_type=entity_type,
+        entity_id=entity_id,
+        organization_id=owner,
+        kind=kind,
+        method="MANUAL",
+        requested_by=current_actor().user_id,
+    )
+    event = verification.request()
+    db.session.add(verification)
+    db.session.flush()
+    for upload, media_type in documents:
+        db.session.add(
+            VerificationDocument(
+                verification_id=verification.id,
+                # Kept before the row is: a row never points at nothing, and a file without a row harms nobody.
+                sha256=storage().keep(upload.content),
+                filename=rules.clean_filename(upload.filename, media_type),
+                media_type=media_type,
+                size=len(upload.content),
+                uploaded_at=clock.now(),
+            )
+        )
+    publish(event)
+    return verification
+
+
+def _check_entity(entity_type: str, entity_id: UUID, owner: UUID, scope: Scope) -> None:
+    if scope is Scope.SELF and (entity_type != "User" or entity_id != current_actor().user_id):
+        raise NotFound("person")
+    if entity_type == "Organization":
+        if entity_id != owner:
+            raise NotFound("organization")
+    elif entity_type == "Vehicle":
+        if fleet.get_vehicle(entity_id).organization_id != owner:
+            raise NotFound("vehicle")
+    elif entity_type == "User":
+        member = identity.find_membership(entity_id, owner)
+        if member is None or member.status == "REMOVED":
+            raise NotFound("person")
+    else:
+        raise NotFound("page")
+
+
+def _counted(uploads: Sequence[Upload]) -> Sequence[Upload]:
+    sentence = ""
+    if not uploads:
+        sentence = "Choose at least one file."
+    elif len(uploads) > rules.MOST_DOCUMENTS:
+        sentence = f"Hand in at most {rules.MOST_DOCUMENTS} files at once."
+    if sentence:
+        raise RuleBroken("DOCUMENTS_COUNT", sentence, fields={"documents": sentence})
+    return uploads
+
+
+def _checked(upload: Upload) -> tuple[Upload, str]:
+    """Return the file with its media type, found from its content. Raises RuleBroken."""
+    most = settings().max_upload_mb
+    media_type = rules.sniff(upload.content[:64])
+    name = upload.filename[:80] or "The file"
+    sentence = ""
+    if not upload.content:
+        sentence = f"{name} is empty."
+    elif len(upload.content) > most * 1024 * 1024:
+        sentence = f"{name} is larger than {most} MB. Make it smaller, or hand in its pages one by one."
+    elif media_type is None:
+        sentence = f"{name} is no PDF, PNG or JPEG, whatever its name says. Save it as one of these first."
+    elif not rules.is_complete(media_type, upload.content):
+        sentence = f"{name} is damaged or was cut off. Open it to see whether it is whole, then choose it again."
+    if sentence or media_type is None:
+        raise RuleBroken("DOCUMENT_NOT_ACCEPTED", sentence, fields={"documents": sentence})
+    return upload, media_type
+
+
+@action
+def approve_verification(
+    verification_id: UUID,
+    *,
+    expires_at: datetime | None = None,
+    valid_from: datetime | None = None,
+    note: str | None = None,
+    version: int | None = None,
+) -> Verification:
+    """Accept the documents, until `expires_at`. Raises StateConflict where it does not wait for review, and RuleBroken
+    for an end that is missing or has passed, or where the reviewer handed it in.
+    """
+    verification = load(Verification, verification_id, VERIFICATION_REVIEW, version=version, lock=True)
+    event = verification.approve(
+        current_actor().user_id, valid_from=valid_from, expires_at=expires_at, note=note or None
+    )
+    publish(event)
+    return verification
+
+
+@action
+def reject_verification(
+    verification_id: UUID, *, reason: str, note: str | None = None, version: int | None = None
+) -> Verification:
+    """Do not accept the documents, with a coded reason. Raises StateConflict where it does not wait for review."""
+    verification = load(Verification, verification_id, VERIFICATION_REVIEW, version=version, lock=True)
+    _check_reason(reason, rules.REJECTION_REASONS, note)
+    publish(verification.reject(current_actor().user_id, reason, note or None))
+    return verification
+
+
+@action
+def revoke_verification(
+    verification_id: UUID, *, reason: str, note: str | None = None, version: int | None = None
+) -> Verification:
+    """Take an approval back, with a coded reason. Raises StateConflict where it is not approved."""
+    verification = load(Verification, verification_id, VERIFICATION_REVIEW, version=version, lock=True)
+    _check_reason(reason, rules.REVOCATION_REASONS, note)
+    publish(
+        verification.revoke(
+            current_actor().user_id, reason, note or None, still_covered=_is_still_covered(verification)
+        )
+    )
+    return verification
+
+
+def _check_reason(reason: str, known: dict[str, str], note: str | None) -> None:
+    if reason not in known:
+        sentence = "Choose a reason from the list."
+        raise RuleBroken("UNKNOWN_REASON", sentence, fields={"reason": sentence})
+    if reason == "OTHER" and not (note or "").strip():
+        sentence = "Say in a note what the reason is."
+        raise RuleBroken("NOTE_MISSING", sentence, fields={"note": sentence})
+
+
+def _is_still_covered(verification: Verification) -> bool:
+    return queries.is_covered_by_another(
+        verification.id, verification.entity_type, verification.entity_id, verification.kind, clock.now()
+    )
+
+
+@action
+def note_opening(verification_id: UUID) -> None:
+    """Remember that the acting reviewer has this verification open. Raises NotFound for an unknown one."""
+    check(VERIFICATION_REVIEW)
+    user_id = current_actor().user_id
+    if user_id is None:
+        return
+    if db.session.get(Verification, verification_id) is None:
+        raise NotFound(Verification.label)
+    db.session.merge(VerificationOpening(verification_id=verification_id, user_id=user_id, opened_at=clock.now()))
+
+
+# --- the clock --------------------------------------------------------------------------------------------------------
+
+
+@every(60)
+def expire_verifications() -> int:
+    """Let approvals expire whose end has passed, and return how many. Each is a transaction of its own."""
+    ended = (Verification.status == VerificationStatus.APPROVED) & (Verification.expires_at <= clock.now())
+    statement = select(Verification.id).where(ended).order_by(Verification.expires_at).limit(_CHUNK)
+    ids = list(db.session.scalars(statement))
+    return sum(_expire(verification_id) for verification_id in ids)
+
+
+@action
+def _expire(verification_id: UUID) -> bool:
+    verification = _lock(verification_id)
+    is_due = (
+        verification is not None
+        and verification.status == VerificationStatus.APPROVED
+        and verification.expires_at is not None
+        and verification.expires_at <= clock.now()
+    )
+    if verification is None or not is_due:
+        return False
+    publish(verification.expire(still_covered=_is_still_covered(verification)))
+    return True
+
+
+@every(3600)
+def remind_of_expiry() -> int:
+    """Send the reminders that are due for approvals which end soon and have no successor; return how many."""
+    now = clock.now()
+    soon = (
+        (Verification.status == VerificationStatus.APPROVED)
+        & (Verification.expires_at > now)
+        & (Verification.expires_at <= now + timedelta(days=rules.REMINDER_DAYS[0]))
+    )
+    ids = list(db.session.scalars(select(Verification.id).where(soon).order_by(Verification.expires_at)))
+    return sum(_remind(verification_id) for verification_id in ids)
+
+
+@action
+def _remind(verification_id: UUID) -> bool:
+    verification = _lock(verification_id)
+    if verification is None or verification.expires_at is None:
+        return False
+    if verification.status != VerificationStatus.APPROVED:
+        return False
+    days_left = (verification.expires_at - clock.now()).total_seconds() / 86400
+    due = rules.due_reminder(days_left, verification.reminded_days)
+    if due is None or not organization.get_organization(verification.organization_id).reminders:
+        return False
+    if queries.has_successor(verification.id):
+        return False
+    publish(verification.remind(due))
+    return True
+
+
+def _lock(verification_id: UUID) -> Verification | None:
+    statement = select(Verification).where(Verification.id == verification_id).with_for_update()
+    return db.session.scalars(statement.execution_options(populate_existing=True)).one_or_none()

@@ -1,0 +1,118 @@
+"""Decisions about verifications: what proves what, for how long, and which files are documents."""
+
+from enum import StrEnum
+
+
+class VerificationStatus(StrEnum):
+    """Where a verification stands. A new try is a new record."""
+
+    PENDING = "PENDING"
+    APPROVED = "APPROVED"
+    REJECTED = "REJECTED"
+    EXPIRED = "EXPIRED"
+    REVOKED = "REVOKED"
+
+
+TRANSITIONS: dict[str, tuple[VerificationStatus, VerificationStatus]] = {
+    "approve": (VerificationStatus.PENDING, VerificationStatus.APPROVED),
+    "reject": (VerificationStatus.PENDING, VerificationStatus.REJECTED),
+    "expire": (VerificationStatus.APPROVED, VerificationStatus.EXPIRED),
+    "revoke": (VerificationStatus.APPROVED, VerificationStatus.REVOKED),
+}
+"""Each verb, the state it starts from, and the one it leads to."""
+
+
+def is_possible(verb: str, status: str) -> bool:
+    """Whether the verb may be used on a verification in this state."""
+    return TRANSITIONS[verb][0] == status
+
+
+KINDS: dict[str, tuple[str, str, bool]] = {
+    "ORGANIZATION_REGISTRATION": ("Organization", "Company registration", False),
+    "TAX": ("Organization", "Tax registration", False),
+    "REPRESENTATIVE_IDENTITY": ("User", "Identity of a representative", True),
+    "VEHICLE_REGISTRATION": ("Vehicle", "Vehicle registration", False),
+    "VEHICLE_INSURANCE": ("Vehicle", "Vehicle insurance", True),
+    "VEHICLE_FITNESS": ("Vehicle", "Fitness certificate", True),
+    "DRIVING_LICENSE": ("User", "Driving licence", True),
+}
+"""Each kind: what it is about, what people call it, and whether an approval always has an end."""
+
+REMINDER_DAYS = (30, 7, 1)
+"""So many days before an approval ends, a reminder goes out."""
+
+REJECTION_REASONS = {
+    "UNREADABLE": "The document cannot be read",
+    "WRONG_DOCUMENT": "This is another kind of document",
+    "DATA_DIFFERS": "The document does not match the data here",
+    "EXPIRED": "The document has expired",
+    "INCOMPLETE": "Pages are missing",
+    "OTHER": "Something else (see the note)",
+}
+
+REVOCATION_REASONS = {
+    "FORGED": "The document turned out to be wrong",
+    "WITHDRAWN": "The issuer withdrew it",
+    "MISTAKE": "It was approved by mistake",
+    "OTHER": "Something else (see the note)",
+}
+
+
+def kinds_of(entity_type: str) -> list[str]:
+    """Return the kinds of verification that an entity of this type can have."""
+    return [kind for kind, (of, _label, _ends) in KINDS.items() if of == entity_type]
+
+
+def label_of(kind: str) -> str:
+    """Return what people call a kind of verification."""
+    return KINDS[kind][1]
+
+
+def must_end(kind: str) -> bool:
+    """Whether an approval of this kind needs an expiry date."""
+    return KINDS[kind][2]
+
+
+def due_reminder(days_left: float, reminded: int | None) -> int | None:
+    """Return which reminder is due (30, 7 or 1) when so many days are left and the last one sent was `reminded`."""
+    due = [days for days in REMINDER_DAYS if days_left <= days]
+    if not due or days_left <= 0:
+        return None
+    nearest = min(due)
+    return nearest if reminded is None or nearest < reminded else None
+
+
+def sniff(head: bytes) -> str | None:
+    """Return the media type of a document by its first bytes: PDF, PNG or JPEG; None for anything else.
+
+    What its name or sender say does not matter. A PDF's mark must stand at the very beginning, as a file that is two
+    things at once hides one of them further down.
+    """
+    if head.startswith((b"%PDF-1.", b"%PDF-2.")):
+        return "application/pdf"
+    if head.startswith(b"\x89PNG\r\n\x1a\n") and head[12:16] == b"IHDR":
+        return "image/png"
+    if head.startswith(b"\xff\xd8\xff"):
+        return "image/jpeg"
+    return None
+
+
+def is_complete(media_type: str, content: bytes) -> bool:
+    """Whether a document ends as one of its type ends: a cut-off upload, or another file behind the mark, does not."""
+    tail = content[-2048:]
+    if media_type == "application/pdf":
+        return b"%%EOF" in tail
+    if media_type == "image/png":
+        return b"IEND" in tail[-64:]
+    return b"\xff\xd9" in tail
+
+
+EXTENSIONS = {"application/pdf": "pdf", "image/png": "png", "image/jpeg": "jpg"}
+MOST_DOCUMENTS = 5
+
+
+def clean_filename(name: str, media_type: str) -> str:
+    """Return a file name that is safe in headers and on every system, ending as its content says."""
+    base = name.replace("\\", "/").rsplit("/", maxsplit=1)[-1].rsplit(".", maxsplit=1)[0]
+    kept = "".join(letter if letter.isalnum() or letter in " -_." else "_" for letter in base).strip(" .")
+    return f"{kept[:80] or 'document'}.{EXTENSIONS[media_type]}"
