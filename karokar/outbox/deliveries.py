@@ -1,7 +1,7 @@
 """How the delivery of events stands: per event and handler, and why it is not done yet. For the platform."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
@@ -9,7 +9,7 @@ from typing import Literal
 from sqlalchemy import func, select
 
 from karokar.kernel.db import db
-from karokar.outbox.models import OPEN_STATES, EventLog, EventRow, Handled, Progress, Subscription, Trouble
+from karokar.outbox.models import OPEN_STATES, SHARDS, EventLog, EventRow, Handled, Progress, Subscription, Trouble
 from karokar.outbox.registry import HANDLERS
 
 State = Literal["handled", "pending", "retrying", "waiting", "dead", "dismissed"]
@@ -53,7 +53,7 @@ def deliveries(positions: Iterable[int]) -> dict[int, list[Delivery]]:
         (row.handler, row.position): row
         for row in db.session.scalars(select(Trouble).where(Trouble.position.in_(wanted)))
     }
-    subscriptions = _by_event_type()
+    subscriptions = _by_event_type({event_type for _position, event_type, _shard in events})
     progress = progress_by_shard()
     blockers = _blockers([row for row in troubles.values() if row.state == "waiting"])
     found: dict[int, list[Delivery]] = {}
@@ -76,13 +76,18 @@ def deliveries(positions: Iterable[int]) -> dict[int, list[Delivery]]:
 
 def progress_by_shard() -> dict[int, int]:
     """Return how far each shard has been delivered."""
-    rows = db.session.execute(select(Progress.shard, func.max(Progress.position)).group_by(Progress.shard)).all()
-    return {int(shard): int(position) for shard, position in rows}
+    # One look at the end of the index per shard: the table grows with every batch.
+    newest = [
+        select(func.max(Progress.position)).where(Progress.shard == shard).scalar_subquery() for shard in range(SHARDS)
+    ]
+    row = db.session.execute(select(*newest)).one()
+    return {shard: int(position) for shard, position in enumerate(row) if position is not None}
 
 
-def _by_event_type() -> Mapping[str, Sequence[Subscription]]:
+def _by_event_type(event_types: Collection[str]) -> Mapping[str, Sequence[Subscription]]:
     found: dict[str, list[Subscription]] = defaultdict(list)
-    for row in db.session.scalars(select(Subscription).order_by(Subscription.name)):
+    wanted = select(Subscription).where(Subscription.event_type.in_(event_types)).order_by(Subscription.name)
+    for row in db.session.scalars(wanted):
         found[row.event_type].append(row)
     return found
 
