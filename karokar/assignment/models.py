@@ -25,7 +25,7 @@ from karokar.events.assignment import (
     AssignmentReminded,
 )
 from karokar.kernel.actor import Actor, Scope
-from karokar.kernel.db import Aggregate
+from karokar.kernel.db import Aggregate, Base
 from karokar.kernel.errors import StateConflict
 
 VEHICLE_OVERLAP = "ex_assignments_vehicle_no_overlap"
@@ -216,3 +216,13 @@ class Assignment(Aggregate):
             "start": self.start,
             "end": self.end,
         }
+
+
+class AssignmentSetting(Base):
+    """A platform setting that decides about assignments, as its newest event told it."""
+
+    __tablename__ = "assignment_settings"
+
+    key: Mapped[str] = mapped_column(String(60), primary_key=True)
+    value: Mapped[str] = mapped_column(String(200))
+    changed_at: Mapped[datetime]

@@ -1,6 +1,5 @@
 """What may happen to an assignment, and who may get a vehicle, decided without looking anything up."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -21,6 +20,9 @@ class Status(StrEnum):
     COMPLETED = "COMPLETED"
     CLOSED = "CLOSED"
 
+
+LICENCE_SETTING = "require_driving_licence"
+"""The platform's setting that turns a missing driving licence from a warning into a refusal."""
 
 LIVE = frozenset({Status.PENDING, Status.ACCEPTED, Status.ACTIVE})
 """The states in which an assignment takes up its vehicle and its employee."""
@@ -157,17 +159,17 @@ class Judgement:
         return not self.refusal
 
 
-def judge(*, is_active: bool, busy_with: Sequence[str], licence_covers: bool, requires_licence: bool) -> Judgement:
+def judge(*, is_active: bool, is_busy: bool, licence_covers: bool, requires_licence: bool) -> Judgement:
     """Say whether a member may get a vehicle for a period.
 
-    `busy_with` describes overlapping live assignments ("Skoda Octavia, 3 May to 5 May"); `licence_covers` is whether an
-    approved driving licence is valid for the whole period.
+    `is_busy`: another live assignment of theirs overlaps it; `licence_covers`: an approved driving licence is valid for
+    all of it.
     """
     if not is_active:
-        return Judgement(refusal="Is not an active member of the company.")
-    if busy_with:
-        return Judgement(refusal=f"Has another assignment then: {'; '.join(busy_with)}.")
+        return Judgement(refusal="This person is not an active member of the company.")
+    if is_busy:
+        return Judgement(refusal="This person has another assignment in this period.")
     if licence_covers:
         return Judgement()
-    sentence = "No approved driving licence covers the period."
+    sentence = "No approved driving licence covers this period."
     return Judgement(refusal=sentence) if requires_licence else Judgement(warning=sentence)

@@ -225,6 +225,45 @@ def check_reading(odometer: int, fuel_percent: int) -> None:
         raise RuleBroken("READING_INVALID", sentence, fields={"fuel_percent": sentence})
 
 
+# --- handovers --------------------------------------------------------------------------------------------------------
+
+CHECKS: dict[str, str] = {
+    "KEYS": "Keys, also the spare one",
+    "PAPERS": "Registration and insurance papers",
+    "LIGHTS": "Lights and indicators work",
+    "TYRES": "Tyres look sound",
+    "BODY": "Body and windows looked at together",
+    "INSIDE": "Inside is clean",
+    "SAFETY": "Warning triangle, vest and first-aid kit",
+}
+"""What is looked at when a vehicle goes out or comes back."""
+
+PHOTO_POSITIONS: dict[str, str] = {
+    "front": "Front",
+    "back": "Back",
+    "left": "Left side",
+    "right": "Right side",
+    "dashboard": "Dashboard",
+    "detail": "A detail",
+}
+PHOTO_LIMIT = 5 * 1024 * 1024
+MOST_PHOTOS = 12
+
+_PHOTO_SIGNATURES = ((b"\xff\xd8\xff", "image/jpeg"), (b"\x89PNG\r\n\x1a\n", "image/png"))
+
+
+def check_photo(content: bytes) -> str:
+    """Return the media type that the bytes show. Raises PHOTO_INVALID unless it is a JPEG or PNG of at most 5 MB."""
+    if len(content) > PHOTO_LIMIT:
+        sentence = "A photo may have 5 MB at most. Take a smaller one."
+        raise RuleBroken("PHOTO_INVALID", sentence, fields={"photos": sentence})
+    for signature, media_type in _PHOTO_SIGNATURES:
+        if content.startswith(signature):
+            return media_type
+    sentence = "A photo has to be a JPEG or PNG picture."
+    raise RuleBroken("PHOTO_INVALID", sentence, fields={"photos": sentence})
+
+
 # --- references -------------------------------------------------------------------------------------------------------
 
 ALPHABET = "23456789ABCDEFGHJKMNPQRSTVWXY"

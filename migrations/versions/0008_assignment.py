@@ -27,7 +27,7 @@ END
 
 
 def upgrade() -> None:
-    """Make the table, and let no two live direct assignments of a vehicle or an employee overlap."""
+    """Make the tables, and let no two live direct assignments of a vehicle or an employee overlap."""
     moment = sa.DateTime(timezone=True)
     op.create_table(
         "assignments",
@@ -68,6 +68,13 @@ def upgrade() -> None:
         ["status", "start"],
     ):
         op.create_index(op.f(f"ix_assignments_{'_'.join(columns)}"), "assignments", columns)
+    op.create_table(
+        "assignment_settings",
+        sa.Column("key", sa.String(60), nullable=False),
+        sa.Column("value", sa.String(200), nullable=False),
+        sa.Column("changed_at", moment, nullable=False),
+        sa.PrimaryKeyConstraint("key", name=op.f("pk_assignment_settings")),
+    )
     for column in ("vehicle", "employee"):
         if op.get_bind().dialect.name == "postgresql":
             op.execute(
@@ -80,5 +87,6 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Drop the table; triggers and constraints go with it."""
+    """Drop the tables; triggers and constraints go with them."""
+    op.drop_table("assignment_settings")
     op.drop_table("assignments")

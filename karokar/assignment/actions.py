@@ -1,0 +1,327 @@
+"""What people, bookings and the clock do with assignments. One function is one transaction.
+
+Those of a booking follow it by its events (`…_for_booking`); direct ones, of a company's own vehicles, by people.
+Locks are taken in one order: the organization, the vehicle's calendar, the vehicle, the assignment.
+"""
+
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, select
+
+from karokar.assignment import queries, rules
+from karokar.assignment.models import EMPLOYEE_OVERLAP, VEHICLE_OVERLAP, Assignment
+from karokar.assignment.permissions import (
+    ASSIGNMENT_ACCEPT,
+    ASSIGNMENT_CLOSE,
+    ASSIGNMENT_COMPLETE,
+    ASSIGNMENT_CREATE,
+    ASSIGNMENT_REJECT,
+    ASSIGNMENT_START,
+)
+from karokar.assignment.rules import Status
+from karokar.events.base import Event
+from karokar.events.bus import publish
+from karokar.fleet import queries as fleet
+from karokar.identity import queries as identity
+from karokar.kernel import clock
+from karokar.kernel.actor import current_actor
+from karokar.kernel.db import action, db
+from karokar.kernel.errors import NotFound, RuleBroken, StateConflict
+from karokar.kernel.permissions import check, load
+from karokar.kernel.schedule import every
+from karokar.organization import queries as organization
+from karokar.verification import queries as verification
+
+_CHUNK = 100
+_NOT_FREE = StateConflict(
+    "VEHICLE_NOT_AVAILABLE",
+    "Somebody else has the vehicle in this period. Choose another vehicle or another period.",
+)
+_NOT_ELIGIBLE = RuleBroken(
+    "EMPLOYEE_NOT_ELIGIBLE",
+    "This person has another assignment in this period.",
+    fields={"employee_id": "This person has another assignment in this period."},
+)
+
+# --- the employee's answer --------------------------------------------------------------------------------------------
+
+
+@action
+def accept_assignment(assignment_id: UUID, *, version: int | None = None) -> Assignment:
+    """The named employee accepts. Raises NotFound (another's), INVALID_ASSIGNMENT_TRANSITION, ASSIGNMENT_OVER."""
+    assignment = load(Assignment, assignment_id, ASSIGNMENT_ACCEPT, version=version, lock=True)
+    publish(assignment.accept(at=clock.now()))
+    return assignment
+
+
+@action
+def reject_assignment(assignment_id: UUID, reason: str = "", *, version: int | None = None) -> Assignment:
+    """The named employee declines. Raises NotFound (another's), INVALID_ASSIGNMENT_TRANSITION."""
+    assignment = load(Assignment, assignment_id, ASSIGNMENT_REJECT, version=version, lock=True)
+    publish(assignment.reject(reason=(reason or "")[:500], at=clock.now()))
+    return assignment
+
+
+# --- the company's own vehicles ---------------------------------------------------------------------------------------
+
+
+@action(refusals={VEHICLE_OVERLAP: _NOT_FREE, EMPLOYEE_OVERLAP: _NOT_ELIGIBLE})
+def create_assignment(vehicle_id: UUID, employee_id: UUID, start: datetime, end: datetime | None = None) -> UUID:
+    """Assign one of the company's own vehicles to an employee, for a period or without an end. Returns its id.
+
+    Raises NotFound (no such vehicle here), ORGANIZATION_NOT_ACTIVE, PERIOD_INVALID, START_PASSED, VEHICLE_NOT_ACTIVE,
+    VEHICLE_IN_MAINTENANCE, VEHICLE_NOT_AVAILABLE, EMPLOYEE_NOT_ELIGIBLE.
+    """
+    check(ASSIGNMENT_CREATE)
+    own = current_actor().organization_id
+    vehicle = fleet.get_vehicle(vehicle_id)
+    if own is None or vehicle.organization_id != own or vehicle.ownership_type != "CORPORATE_OWNED":
+        raise NotFound("vehicle")
+    organization.hold_active([own])
+    fleet.lock_calendar(vehicle_id)
+    vehicle = fleet.hold_vehicle(vehicle_id)
+    assignment, event = Assignment.create(
+        vehicle_id=vehicle_id, corporate_organization_id=own, employee_id=employee_id, start=start, end=end
+    )
+    if start < clock.now() - timedelta(hours=1):
+        sentence = "The start is more than an hour ago. Choose a later one."
+        raise RuleBroken("START_PASSED", sentence, fields={"start": sentence})
+    _check_vehicle(vehicle, start, end)
+    if queries.overlapping(vehicle_id, start, end):
+        raise _NOT_FREE
+    refusal = _why_not(own, employee_id, start, end)
+    if refusal:
+        raise RuleBroken("EMPLOYEE_NOT_ELIGIBLE", refusal, fields={"employee_id": refusal})
+    db.session.add(assignment)
+    publish(event)
+    return assignment.id
+
+
+@action
+def start_assignment(
+    assignment_id: UUID, odometer: int, fuel_percent: int, notes: str = "", *, version: int | None = None
+) -> Assignment:
+    """Hand a company's own vehicle over. Odometer in kilometres, fuel or charge in percent.
+
+    Raises INVALID_ASSIGNMENT_TRANSITION, FOLLOWS_BOOKING, TOO_EARLY, VEHICLE_NOT_ACTIVE, VEHICLE_STILL_OUT,
+    READING_INVALID.
+    """
+    assignment = _hold_direct(assignment_id, ASSIGNMENT_START, version)
+    now = clock.now()
+    event = assignment.start_using(at=now, odometer=odometer, fuel_percent=fuel_percent, notes=notes or "")
+    if now < assignment.start - timedelta(hours=1):
+        raise StateConflict("TOO_EARLY", "The handover is possible from one hour before the start. Come back then.")
+    vehicle = fleet.hold_vehicle(assignment.vehicle_id)
+    if vehicle.status != "ACTIVE":
+        raise StateConflict(
+            "VEHICLE_NOT_ACTIVE", f"{vehicle.label} is not on the road at the moment. Have it activated first."
+        )
+    out = [
+        other
+        for other in queries.who_had(assignment.vehicle_id, now)
+        if other.id != assignment.id and other.status == Status.ACTIVE.value
+    ]
+    if out:
+        name = identity.get_person(out[0].employee_id).name
+        raise StateConflict("VEHICLE_STILL_OUT", f"{name} has not returned the vehicle yet. Take it back first.")
+    publish(event)
+    return assignment
+
+
+@action
+def complete_assignment(
+    assignment_id: UUID, odometer: int, fuel_percent: int, notes: str = "", *, version: int | None = None
+) -> Assignment:
+    """Take a company's own vehicle back.
+
+    Raises INVALID_ASSIGNMENT_TRANSITION, FOLLOWS_BOOKING, READING_INVALID.
+    """
+    assignment = _hold_direct(assignment_id, ASSIGNMENT_COMPLETE, version)
+    publish(assignment.complete(at=clock.now(), odometer=odometer, fuel_percent=fuel_percent, notes=notes or ""))
+    return assignment
+
+
+@action
+def close_assignment(assignment_id: UUID, reason: str, *, version: int | None = None) -> Assignment:
+    """End a direct assignment administratively, for a reason of the list.
+
+    Raises INVALID_ASSIGNMENT_TRANSITION, FOLLOWS_BOOKING, REASON_NEEDED.
+    """
+    if reason not in rules.CLOSE_REASONS:
+        sentence = "Choose a reason from the list."
+        raise RuleBroken("REASON_NEEDED", sentence, fields={"reason": sentence})
+    assignment = _hold_direct(assignment_id, ASSIGNMENT_CLOSE, version)
+    publish(assignment.close(reason=reason, at=clock.now()))
+    return assignment
+
+
+def _hold_direct(assignment_id: UUID, permission: str, version: int | None) -> Assignment:
+    """Return the assignment, locked with its vehicle's calendar. Raises FOLLOWS_BOOKING for one with a booking."""
+    seen = load(Assignment, assignment_id, permission)
+    if not seen.is_direct:
+        raise StateConflict(
+            "FOLLOWS_BOOKING", "This assignment follows its booking. Hand over, take back or cancel the booking."
+        )
+    fleet.lock_calendar(seen.vehicle_id)
+    return load(Assignment, assignment_id, permission, version=version, lock=True)
+
+
+def _check_vehicle(vehicle: fleet.VehicleFacts, start: datetime, end: datetime | None) -> None:
+    """Raise VEHICLE_NOT_ACTIVE or VEHICLE_IN_MAINTENANCE.
+
+    Maintenance in the midst of an assignment without an end is planned around it later; only its first day has to be
+    free of it.
+    """
+    if vehicle.status != "ACTIVE":
+        raise StateConflict(
+            "VEHICLE_NOT_ACTIVE", f"{vehicle.label} is not on the road at the moment. Have it activated first."
+        )
+    if fleet.windows(vehicle.id, start, end or start + timedelta(days=1)):
+        raise StateConflict(
+            "VEHICLE_IN_MAINTENANCE",
+            f"{vehicle.label} is in maintenance within this period. Choose another period or another vehicle.",
+        )
+
+
+def _why_not(organization_id: UUID, employee_id: UUID, start: datetime, end: datetime | None) -> str:
+    members = [member for member in identity.list_members(organization_id) if member.user_id == employee_id]
+    found = queries.list_candidates(
+        members,
+        verification.coverages("User", [employee_id]),
+        start,
+        end,
+    )
+    return found[0].refusal if found else "This person is not an active member of your company."
+
+
+# --- following a booking ----------------------------------------------------------------------------------------------
+
+
+@action
+def create_for_booking(
+    *,
+    booking_id: UUID,
+    vehicle_id: UUID,
+    corporate_organization_id: UUID,
+    employee_id: UUID,
+    start: datetime,
+    end: datetime,
+    round: int,  # noqa: A002 - the domain's word
+) -> None:
+    """Make the assignment of a booking's round, after closing the live one of an earlier round. Twice is once."""
+    known = _of_booking(booking_id)
+    if any(one.round >= round for one in known):
+        return
+    for earlier in known:
+        _close(earlier, "REPLACED")
+    assignment, event = Assignment.create(
+        booking_id=booking_id,
+        vehicle_id=vehicle_id,
+        corporate_organization_id=corporate_organization_id,
+        employee_id=employee_id,
+        start=start,
+        end=end,
+        round=round,
+    )
+    db.session.add(assignment)
+    publish(event)
+
+
+@action
+def start_for_booking(booking_id: UUID, at: datetime) -> None:
+    """The booking's vehicle was handed over: its accepted assignment is under way."""
+    for assignment in _of_booking(booking_id):
+        if assignment.status == Status.ACCEPTED.value:
+            publish(assignment.start_using(at=at))
+
+
+@action
+def complete_for_booking(booking_id: UUID, at: datetime) -> None:
+    """The booking's vehicle is back: so is the assignment's; one that never began is closed."""
+    for assignment in _of_booking(booking_id):
+        if assignment.status == Status.ACTIVE.value:
+            publish(assignment.complete(at=at))
+        else:
+            _close(assignment, "EXPIRED")
+
+
+@action
+def close_for_booking(booking_id: UUID, reason: str, at: datetime) -> None:
+    """The booking was called off or ended early: its live assignments are closed."""
+    for assignment in _of_booking(booking_id):
+        _close(assignment, reason, at)
+
+
+@action
+def release_member(organization_id: UUID, user_id: UUID, reason: str) -> None:
+    """A member may act no longer: close what has not begun, flag what runs, so that somebody fetches the vehicle."""
+    mine = (Assignment.corporate_organization_id == organization_id) & (Assignment.employee_id == user_id)
+    for assignment in _locked(mine & Assignment.status.in_([status.value for status in rules.LIVE])):
+        if assignment.status != Status.ACTIVE.value:
+            _close(assignment, reason)
+        elif assignment.flag != reason:
+            publish(assignment.raise_flag(reason=reason))
+
+
+def _of_booking(booking_id: UUID) -> Sequence[Assignment]:
+    return _locked(Assignment.booking_id == booking_id)
+
+
+def _locked(condition: ColumnElement[bool]) -> Sequence[Assignment]:
+    statement = select(Assignment).where(condition).order_by(Assignment.id).with_for_update()
+    return db.session.scalars(statement.execution_options(populate_existing=True)).all()
+
+
+def _close(assignment: Assignment, reason: str, at: datetime | None = None) -> None:
+    if Status(assignment.status) in rules.LIVE:
+        publish(assignment.close(reason=reason, at=at or clock.now()))
+
+
+# --- the clock --------------------------------------------------------------------------------------------------------
+
+
+@every(300)
+def remind_employees() -> int:
+    """Remind a day and two hours before the start of what is not yet answered. Returns how many."""
+    now = clock.now()
+    soon = now + timedelta(hours=max(rules.REMINDERS))
+    ids = _ids(Assignment.status == Status.PENDING.value, Assignment.start > now, Assignment.start <= soon)
+    return _each(ids, _remind)
+
+
+@every(60)
+def close_expired() -> int:
+    """Close what was never begun and whose time has passed. Returns how many."""
+    waiting = [Status.PENDING.value, Status.ACCEPTED.value]
+    ids = _ids(Assignment.status.in_(waiting), Assignment.end <= clock.now())
+    return _each(ids, lambda assignment: assignment.close(reason="EXPIRED", at=clock.now()))
+
+
+def _remind(assignment: Assignment) -> Event:
+    hours = rules.due_reminder(assignment.start, clock.now(), assignment.reminded_hours)
+    if hours is None:
+        raise StateConflict("INVALID_ASSIGNMENT_TRANSITION", "No reminder is due.")
+    return assignment.remind(hours_before=hours)
+
+
+def _ids(*conditions: ColumnElement[bool]) -> Sequence[UUID]:
+    return db.session.scalars(select(Assignment.id).where(*conditions).order_by(Assignment.start).limit(_CHUNK)).all()
+
+
+@action
+def _change(assignment_id: UUID, change: Callable[[Assignment], Event]) -> None:
+    publish(change(load(Assignment, assignment_id, ASSIGNMENT_CLOSE, lock=True)))
+
+
+def _each(ids: Sequence[UUID], change: Callable[[Assignment], Event]) -> int:
+    """Do it for each; one that somebody else changed meanwhile is left to the next run."""
+    done = 0
+    for assignment_id in ids:
+        try:
+            _change(assignment_id, change)
+        except (StateConflict, NotFound):
+            continue
+        done += 1
+    return done

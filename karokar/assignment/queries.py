@@ -1,0 +1,399 @@
+"""What may be asked about assignments: by other contexts, and by the pages of the acting person."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Protocol
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, Select, and_, func, or_, select
+
+from karokar.assignment import rules
+from karokar.assignment.models import Assignment, AssignmentSetting
+from karokar.assignment.permissions import ASSIGNMENT_ACCEPT, ASSIGNMENT_CLOSE, ASSIGNMENT_READ
+from karokar.assignment.rules import Status
+from karokar.kernel import clock
+from karokar.kernel.actor import Actor
+from karokar.kernel.db import db
+from karokar.kernel.errors import NotFound
+from karokar.kernel.paging import Page, paginate
+from karokar.kernel.permissions import may, permitted
+from karokar.kernel.waiting import WaitingItem
+
+_LIVE = [status.value for status in rules.LIVE]
+
+
+@dataclass(frozen=True, kw_only=True)
+class AssignmentFacts:
+    """An assignment as others know it; `end` is None for an open one."""
+
+    id: UUID
+    booking_id: UUID | None
+    vehicle_id: UUID
+    employee_id: UUID
+    corporate_organization_id: UUID
+    status: str
+    start: datetime
+    end: datetime | None
+    round: int
+    answered_at: datetime | None = None
+    activated_at: datetime | None = None
+    actual_end: datetime | None = None
+    reason: str = ""
+
+    @property
+    def reason_label(self) -> str:
+        """The reason in words; empty where there is none."""
+        return rules.reason_label(self.reason)
+
+
+def _facts(row: Assignment) -> AssignmentFacts:
+    return AssignmentFacts(
+        id=row.id,
+        booking_id=row.booking_id,
+        vehicle_id=row.vehicle_id,
+        employee_id=row.employee_id,
+        corporate_organization_id=row.corporate_organization_id,
+        status=row.status,
+        start=row.start,
+        end=row.end,
+        round=row.round,
+        answered_at=row.answered_at,
+        activated_at=row.activated_at,
+        actual_end=row.actual_end,
+        reason=row.reason,
+    )
+
+
+# --- for other contexts: whoever asks has decided what may be shown ---------------------------------------------------
+
+
+def get_assignment(assignment_id: UUID) -> AssignmentFacts:
+    """Return an assignment. Raises NotFound."""
+    row = db.session.get(Assignment, assignment_id)
+    if row is None:
+        raise NotFound(Assignment.label)
+    return _facts(row)
+
+
+def find_accepted(booking_id: UUID, round: int) -> AssignmentFacts | None:  # noqa: A002 - the domain's word
+    """Return the booking's ACCEPTED assignment of this round, held so that it stays so; None where there is none."""
+    row = db.session.scalars(
+        select(Assignment)
+        .where(
+            Assignment.booking_id == booking_id,
+            Assignment.round == round,
+            Assignment.status == Status.ACCEPTED.value,
+        )
+        .with_for_update(read=True)
+        .execution_options(populate_existing=True)
+    ).one_or_none()
+    return _facts(row) if row is not None else None
+
+
+def count_live(vehicle_id: UUID) -> int:
+    """Return how many assignments take up the vehicle: PENDING, ACCEPTED or ACTIVE."""
+    statement = select(func.count(Assignment.id)).where(
+        Assignment.vehicle_id == vehicle_id, Assignment.status.in_(_LIVE)
+    )
+    return db.session.scalar(statement) or 0
+
+
+def of_booking(booking_id: UUID) -> list[AssignmentFacts]:
+    """Return all assignments of a booking, the newest round first."""
+    statement = select(Assignment).where(Assignment.booking_id == booking_id).order_by(Assignment.round.desc())
+    return [_facts(row) for row in db.session.scalars(statement)]
+
+
+def of_bookings(booking_ids: Iterable[UUID]) -> dict[UUID, AssignmentFacts]:
+    """Return the newest assignment of each of these bookings; one without any is left out."""
+    wanted = list(booking_ids)
+    if not wanted:
+        return {}
+    statement = select(Assignment).where(Assignment.booking_id.in_(wanted)).order_by(Assignment.round)
+    return {row.booking_id: _facts(row) for row in db.session.scalars(statement) if row.booking_id is not None}
+
+
+def live_in_period(vehicle_ids: Iterable[UUID], start: datetime, end: datetime) -> list[AssignmentFacts]:
+    """Return the live assignments of these vehicles that overlap `[start, end)`, by start."""
+    statement = (
+        select(Assignment)
+        .where(
+            Assignment.vehicle_id.in_(list(vehicle_ids)),
+            Assignment.status.in_(_LIVE),
+            Assignment.start < end,
+            or_(Assignment.end.is_(None), Assignment.end > start),
+        )
+        .order_by(Assignment.start, Assignment.id)
+    )
+    return [_facts(row) for row in db.session.scalars(statement)]
+
+
+def overlapping(vehicle_id: UUID, start: datetime, end: datetime | None) -> list[AssignmentFacts]:
+    """Return the live direct assignments of the vehicle that overlap `[start, end)`; an open end lasts for ever."""
+    statement = select(Assignment).where(
+        Assignment.vehicle_id == vehicle_id,
+        Assignment.booking_id.is_(None),
+        Assignment.status.in_(_LIVE),
+        or_(Assignment.end.is_(None), Assignment.end > start),
+    )
+    if end is not None:
+        statement = statement.where(Assignment.start < end)
+    return [_facts(row) for row in db.session.scalars(statement.order_by(Assignment.start))]
+
+
+def who_had(vehicle_id: UUID, at: datetime) -> list[AssignmentFacts]:
+    """Return who had the vehicle at that moment: from its handover until its return (or still)."""
+    statement = (
+        select(Assignment)
+        .where(
+            Assignment.vehicle_id == vehicle_id,
+            Assignment.activated_at <= at,
+            or_(Assignment.actual_end.is_(None), Assignment.actual_end > at),
+        )
+        .order_by(Assignment.activated_at.desc())
+    )
+    return [_facts(row) for row in db.session.scalars(statement)]
+
+
+# --- who may get a vehicle --------------------------------------------------------------------------------------------
+
+
+def is_licence_required() -> bool:
+    """Whether the platform refuses drivers without an approved licence (else it is a warning)."""
+    kept = db.session.get(AssignmentSetting, rules.LICENCE_SETTING)
+    return kept is not None and kept.value.strip().lower() in {"true", "yes", "on", "1"}
+
+
+class MemberLike(Protocol):
+    """A member of an organization, as identity describes one."""
+
+    @property
+    def user_id(self) -> UUID: ...  # noqa: D102
+    @property
+    def name(self) -> str: ...  # noqa: D102
+    @property
+    def role(self) -> str: ...  # noqa: D102
+    @property
+    def status(self) -> str: ...  # noqa: D102
+
+
+class CoverageLike(Protocol):
+    """A verification's cover, as verification describes it."""
+
+    @property
+    def status(self) -> str: ...  # noqa: D102
+    @property
+    def expires_at(self) -> datetime | None: ...  # noqa: D102
+
+
+@dataclass(frozen=True, kw_only=True)
+class Candidate:
+    """A member who might get a vehicle: `refusal` says why not (empty: they may), `warning` what is odd.
+
+    `busy` are their other assignments in the period, `licence_until` when the approved driving licence ends.
+    """
+
+    user_id: UUID
+    name: str
+    role: str
+    refusal: str
+    warning: str
+    busy: tuple[AssignmentFacts, ...]
+    licence_until: datetime | None = None
+
+    @property
+    def is_eligible(self) -> bool:
+        """Whether nothing stands against it."""
+        return not self.refusal
+
+
+def list_candidates(
+    members: Iterable[MemberLike],
+    coverages: Mapping[UUID, Mapping[str, CoverageLike]],
+    start: datetime,
+    end: datetime | None,
+    *,
+    except_booking_id: UUID | None = None,
+    except_assignment_id: UUID | None = None,
+) -> list[Candidate]:
+    """Judge each member for a vehicle in `[start, end)`: eligible ones first, then by name.
+
+    `coverages` are verification's of the users. What belongs to the booking (or assignment) in question itself does not
+    count as an overlap.
+    """
+    people = list(members)
+    requires_licence = is_licence_required()
+    busy = _busy([person.user_id for person in people], start, end, except_booking_id, except_assignment_id)
+    found = []
+    for person in people:
+        licence = coverages.get(person.user_id, {}).get("DRIVING_LICENSE")
+        holds = licence is not None and licence.status == "APPROVED"
+        until = licence.expires_at if licence is not None and holds else None
+        judgement = rules.judge(
+            is_active=person.status == "ACTIVE",
+            is_busy=bool(busy.get(person.user_id)),
+            licence_covers=holds and (until is None or until >= (end or start)),
+            requires_licence=requires_licence,
+        )
+        found.append(
+            Candidate(
+                user_id=person.user_id,
+                name=person.name,
+                role=person.role,
+                refusal=judgement.refusal,
+                warning=judgement.warning,
+                busy=tuple(busy.get(person.user_id, ())),
+                licence_until=until,
+            )
+        )
+    return sorted(found, key=lambda one: (not one.is_eligible, bool(one.warning), one.name.casefold()))
+
+
+def _busy(
+    user_ids: Sequence[UUID],
+    start: datetime,
+    end: datetime | None,
+    except_booking_id: UUID | None,
+    except_assignment_id: UUID | None,
+) -> dict[UUID, list[AssignmentFacts]]:
+    statement = select(Assignment).where(
+        Assignment.employee_id.in_(user_ids),
+        Assignment.status.in_(_LIVE),
+        or_(Assignment.end.is_(None), Assignment.end > start),
+    )
+    if end is not None:
+        statement = statement.where(Assignment.start < end)
+    if except_booking_id is not None:
+        statement = statement.where(or_(Assignment.booking_id.is_(None), Assignment.booking_id != except_booking_id))
+    if except_assignment_id is not None:
+        statement = statement.where(Assignment.id != except_assignment_id)
+    found: dict[UUID, list[AssignmentFacts]] = {}
+    for row in db.session.scalars(statement.order_by(Assignment.start)):
+        found.setdefault(row.employee_id, []).append(_facts(row))
+    return found
+
+
+# --- for the acting person --------------------------------------------------------------------------------------------
+
+SORTS: dict[str, Any] = {
+    "start": Assignment.start,
+    "end": Assignment.end,
+    "created": Assignment.created_at,
+    "status": Assignment.status,
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class AssignmentFilter:
+    """What a list of assignments is narrowed to; None means everything. `kind` is "direct" or "booking"."""
+
+    status: str | None = None
+    employee_id: UUID | None = None
+    vehicle_ids: Sequence[UUID] | None = None
+    kind: str | None = None
+    from_: datetime | None = None
+    until: datetime | None = None
+    sort: str = "-start"
+
+
+def get_seen(assignment_id: UUID) -> Assignment:
+    """Return an assignment that the acting person may see. Raises NotFound."""
+    row = db.session.scalars(
+        select(Assignment).where(Assignment.id == assignment_id, permitted(Assignment, ASSIGNMENT_READ))
+    ).one_or_none()
+    if row is None:
+        raise NotFound(Assignment.label)
+    return row
+
+
+def list_assignments(wanted: AssignmentFilter, *, cursor: str | None = None) -> Page[Assignment]:
+    """Return one page of the assignments that the acting person may see, as narrowed."""
+    # An open end has no place in an order by end; such rows sort by their start.
+    sorts = {**SORTS, "end": func.coalesce(Assignment.end, Assignment.start, type_=Assignment.end.type)}
+    return paginate(_listed(wanted), sorts=sorts, tie=Assignment.id, sort=wanted.sort, cursor=cursor)
+
+
+def iterate_assignments(wanted: AssignmentFilter) -> Iterator[Assignment]:
+    """Return all assignments that `list_assignments` would show, by start."""
+    statement = _listed(wanted).order_by(Assignment.start.desc(), Assignment.id)
+    return iter(db.session.scalars(statement.execution_options(yield_per=500)))
+
+
+def _listed(wanted: AssignmentFilter) -> Select[Assignment]:
+    conditions: list[ColumnElement[bool]] = [permitted(Assignment, ASSIGNMENT_READ)]
+    if wanted.status:
+        conditions.append(Assignment.status == wanted.status)
+    if wanted.employee_id:
+        conditions.append(Assignment.employee_id == wanted.employee_id)
+    if wanted.vehicle_ids is not None:
+        conditions.append(Assignment.vehicle_id.in_(list(wanted.vehicle_ids)))
+    if wanted.kind:
+        is_direct = Assignment.booking_id.is_(None)
+        conditions.append(is_direct if wanted.kind == "direct" else Assignment.booking_id.is_not(None))
+    if wanted.from_:
+        conditions.append(or_(Assignment.end.is_(None), Assignment.end > wanted.from_))
+    if wanted.until:
+        conditions.append(Assignment.start < wanted.until)
+    return select(Assignment).where(*conditions)
+
+
+def list_waiting_for(actor: Actor) -> list[WaitingItem]:
+    """Return the actor's assignments without an answer; for those who run a company's vehicles, what is stuck."""
+    return [*_unanswered(actor), *_to_fetch(actor)]
+
+
+def _unanswered(actor: Actor) -> list[WaitingItem]:
+    if actor.user_id is None or not may(ASSIGNMENT_ACCEPT, actor):
+        return []
+    statement = (
+        select(Assignment)
+        .where(
+            permitted(Assignment, ASSIGNMENT_ACCEPT, actor),
+            Assignment.status == Status.PENDING.value,
+            or_(Assignment.end.is_(None), Assignment.end > clock.now()),
+        )
+        .order_by(Assignment.start)
+        .limit(50)
+    )
+    return [
+        WaitingItem(
+            kind="Assignment",
+            title="Accept or decline a vehicle",
+            since=row.created_at,
+            due=row.start,
+            endpoint="assignment.show",
+            values={"assignment_id": str(row.id)},
+            detail="Your company wants you to have it.",
+            subject_id=row.id,
+        )
+        for row in db.session.scalars(statement)
+    ]
+
+
+def _to_fetch(actor: Actor) -> list[WaitingItem]:
+    """Declined, flagged or late ones: somebody who runs the company's vehicles has to act."""
+    if actor.is_platform or not may(ASSIGNMENT_CLOSE, actor):
+        return []
+    now = clock.now()
+    is_late = and_(Assignment.booking_id.is_(None), Assignment.status == Status.ACTIVE.value, Assignment.end <= now)
+    is_flagged = and_(Assignment.status == Status.ACTIVE.value, Assignment.flag != "")
+    statement = (
+        select(Assignment)
+        .where(permitted(Assignment, ASSIGNMENT_CLOSE, actor), or_(is_late, is_flagged))
+        .order_by(Assignment.start)
+        .limit(50)
+    )
+    return [
+        WaitingItem(
+            kind="Fetch vehicle" if row.flag else "Late return",
+            title="Fetch a vehicle" if row.flag else "Take a vehicle back",
+            since=row.end or row.updated_at,
+            due=row.end,
+            endpoint="assignment.show",
+            values={"assignment_id": str(row.id)},
+            detail=rules.reason_label(row.flag) if row.flag else "Its time is over and it is not back.",
+            subject_id=row.id,
+        )
+        for row in db.session.scalars(statement)
+    ]

@@ -1,0 +1,114 @@
+"""The vendor's answer: approve (and turn down who loses by it), reject (and offer another vehicle)."""
+
+from uuid import UUID
+
+from sqlalchemy import select
+
+from karokar.availability import queries as availability
+from karokar.booking import rules
+from karokar.booking.actions.loading import (
+    NOT_AVAILABLE,
+    REFUSALS,
+    check_registered,
+    held_until,
+    hold_bookable_vehicle,
+    hold_booking,
+    holding,
+)
+from karokar.booking.models import Booking
+from karokar.booking.permissions import BOOKING_APPROVE, BOOKING_REJECT
+from karokar.events.bus import publish
+from karokar.fleet import queries as fleet
+from karokar.kernel import clock
+from karokar.kernel.db import action, db
+from karokar.kernel.errors import RuleBroken, StateConflict
+from karokar.kernel.permissions import check
+
+
+@action(refusals=REFUSALS)
+def approve_booking(
+    booking_id: UUID,
+    *,
+    version: int | None = None,
+    reject_overlapping: bool = False,
+    reason: str = "",
+    note: str = "",
+) -> Booking:
+    """Promise the vehicle; with `reject_overlapping` turn down the requests that lose by it, with reason and note.
+
+    Raises INVALID_BOOKING_TRANSITION, StaleVersion, START_PASSED, ORGANIZATION_NOT_ACTIVE, REGISTRATION_EXPIRED,
+    VEHICLE_NOT_ACTIVE, VEHICLE_IN_MAINTENANCE, VEHICLE_NOT_AVAILABLE, REASON_NEEDED.
+    """
+    booking = hold_booking(booking_id, BOOKING_APPROVE, version, needs_active_organizations=True)
+    until = held_until(booking)
+    event = booking.approve(held_until=until, at=clock.now())
+    check_registered([booking.vendor_organization_id, booking.corporate_organization_id])
+    hold_bookable_vehicle(booking)
+    with db.session.no_autoflush:
+        holders = holding(booking.vehicle_id, booking.start, until, except_id=booking.id)
+    if holders:
+        raise StateConflict(
+            NOT_AVAILABLE.code,
+            f"{holders[0].reference} holds the vehicle in this period. Reject this request or offer another vehicle.",
+            reference=holders[0].reference,
+        )
+    publish(event)
+    if reject_overlapping:
+        check(BOOKING_REJECT)
+        for other in _losing_to(booking):
+            publish(other.reject(reason=reason, note=note))
+    return booking
+
+
+@action
+def reject_booking(
+    booking_id: UUID,
+    reason: str,
+    note: str,
+    *,
+    offered_vehicle_id: UUID | None = None,
+    version: int | None = None,
+) -> Booking:
+    """Turn a request down, with another vehicle of the fleet offered instead where one is named.
+
+    Raises INVALID_BOOKING_TRANSITION, StaleVersion, REASON_NEEDED, OFFER_NOT_POSSIBLE.
+    """
+    booking = hold_booking(booking_id, BOOKING_REJECT, version)
+    event = booking.reject(reason=reason, note=note, offered_vehicle_id=offered_vehicle_id)
+    if offered_vehicle_id is not None:
+        _check_offer(booking, offered_vehicle_id)
+    publish(event)
+    return booking
+
+
+def _losing_to(booking: Booking) -> list[Booking]:
+    """Return, locked, the requests for the same vehicle that the approval makes impossible."""
+    statement = (
+        select(Booking)
+        .where(
+            Booking.vehicle_id == booking.vehicle_id,
+            Booking.status == rules.Status.REQUESTED.value,
+            Booking.id != booking.id,
+            Booking.start < booking.held_until,
+            Booking.end > booking.start,
+        )
+        .order_by(Booking.id)
+        .with_for_update()
+        .execution_options(populate_existing=True)
+    )
+    return list(db.session.scalars(statement))
+
+
+def _check_offer(booking: Booking, vehicle_id: UUID) -> None:
+    found = fleet.vehicles([vehicle_id]).get(vehicle_id)
+    sentence = ""
+    if found is None or found.organization_id != booking.vendor_organization_id or vehicle_id == booking.vehicle_id:
+        sentence = "Choose another vehicle of your own fleet."
+    elif not found.is_offered:
+        sentence = f"{found.label} is not on the road at the moment. Offer another one."
+    elif holding(vehicle_id, booking.start, booking.end) or not availability.is_free(
+        vehicle_id, booking.start, booking.end
+    ):
+        sentence = f"{found.label} is not free in this period. Offer another one."
+    if sentence:
+        raise RuleBroken("OFFER_NOT_POSSIBLE", sentence, fields={"offered_vehicle_id": sentence})

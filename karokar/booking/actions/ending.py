@@ -1,0 +1,108 @@
+"""How a booking ends (returned, called off, ended early), and the messages along the way."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from uuid import UUID
+
+from karokar.booking.actions.giving import PhotoUpload, add_handover
+from karokar.booking.actions.loading import acts_as_vendor, hold_booking
+from karokar.booking.models import Booking, BookingComment
+from karokar.booking.permissions import (
+    BOOKING_APPROVE,
+    BOOKING_ASSIGN,
+    BOOKING_CANCEL,
+    BOOKING_COMPLETE,
+    BOOKING_READ,
+    BOOKING_TERMINATE,
+)
+from karokar.events.bus import publish
+from karokar.kernel import clock
+from karokar.kernel.actor import current_actor
+from karokar.kernel.db import action, db
+from karokar.kernel.errors import NotFound, RuleBroken
+from karokar.kernel.permissions import check, load
+
+
+@action
+def complete_booking(
+    booking_id: UUID,
+    odometer: int,
+    fuel_percent: int,
+    *,
+    returned_at: datetime | None = None,
+    is_damaged: bool = False,
+    checks: Sequence[str] = (),
+    notes: str = "",
+    photos: Sequence[PhotoUpload] = (),
+    version: int | None = None,
+) -> Booking:
+    """Take the vehicle back, now or as it was at `returned_at`, with what was found on it.
+
+    Raises INVALID_BOOKING_TRANSITION, StaleVersion, READING_INVALID, RETURN_TIME_INVALID, DAMAGE_NOT_DESCRIBED,
+    PHOTO_INVALID.
+    """
+    booking = hold_booking(booking_id, BOOKING_COMPLETE, version)
+    now = clock.now()
+    if is_damaged and not (notes or "").strip():
+        sentence = "Describe the damage, so that both sides know the same."
+        raise RuleBroken("DAMAGE_NOT_DESCRIBED", sentence, fields={"notes": sentence})
+    event = booking.complete(
+        odometer=odometer, fuel_percent=fuel_percent, is_damaged=is_damaged, returned_at=returned_at or now, at=now
+    )
+    publish(event)
+    add_handover(
+        booking,
+        "IN",
+        odometer=odometer,
+        fuel_percent=fuel_percent,
+        checks=checks,
+        notes=notes,
+        at=returned_at or now,
+        is_damaged=is_damaged,
+        photos=photos,
+    )
+    return booking
+
+
+@action
+def cancel_booking(booking_id: UUID, reason: str, note: str, *, version: int | None = None) -> Booking:
+    """Call a booking off before its handover; a vendor only what it has approved.
+
+    Raises INVALID_BOOKING_TRANSITION, StaleVersion, REASON_NEEDED.
+    """
+    booking = hold_booking(booking_id, BOOKING_CANCEL, version)
+    publish(booking.cancel(reason=reason, note=note, at=clock.now(), by_vendor=acts_as_vendor(booking)))
+    return booking
+
+
+@action
+def terminate_booking(booking_id: UUID, reason: str, note: str, *, version: int | None = None) -> Booking:
+    """End a running booking early. Raises INVALID_BOOKING_TRANSITION, StaleVersion, REASON_NEEDED."""
+    booking = hold_booking(booking_id, BOOKING_TERMINATE, version)
+    publish(booking.terminate(reason=reason, note=note, at=clock.now()))
+    return booking
+
+
+@action
+def comment_booking(booking_id: UUID, text: str) -> UUID:
+    """Leave the other side a message on a booking and return its id.
+
+    For whoever answers requests (vendor) or chooses employees (company). Raises PermissionDenied, NotFound,
+    STILL_A_DRAFT, MESSAGE_EMPTY.
+    """
+    booking = load(Booking, booking_id, BOOKING_READ)
+    actor = current_actor()
+    check(BOOKING_APPROVE if acts_as_vendor(booking) else BOOKING_ASSIGN)
+    if actor.organization_id is None or actor.user_id is None:
+        raise NotFound(Booking.label)
+    text = (text or "").strip()
+    if not text or len(text) > 2000:
+        sentence = "Write a message of at most 2,000 characters."
+        raise RuleBroken("MESSAGE_EMPTY", sentence, fields={"text": sentence})
+    comment = BookingComment(
+        booking_id=booking.id, organization_id=actor.organization_id, author_id=actor.user_id, text=text
+    )
+    event = booking.comment(comment.id, actor.organization_id)
+    db.session.add(comment)
+    publish(event)
+    return comment.id

@@ -1,0 +1,171 @@
+"""Who gets the vehicle, and the handover."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import select
+
+from karokar.assignment import queries as assignment
+from karokar.booking import rules
+from karokar.booking.actions.loading import REFUSALS, acts_as_vendor, hold_booking
+from karokar.booking.models import Booking, BookingHandover, BookingPhoto
+from karokar.booking.permissions import BOOKING_ACTIVATE, BOOKING_ASSIGN
+from karokar.events.bus import publish
+from karokar.fleet import queries as fleet
+from karokar.identity import queries as identity
+from karokar.kernel import clock
+from karokar.kernel.actor import current_actor
+from karokar.kernel.db import action, db
+from karokar.kernel.errors import RuleBroken, StateConflict
+from karokar.organization import queries as organization
+from karokar.verification import queries as verification
+
+
+@dataclass(frozen=True)
+class PhotoUpload:
+    """A picture as it was sent: where on the vehicle it was taken, and its bytes."""
+
+    position: str
+    content: bytes
+
+
+@action
+def assign_booking(booking_id: UUID, employee_id: UUID, *, version: int | None = None) -> Booking:
+    """Choose the employee who gets the vehicle, or another one than before.
+
+    Raises INVALID_BOOKING_TRANSITION, StaleVersion, ORGANIZATION_NOT_ACTIVE, EMPLOYEE_NOT_ELIGIBLE (says why).
+    """
+    booking = hold_booking(booking_id, BOOKING_ASSIGN, version, needs_active_organizations=True)
+    event = booking.assign(employee_id)
+    check_eligible(booking, employee_id)
+    publish(event)
+    return booking
+
+
+def check_eligible(booking: Booking, employee_id: UUID) -> None:
+    """Raise EMPLOYEE_NOT_ELIGIBLE, saying why, unless the person may get the booking's vehicle."""
+    members = [
+        member for member in identity.list_members(booking.corporate_organization_id) if member.user_id == employee_id
+    ]
+    found = assignment.list_candidates(
+        members,
+        verification.coverages("User", [employee_id]),
+        booking.start,
+        booking.end,
+        except_booking_id=booking.id,
+    )
+    refusal = found[0].refusal if found else "This person is not an active member of your company."
+    if refusal:
+        raise RuleBroken("EMPLOYEE_NOT_ELIGIBLE", refusal, fields={"employee_id": refusal})
+
+
+@action(refusals=REFUSALS)
+def activate_booking(
+    booking_id: UUID,
+    odometer: int,
+    fuel_percent: int,
+    *,
+    checks: Sequence[str] = (),
+    notes: str = "",
+    photos: Sequence[PhotoUpload] = (),
+    version: int | None = None,
+) -> Booking:
+    """Hand the vehicle over, with what was found on it. Odometer in kilometres, fuel or charge in percent.
+
+    Raises INVALID_BOOKING_TRANSITION, StaleVersion, ORGANIZATION_NOT_ACTIVE, VEHICLE_NOT_ACTIVE, NOT_ACCEPTED,
+    TOO_EARLY, TOO_LATE, VEHICLE_STILL_OUT, READING_INVALID, PHOTO_INVALID.
+    """
+    booking = hold_booking(booking_id, BOOKING_ACTIVATE, version, needs_active_organizations=True)
+    now = clock.now()
+    event = booking.activate(odometer=odometer, fuel_percent=fuel_percent, at=now)
+    vehicle = fleet.hold_vehicle(booking.vehicle_id)
+    if vehicle.status != "ACTIVE":
+        raise StateConflict(
+            "VEHICLE_NOT_ACTIVE",
+            f"{vehicle.label} is not on the road at the moment, so it can't be handed over. "
+            "Have it activated first, or cancel the booking.",
+        )
+    if assignment.find_accepted(booking.id, booking.round) is None:
+        raise StateConflict(
+            "NOT_ACCEPTED",
+            "The employee has not accepted the assignment yet. Ask them to, or assign somebody else.",
+        )
+    _check_back(booking)
+    publish(event)
+    add_handover(
+        booking,
+        "OUT",
+        odometer=odometer,
+        fuel_percent=fuel_percent,
+        checks=checks,
+        notes=notes,
+        at=now,
+        photos=photos,
+    )
+    return booking
+
+
+def _check_back(booking: Booking) -> None:
+    """Raise VEHICLE_STILL_OUT while another booking has the vehicle, naming it and whom to call."""
+    other = db.session.scalars(
+        select(Booking).where(
+            Booking.vehicle_id == booking.vehicle_id,
+            Booking.status == rules.Status.ACTIVE.value,
+            Booking.id != booking.id,
+        )
+    ).first()
+    if other is None:
+        return
+    # Who has the vehicle is the vendor's knowledge; a company that waits for it calls the vendor.
+    party = other.corporate_organization_id if acts_as_vendor(booking) else booking.vendor_organization_id
+    contact = organization.get_organization(party)
+    phone = f" Call {contact.contact_phone}." if contact.contact_phone else ""
+    raise StateConflict(
+        "VEHICLE_STILL_OUT",
+        f"The vehicle has not come back from {other.reference} yet.{phone} Take it back first.",
+        reference=other.reference,
+        phone=contact.contact_phone,
+    )
+
+
+def add_handover(
+    booking: Booking,
+    kind: str,
+    *,
+    odometer: int,
+    fuel_percent: int,
+    checks: Sequence[str],
+    notes: str,
+    at: datetime,
+    is_damaged: bool = False,
+    photos: Sequence[PhotoUpload] = (),
+) -> None:
+    """Keep what was found on the vehicle when it went OUT or came IN. Raises PHOTO_INVALID."""
+    actor = current_actor()
+    handover = BookingHandover(
+        booking_id=booking.id,
+        kind=kind,
+        organization_id=actor.organization_id or booking.vendor_organization_id,
+        done_by=actor.user_id,
+        done_at=at,
+        odometer=odometer,
+        fuel_percent=fuel_percent,
+        checks=[check for check in checks if check in rules.CHECKS],
+        is_damaged=is_damaged,
+        notes=(notes or "").strip(),
+    )
+    db.session.add(handover)
+    db.session.flush()
+    for photo in photos:
+        media_type = rules.check_photo(photo.content)
+        db.session.add(
+            BookingPhoto(
+                handover_id=handover.id,
+                booking_id=booking.id,
+                position=photo.position,
+                media_type=media_type,
+                content=photo.content,
+            )
+        )

@@ -1,0 +1,58 @@
+"""What may be asked about bookings."""
+
+from karokar.booking.queries.facts import (
+    BookingFacts,
+    HandoverFacts,
+    bookings,
+    count_cancellable,
+    count_live,
+    find_handover,
+    get_booking,
+    live_in_period,
+    requests_in_period,
+)
+from karokar.booking.queries.pages import (
+    SORTS,
+    BookingFilter,
+    Today,
+    competing_requests,
+    count_by_status,
+    count_with,
+    get_photo,
+    get_seen,
+    holders,
+    iterate_bookings,
+    list_bookings,
+    list_comments,
+    list_photos,
+    today,
+)
+from karokar.booking.queries.waiting import list_waiting_for, search
+
+__all__ = [
+    "SORTS",
+    "BookingFacts",
+    "BookingFilter",
+    "HandoverFacts",
+    "Today",
+    "bookings",
+    "competing_requests",
+    "count_by_status",
+    "count_cancellable",
+    "count_live",
+    "count_with",
+    "find_handover",
+    "get_booking",
+    "get_photo",
+    "get_seen",
+    "holders",
+    "iterate_bookings",
+    "list_bookings",
+    "list_comments",
+    "list_photos",
+    "list_waiting_for",
+    "live_in_period",
+    "requests_in_period",
+    "search",
+    "today",
+]

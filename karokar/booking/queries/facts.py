@@ -1,0 +1,171 @@
+"""What other contexts may ask about bookings, whoever is acting: who asks has decided what may be shown."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import func, or_, select
+
+from karokar.booking import rules
+from karokar.booking.models import Booking, BookingHandover
+from karokar.booking.rules import Status
+from karokar.kernel.db import db
+from karokar.kernel.errors import NotFound
+
+
+@dataclass(frozen=True, kw_only=True)
+class BookingFacts:
+    """A booking as others know it. Purpose and people concern the corporate side only."""
+
+    id: UUID
+    reference: str
+    vehicle_id: UUID
+    vendor_organization_id: UUID
+    corporate_organization_id: UUID
+    requested_by: UUID
+    employee_id: UUID | None
+    round: int
+    start: datetime
+    end: datetime
+    held_until: datetime | None
+    status: str
+    purpose: str
+    reason: str | None
+    note: str
+    actual_end: datetime | None
+    activated_at: datetime | None
+    place: str
+    place_time_zone: str
+
+    @property
+    def reason_label(self) -> str:
+        """The reason in words; empty where there is none."""
+        return rules.reason_label(self.reason)
+
+
+def facts(row: Booking) -> BookingFacts:
+    """Return what others may know of a booking."""
+    return BookingFacts(
+        id=row.id,
+        reference=row.reference,
+        vehicle_id=row.vehicle_id,
+        vendor_organization_id=row.vendor_organization_id,
+        corporate_organization_id=row.corporate_organization_id,
+        requested_by=row.requested_by,
+        employee_id=row.employee_id,
+        round=row.round,
+        start=row.start,
+        end=row.end,
+        held_until=row.held_until,
+        status=row.status,
+        purpose=row.purpose,
+        reason=row.reason,
+        note=row.note,
+        actual_end=row.actual_end,
+        activated_at=row.activated_at,
+        place=row.place,
+        place_time_zone=row.place_time_zone,
+    )
+
+
+def get_booking(booking_id: UUID) -> BookingFacts:
+    """Return a booking. Raises NotFound."""
+    found = bookings([booking_id]).get(booking_id)
+    if found is None:
+        raise NotFound(Booking.label)
+    return found
+
+
+def bookings(ids: Iterable[UUID]) -> dict[UUID, BookingFacts]:
+    """Return the bookings of these ids; an unknown one is left out."""
+    wanted = set(ids)
+    if not wanted:
+        return {}
+    return {row.id: facts(row) for row in db.session.scalars(select(Booking).where(Booking.id.in_(wanted)))}
+
+
+def count_live(vehicle_id: UUID) -> int:
+    """Return how many bookings hold the vehicle: APPROVED, ASSIGNED or ACTIVE."""
+    statement = select(func.count(Booking.id)).where(
+        Booking.vehicle_id == vehicle_id, Booking.status.in_([status.value for status in rules.LIVE])
+    )
+    return db.session.scalar(statement) or 0
+
+
+def live_in_period(vehicle_ids: Iterable[UUID], start: datetime, end: datetime) -> list[BookingFacts]:
+    """Return the bookings that hold one of the vehicles at some time in `[start, end)`, by start."""
+    statement = (
+        select(Booking)
+        .where(
+            Booking.vehicle_id.in_(list(vehicle_ids)),
+            Booking.status.in_([status.value for status in rules.LIVE]),
+            Booking.start < end,
+            Booking.held_until > start,
+        )
+        .order_by(Booking.start, Booking.id)
+    )
+    return [facts(row) for row in db.session.scalars(statement)]
+
+
+def requests_in_period(vehicle_ids: Iterable[UUID], start: datetime, end: datetime) -> list[BookingFacts]:
+    """Return the unanswered requests for one of the vehicles that overlap `[start, end)`, by start."""
+    statement = (
+        select(Booking)
+        .where(
+            Booking.vehicle_id.in_(list(vehicle_ids)),
+            Booking.status == Status.REQUESTED.value,
+            Booking.start < end,
+            Booking.end > start,
+        )
+        .order_by(Booking.start, Booking.id)
+    )
+    return [facts(row) for row in db.session.scalars(statement)]
+
+
+def count_cancellable(organization_id: UUID) -> int:
+    """Return how many bookings would be called off if the organization (either side of them) were suspended."""
+    statement = select(func.count(Booking.id)).where(
+        or_(Booking.vendor_organization_id == organization_id, Booking.corporate_organization_id == organization_id),
+        Booking.status.in_([status.value for status in rules.CANCELLABLE]),
+    )
+    return db.session.scalar(statement) or 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class HandoverFacts:
+    """What was found when the vehicle went OUT or came IN; fuel in percent, odometer in kilometres."""
+
+    id: UUID
+    booking_id: UUID
+    kind: str
+    organization_id: UUID
+    done_by: UUID | None
+    done_at: datetime
+    odometer: int
+    fuel_percent: int
+    checks: tuple[str, ...]
+    is_damaged: bool
+    notes: str
+
+
+def find_handover(booking_id: UUID, kind: str) -> HandoverFacts | None:
+    """Return what was found when the booking's vehicle went OUT or came IN; None where it has not yet."""
+    row = db.session.scalars(
+        select(BookingHandover).where(BookingHandover.booking_id == booking_id, BookingHandover.kind == kind)
+    ).one_or_none()
+    if row is None:
+        return None
+    return HandoverFacts(
+        id=row.id,
+        booking_id=row.booking_id,
+        kind=row.kind,
+        organization_id=row.organization_id,
+        done_by=row.done_by,
+        done_at=row.done_at,
+        odometer=row.odometer,
+        fuel_percent=row.fuel_percent,
+        checks=tuple(row.checks),
+        is_damaged=row.is_damaged,
+        notes=row.notes,
+    )

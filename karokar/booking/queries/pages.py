@@ -1,0 +1,210 @@
+"""What the pages of bookings show: only what the acting person may see."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, Select, and_, func, or_, select
+
+from karokar.booking import rules
+from karokar.booking.models import Booking, BookingComment, BookingPhoto
+from karokar.booking.permissions import BOOKING_READ
+from karokar.booking.rules import Status
+from karokar.kernel.db import db
+from karokar.kernel.errors import NotFound
+from karokar.kernel.paging import Page, paginate
+from karokar.kernel.permissions import permitted
+
+SORTS: dict[str, Any] = {
+    "start": Booking.start,
+    "end": Booking.end,
+    "created": Booking.created_at,
+    "reference": Booking.reference,
+    "status": Booking.status,
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class BookingFilter:
+    """What a list of bookings is narrowed to; None means everything. `text` is a reference or a part of one;
+    `vehicle_ids` are the vehicles that the text means besides (found by the one who asks).
+    """
+
+    text: str | None = None
+    vehicle_ids: Sequence[UUID] = ()
+    status: str | None = None
+    organization_id: UUID | None = None
+    vehicle_id: UUID | None = None
+    employee_id: UUID | None = None
+    from_: datetime | None = None
+    until: datetime | None = None
+    sort: str = "-start"
+
+
+def get_seen(booking_id: UUID) -> Booking:
+    """Return a booking that the acting person may see. Raises NotFound."""
+    row = db.session.scalars(
+        select(Booking).where(Booking.id == booking_id, permitted(Booking, BOOKING_READ))
+    ).one_or_none()
+    if row is None:
+        raise NotFound(Booking.label)
+    return row
+
+
+def list_bookings(wanted: BookingFilter, *, cursor: str | None = None) -> Page[Booking]:
+    """Return one page of the bookings that the acting person may see, as narrowed."""
+    return paginate(_listed(wanted), sorts=SORTS, tie=Booking.id, sort=wanted.sort, cursor=cursor)
+
+
+def iterate_bookings(wanted: BookingFilter) -> Iterator[Booking]:
+    """Return all bookings that `list_bookings` would show, in its order."""
+    column = SORTS.get(wanted.sort.removeprefix("-"), Booking.start)
+    order = column.desc() if wanted.sort.startswith("-") else column.asc()
+    statement = _listed(wanted).order_by(order, Booking.id).execution_options(yield_per=500)
+    return iter(db.session.scalars(statement))
+
+
+def _listed(wanted: BookingFilter) -> Select[Booking]:
+    conditions: list[ColumnElement[bool]] = [permitted(Booking, BOOKING_READ)]
+    if wanted.text:
+        signs = "".join(sign for sign in wanted.text.upper() if sign.isalnum())
+        plain = func.replace(Booking.reference, "-", "")
+        options: list[ColumnElement[bool]] = [plain.like(f"%{signs}%")] if signs else []
+        if wanted.vehicle_ids:
+            options.append(Booking.vehicle_id.in_(list(wanted.vehicle_ids)))
+        conditions.append(or_(*options) if options else Booking.reference == "")
+    if wanted.status:
+        conditions.append(Booking.status == wanted.status)
+    if wanted.organization_id:
+        conditions.append(
+            or_(
+                Booking.vendor_organization_id == wanted.organization_id,
+                Booking.corporate_organization_id == wanted.organization_id,
+            )
+        )
+    if wanted.vehicle_id:
+        conditions.append(Booking.vehicle_id == wanted.vehicle_id)
+    if wanted.employee_id:
+        conditions.append(Booking.employee_id == wanted.employee_id)
+    if wanted.from_:
+        conditions.append(Booking.end > wanted.from_)
+    if wanted.until:
+        conditions.append(Booking.start < wanted.until)
+    return select(Booking).where(*conditions)
+
+
+def count_by_status(*, vehicle_id: UUID | None = None) -> dict[str, int]:
+    """Return how many of the bookings that the acting person may see are in each state."""
+    statement = select(Booking.status, func.count(Booking.id)).where(permitted(Booking, BOOKING_READ))
+    if vehicle_id is not None:
+        statement = statement.where(Booking.vehicle_id == vehicle_id)
+    return {row[0]: row[1] for row in db.session.execute(statement.group_by(Booking.status))}
+
+
+def count_with(corporate_organization_id: UUID) -> dict[str, int]:
+    """Return how the acting vendor's bookings with a company ended, or stand, by state."""
+    statement = select(Booking.status, func.count(Booking.id)).where(
+        permitted(Booking, BOOKING_READ), Booking.corporate_organization_id == corporate_organization_id
+    )
+    return {row[0]: row[1] for row in db.session.execute(statement.group_by(Booking.status))}
+
+
+# --- one booking ------------------------------------------------------------------------------------------------------
+
+
+def list_comments(booking_id: UUID) -> Sequence[BookingComment]:
+    """Return the messages on a booking, oldest first. The caller has checked that the booking may be seen."""
+    statement = (
+        select(BookingComment)
+        .where(BookingComment.booking_id == booking_id)
+        .order_by(BookingComment.written_at, BookingComment.id)
+    )
+    return db.session.scalars(statement).all()
+
+
+def list_photos(booking_id: UUID) -> Sequence[BookingPhoto]:
+    """Return the pictures of a booking's handovers, without their bytes, in the order in which they came."""
+    statement = select(BookingPhoto).where(BookingPhoto.booking_id == booking_id).order_by(BookingPhoto.id)
+    return db.session.scalars(statement).all()
+
+
+def get_photo(booking_id: UUID, photo_id: UUID) -> BookingPhoto:
+    """Return a picture of a booking that the acting person may see. Raises NotFound."""
+    get_seen(booking_id)
+    row = db.session.get(BookingPhoto, photo_id)
+    if row is None or row.booking_id != booking_id:
+        raise NotFound("photo")
+    return row
+
+
+def competing_requests(booking: Booking, until: datetime) -> Sequence[Booking]:
+    """Return the other requests for the vehicle that an approval, holding it until then, would make impossible."""
+    statement = (
+        select(Booking)
+        .where(
+            permitted(Booking, BOOKING_READ),
+            Booking.vehicle_id == booking.vehicle_id,
+            Booking.status == Status.REQUESTED.value,
+            Booking.id != booking.id,
+            Booking.start < until,
+            Booking.end > booking.start,
+        )
+        .order_by(Booking.submitted_at, Booking.id)
+    )
+    return db.session.scalars(statement).all()
+
+
+def holders(booking: Booking, start: datetime, until: datetime) -> Sequence[Booking]:
+    """Return the other bookings that hold the vehicle at some time in `[start, until)`, by start."""
+    statement = (
+        select(Booking)
+        .where(
+            permitted(Booking, BOOKING_READ),
+            Booking.vehicle_id == booking.vehicle_id,
+            Booking.status.in_([status.value for status in rules.LIVE]),
+            Booking.id != booking.id,
+            Booking.start < until,
+            Booking.held_until > start,
+        )
+        .order_by(Booking.start, Booking.id)
+    )
+    return db.session.scalars(statement).all()
+
+
+# --- today ------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class Today:
+    """What a day brings: vehicles to hand over, to take back, that are late, and requests without an answer."""
+
+    going_out: Sequence[Booking]
+    coming_back: Sequence[Booking]
+    late: Sequence[Booking]
+    waiting: Sequence[Booking]
+    out_now: int
+
+    @property
+    def is_quiet(self) -> bool:
+        """Whether nothing is to be done."""
+        return not (self.going_out or self.coming_back or self.late or self.waiting)
+
+
+def today(now: datetime, day_end: datetime) -> Today:
+    """Return what is due for the acting person between now and the end of the day (handovers that are late, too)."""
+    mine = permitted(Booking, BOOKING_READ)
+    before_handover = Booking.status.in_([Status.APPROVED.value, Status.ASSIGNED.value])
+    is_out = Booking.status == Status.ACTIVE.value
+
+    def found(*conditions: ColumnElement[bool], by: Any = Booking.start) -> Sequence[Booking]:
+        return db.session.scalars(select(Booking).where(mine, *conditions).order_by(by, Booking.id).limit(200)).all()
+
+    return Today(
+        going_out=found(before_handover, Booking.start < day_end, Booking.end > now),
+        coming_back=found(is_out, Booking.end >= now, Booking.end < day_end, by=Booking.end),
+        late=found(is_out, Booking.end < now, by=Booking.end),
+        waiting=found(Booking.status == Status.REQUESTED.value),
+        out_now=db.session.scalar(select(func.count(Booking.id)).where(and_(mine, is_out))) or 0,
+    )

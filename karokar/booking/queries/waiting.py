@@ -1,0 +1,163 @@
+"""What waits for the acting person, and what the search box finds."""
+
+from collections.abc import Iterator
+
+from sqlalchemy import ColumnElement, func, or_, select
+
+from karokar.booking.models import Booking
+from karokar.booking.permissions import (
+    BOOKING_ACTIVATE,
+    BOOKING_APPROVE,
+    BOOKING_ASSIGN,
+    BOOKING_COMPLETE,
+    BOOKING_READ,
+    BOOKING_SUBMIT,
+)
+from karokar.booking.rules import WORDS, Status
+from karokar.kernel import clock
+from karokar.kernel.actor import Actor
+from karokar.kernel.db import db
+from karokar.kernel.permissions import may, permitted
+from karokar.kernel.waiting import Hit, WaitingItem
+
+_LIMIT = 50
+
+
+def list_waiting_for(actor: Actor) -> list[WaitingItem]:
+    """Return the bookings that the actor has to do something about, each with what is to be done."""
+    return [*_requests(actor), *_unassigned(actor), *_handovers(actor), *_late(actor), *_drafts(actor)]
+
+
+def _found(actor: Actor, permission: str, *conditions: ColumnElement[bool]) -> Iterator[Booking]:
+    if actor.is_platform or not may(permission, actor):
+        return iter(())
+    statement = (
+        select(Booking).where(permitted(Booking, permission, actor), *conditions).order_by(Booking.start).limit(_LIMIT)
+    )
+    return iter(db.session.scalars(statement))
+
+
+def _item(booking: Booking, kind: str, title: str, endpoint: str, **more: object) -> WaitingItem:
+    return WaitingItem(
+        kind=kind,
+        title=f"{title} {booking.reference}",
+        endpoint=endpoint,
+        values={"booking_id": str(booking.id)},
+        subject_id=booking.id,
+        **more,  # type: ignore[arg-type] # since, due and detail
+    )
+
+
+def _requests(actor: Actor) -> list[WaitingItem]:
+    return [
+        _item(
+            row,
+            "Booking request",
+            "Answer the request",
+            "booking.decide",
+            since=row.submitted_at or row.created_at,
+            due=row.start,
+            detail="Without an answer it is cancelled when its start passes.",
+        )
+        for row in _found(actor, BOOKING_APPROVE, Booking.status == Status.REQUESTED.value)
+    ]
+
+
+def _unassigned(actor: Actor) -> list[WaitingItem]:
+    return [
+        _item(
+            row,
+            "Assignment",
+            "Choose who gets",
+            "booking.assign",
+            since=row.updated_at,
+            due=row.start,
+            detail="The vendor approved; nobody has been assigned yet.",
+        )
+        for row in _found(actor, BOOKING_ASSIGN, Booking.status == Status.APPROVED.value, Booking.end > clock.now())
+    ]
+
+
+def _handovers(actor: Actor) -> list[WaitingItem]:
+    if actor.organization_type != "VENDOR":
+        return []
+    return [
+        _item(
+            row,
+            "Handover",
+            "Hand over",
+            "booking.show",
+            since=row.start,
+            due=row.end,
+            detail="Its start has passed and the vehicle has not been collected.",
+        )
+        for row in _found(
+            actor,
+            BOOKING_ACTIVATE,
+            Booking.status.in_([Status.APPROVED.value, Status.ASSIGNED.value]),
+            Booking.start <= clock.now(),
+            Booking.end > clock.now(),
+        )
+    ]
+
+
+def _late(actor: Actor) -> list[WaitingItem]:
+    return [
+        _item(
+            row,
+            "Late return",
+            "Take back",
+            "booking.show",
+            since=row.end,
+            due=row.end,
+            detail="The booking is over and the vehicle is not back.",
+        )
+        for row in _found(actor, BOOKING_COMPLETE, Booking.status == Status.ACTIVE.value, Booking.end <= clock.now())
+    ]
+
+
+def _drafts(actor: Actor) -> list[WaitingItem]:
+    return [
+        _item(
+            row,
+            "Draft",
+            "Send or discard the draft",
+            "booking.show",
+            since=row.created_at,
+            due=row.start,
+            detail="The vendor sees it only when you send it.",
+        )
+        for row in _found(
+            actor,
+            BOOKING_SUBMIT,
+            Booking.status == Status.DRAFT.value,
+            Booking.requested_by == actor.user_id,
+        )
+    ]
+
+
+def search(actor: Actor, text: str) -> list[Hit]:
+    """Return the bookings that the actor may see whose reference holds the text."""
+    signs = "".join(sign for sign in text.upper() if sign.isalnum())
+    if len(signs) < 2:
+        return []
+    plain = func.replace(Booking.reference, "-", "")
+    conditions = [plain.like(f"%{signs}%")]
+    if not signs.startswith("B"):
+        conditions.append(plain.like(f"B{signs}%"))
+    statement = (
+        select(Booking)
+        .where(permitted(Booking, BOOKING_READ, actor), or_(*conditions))
+        .order_by(Booking.start.desc())
+        .limit(8)
+    )
+    return [
+        Hit(
+            kind="Booking",
+            title=row.reference,
+            endpoint="booking.show",
+            values={"booking_id": str(row.id)},
+            detail=f"{row.place} · {WORDS[Status(row.status)]}",
+        )
+        for row in db.session.scalars(statement)
+    ]

@@ -1,0 +1,121 @@
+"""From a free vehicle to a request."""
+
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from flask import flash, redirect, render_template, request, url_for
+from werkzeug.wrappers import Response
+
+from karokar.availability import queries as availability
+from karokar.booking import actions, queries
+from karokar.booking.forms import BookingForm
+from karokar.booking.permissions import BOOKING_CREATE, BOOKING_DISCARD, BOOKING_EDIT, BOOKING_SUBMIT
+from karokar.booking.views.blueprint import bp
+from karokar.booking.views.shown import offers, shown
+from karokar.fleet import queries as fleet
+from karokar.kernel import clock
+from karokar.kernel.errors import DomainError, NotFound, RuleBroken, StateConflict
+from karokar.kernel.permissions import may, requires
+from karokar.organization import queries as organization
+from karokar.web.forms import sent_version
+from karokar.web.times import from_local
+
+
+@bp.route("/new", methods=["GET", "POST"])
+@requires(BOOKING_CREATE)
+def new() -> Response | str | tuple[str, int]:
+    """Draft a booking of a vehicle, or draft and send it at once; the search fills vehicle and period in."""
+    vehicle_id = _asked_vehicle()
+    if vehicle_id is None:
+        return redirect(_search_url(), 303)
+    vehicle = fleet.get_seen(vehicle_id)
+    if vehicle.ownership_type != "VENDOR_OWNED":
+        raise RuleBroken("NOT_BOOKABLE", "This is your company's own vehicle: it needs no booking. Assign it directly.")
+    form = BookingForm(start=_asked_moment("start"), end=_asked_moment("end"), purpose=request.args.get("purpose", ""))
+    if form.is_sent():
+        wants_to_send = request.form.get("do") == "send"
+        act = actions.request_booking if wants_to_send else actions.create_booking
+        with form.refusals(RuleBroken, StateConflict):
+            booking_id = act(vehicle_id, **form.values())
+            flash("The request was sent." if wants_to_send else "The draft is kept.", "good")
+            return redirect(url_for("booking.show", booking_id=booking_id), 303)
+    page = render_template(
+        "booking/new.html",
+        form=form,
+        vehicle=vehicle,
+        vendor=organization.get_organization(vehicle.organization_id),
+        is_free=_is_free(vehicle_id, form.start.data, form.end.data),
+        may_send=may(BOOKING_SUBMIT),
+        search_url=_search_url(),
+    )
+    return page, form.status
+
+
+@bp.route("/<uuid:booking_id>/edit", methods=["GET", "POST"])
+@requires(BOOKING_EDIT)
+def edit(booking_id: UUID) -> Response | tuple[str, int]:
+    """Change a draft's period or purpose."""
+    booking = queries.get_seen(booking_id)
+    if "edit" not in offers(booking):
+        raise NotFound("draft")
+    form = BookingForm(obj=booking)
+    if form.is_sent():
+        with form.refusals():
+            actions.edit_booking(booking_id, version=form.sent_version, **form.values())
+            flash("The draft was changed.", "good")
+            return redirect(url_for("booking.show", booking_id=booking_id), 303)
+    return render_template("booking/edit.html", form=form, line=shown(booking)), form.status
+
+
+@bp.post("/<uuid:booking_id>/submit")
+@requires(BOOKING_SUBMIT)
+def submit(booking_id: UUID) -> Response:
+    """Send a draft to the vendor."""
+    try:
+        actions.submit_booking(booking_id, version=sent_version())
+    except DomainError as error:
+        if error.code in {"STALE_VERSION", "NOT_FOUND", "PERMISSION_MISSING"}:
+            raise
+        flash(error.sentence, "bad")
+    else:
+        flash("The request was sent. You are told as soon as the vendor answers.", "good")
+    return redirect(url_for("booking.show", booking_id=booking_id), 303)
+
+
+@bp.post("/<uuid:booking_id>/discard")
+@requires(BOOKING_DISCARD)
+def discard(booking_id: UUID) -> Response:
+    """Delete a draft."""
+    actions.discard_booking(booking_id, version=sent_version())
+    flash("The draft was discarded.", "good")
+    return redirect(url_for("booking.index"), 303)
+
+
+def _search_url() -> str:
+    period: dict[str, Any] = {name: request.args[name] for name in ("start", "end") if name in request.args}
+    return url_for("availability.index", **period)
+
+
+def _asked_vehicle() -> UUID | None:
+    text = request.args.get("vehicle_id", "")
+    try:
+        return UUID(text) if text else None
+    except ValueError:
+        raise NotFound("vehicle") from None
+
+
+def _asked_moment(name: str) -> datetime | None:
+    """Return the moment of the address (ISO with a zone, or local to the viewer); what can't be read is left empty."""
+    try:
+        value = datetime.fromisoformat(request.args.get(name, ""))
+    except ValueError:
+        return None
+    return value if value.tzinfo else from_local(value)
+
+
+def _is_free(vehicle_id: UUID, start: datetime | None, end: datetime | None) -> bool | None:
+    """Whether the vehicle is free then; None where no sensible period is given."""
+    if start is None or end is None or not start < end or start < clock.now() - timedelta(days=1):
+        return None
+    return availability.is_free(vehicle_id, start, end)

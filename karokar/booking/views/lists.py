@@ -1,0 +1,100 @@
+"""The list of bookings, its export, and Today."""
+
+from flask import render_template, request
+from werkzeug.wrappers import Response
+
+from karokar.booking import queries
+from karokar.booking.permissions import BOOKING_READ
+from karokar.booking.queries import SORTS, BookingFilter
+from karokar.booking.views.blueprint import bp
+from karokar.booking.views.shown import Shown, shown_many
+from karokar.fleet import queries as fleet
+from karokar.kernel import clock
+from karokar.kernel.actor import current_actor
+from karokar.kernel.permissions import requires
+from karokar.web.exports import Column, export
+from karokar.web.filters import Choice, Day, Filters, Text
+from karokar.web.states import state_choices, state_of
+from karokar.web.times import end_of_day, to_local
+
+FILTERS = (
+    Text("q", "Reference or plate", "text"),
+    Choice("status", "Status", choices=state_choices("booking")),
+    Day("from", "From", "from_"),
+    Day("to", "To", "until", is_end=True),
+)
+COLUMNS = (
+    Column("Reference", lambda line: line.booking.reference),
+    Column("Status", lambda line: state_of("booking", line.booking.status).word),
+    Column("Vehicle", lambda line: line.vehicle_label),
+    Column("Vendor", lambda line: line.vendor.name),
+    Column("Company", lambda line: line.corporate.name),
+    Column("Start", lambda line: line.booking.start),
+    Column("End", lambda line: line.booking.end),
+    Column("Back at", lambda line: line.booking.actual_end),
+    Column("Place", lambda line: line.booking.place),
+    Column("Employee", lambda line: line.employee),
+    Column("Purpose", lambda line: line.booking.purpose if line.people else ""),
+    Column("Reason", lambda line: line.reason),
+)
+
+
+@bp.get("/")
+@requires(BOOKING_READ)
+def index() -> str:
+    """List the bookings that the person may see."""
+    filters, wanted = _asked()
+    page = queries.list_bookings(wanted, cursor=filters.cursor)
+    lines = shown_many(page.rows)
+    return render_template(
+        "booking/index.html", filters=filters, page=page, lines=lines, counts=queries.count_by_status()
+    )
+
+
+@bp.get("/export")
+@requires(BOOKING_READ)
+def export_list() -> Response:
+    """Download what the list shows, all pages of it."""
+    _, wanted = _asked()
+    return export("bookings", COLUMNS, _in_chunks(wanted), request.args.get("format", "csv"))
+
+
+def _asked() -> tuple[Filters, BookingFilter]:
+    filters = Filters.of_request(FILTERS, sorts=tuple(SORTS), default_sort="-start")
+    text = filters.values["text"]
+    plates = [vehicle.id for vehicle in fleet.find_by_plate(text)] if text else []
+    return filters, BookingFilter(**filters.values, vehicle_ids=plates, sort=filters.sort)
+
+
+def _in_chunks(wanted: BookingFilter) -> list[Shown]:
+    # Names are fetched for many rows at a time, so that a long export stays a few statements per thousand rows.
+    lines: list[Shown] = []
+    chunk = []
+    for row in queries.iterate_bookings(wanted):
+        chunk.append(row)
+        if len(chunk) == 1000:
+            lines += shown_many(chunk)
+            chunk = []
+    return lines + shown_many(chunk)
+
+
+@bp.get("/today")
+@requires(BOOKING_READ)
+def today() -> str:
+    """Show what goes out, comes back, is late or waits for an answer today."""
+    now = clock.now()
+    local_day = to_local(now).date()
+    found = queries.today(now, end_of_day(local_day))
+    return render_template(
+        "booking/today.html",
+        day=local_day,
+        quiet=found.is_quiet,
+        out_now=found.out_now,
+        is_vendor=current_actor().organization_type == "VENDOR",
+        sections={
+            "late": shown_many(found.late),
+            "going_out": shown_many(found.going_out),
+            "coming_back": shown_many(found.coming_back),
+            "waiting": shown_many(found.waiting),
+        },
+    )

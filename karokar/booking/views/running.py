@@ -1,0 +1,165 @@
+"""From the approved booking to its end: assign, hand over, take back, call off, end early."""
+
+from collections.abc import Callable
+from typing import Any
+from uuid import UUID
+
+from flask import flash, redirect, render_template, url_for
+from werkzeug.wrappers import Response
+
+from karokar.assignment import queries as assignment
+from karokar.assignment.queries import Candidate
+from karokar.booking import actions, queries, rules
+from karokar.booking.actions import PhotoUpload
+from karokar.booking.forms import AssignForm, HandoverForm, ReasonForm, ReturnForm
+from karokar.booking.models import Booking
+from karokar.booking.permissions import (
+    BOOKING_ACTIVATE,
+    BOOKING_ASSIGN,
+    BOOKING_CANCEL,
+    BOOKING_COMPLETE,
+    BOOKING_TERMINATE,
+)
+from karokar.booking.rules import Status
+from karokar.booking.views.blueprint import bp
+from karokar.booking.views.shown import driver_of, find_current, offers, shown
+from karokar.fleet import queries as fleet
+from karokar.identity import queries as identity
+from karokar.kernel.errors import RuleBroken, StateConflict
+from karokar.kernel.permissions import requires
+from karokar.verification import queries as verification
+
+
+@bp.route("/<uuid:booking_id>/assign", methods=["GET", "POST"])
+@requires(BOOKING_ASSIGN)
+def assign(booking_id: UUID) -> Response | tuple[str, int]:
+    """Choose who gets the vehicle: who may, who may not and why."""
+    booking = queries.get_seen(booking_id)
+    if "assign" not in offers(booking):
+        return _nothing_to_do(booking, "assign")
+    candidates = _candidates(booking)
+    form = AssignForm()
+    form.employee_id.choices = [(str(one.user_id), one.name) for one in candidates]
+    if form.is_sent():
+        with form.refusals(RuleBroken):
+            actions.assign_booking(booking_id, UUID(form.employee_id.data), version=form.sent_version)
+            flash("Assigned. The employee has been asked to accept.", "good")
+            return redirect(url_for("booking.show", booking_id=booking_id), 303)
+    vehicles = fleet.vehicles({busy.vehicle_id for one in candidates for busy in one.busy})
+    page = render_template(
+        "booking/assign.html",
+        form=form,
+        line=shown(booking),
+        candidates=candidates,
+        vehicles=vehicles,
+        current=find_current(booking),
+        former=assignment.of_booking(booking_id),
+    )
+    return page, form.status
+
+
+@bp.route("/<uuid:booking_id>/activate", methods=["GET", "POST"])
+@requires(BOOKING_ACTIVATE)
+def activate(booking_id: UUID) -> Response | tuple[str, int]:
+    """Hand the vehicle over with a checklist."""
+    booking = queries.get_seen(booking_id)
+    if "activate" not in offers(booking):
+        return _nothing_to_do(booking, "activate")
+    form = HandoverForm()
+    if form.is_sent():
+        with form.refusals(RuleBroken, StateConflict):
+            values = form.values()
+            values["photos"] = _uploads(form)
+            actions.activate_booking(booking_id, version=form.sent_version, **_texts(values))
+            flash("Handed over. Have a good trip.", "good")
+            return redirect(url_for("booking.show", booking_id=booking_id), 303)
+    line = shown(booking)
+    page = render_template(
+        "booking/activate.html", form=form, line=line, driver=driver_of(line), current=find_current(booking)
+    )
+    return page, form.status
+
+
+@bp.route("/<uuid:booking_id>/complete", methods=["GET", "POST"])
+@requires(BOOKING_COMPLETE)
+def complete(booking_id: UUID) -> Response | tuple[str, int]:
+    """Take the vehicle back with a checklist."""
+    booking = queries.get_seen(booking_id)
+    if "complete" not in offers(booking):
+        return _nothing_to_do(booking, "complete")
+    form = ReturnForm()
+    if form.is_sent():
+        with form.refusals(RuleBroken):
+            values = form.values()
+            values["photos"] = _uploads(form)
+            actions.complete_booking(booking_id, version=form.sent_version, **_texts(values))
+            flash("Taken back. The vehicle is free again.", "good")
+            return redirect(url_for("booking.show", booking_id=booking_id), 303)
+    page = render_template(
+        "booking/complete.html",
+        form=form,
+        line=shown(booking),
+        out=queries.find_handover(booking_id, "OUT"),
+        checks=rules.CHECKS,
+    )
+    return page, form.status
+
+
+@bp.route("/<uuid:booking_id>/cancel", methods=["GET", "POST"])
+@requires(BOOKING_CANCEL)
+def cancel(booking_id: UUID) -> Response | tuple[str, int]:
+    """Call the booking off."""
+    return _with_reason(booking_id, "cancel", rules.CANCEL_REASONS, actions.cancel_booking, "The booking is cancelled.")
+
+
+@bp.route("/<uuid:booking_id>/terminate", methods=["GET", "POST"])
+@requires(BOOKING_TERMINATE)
+def terminate(booking_id: UUID) -> Response | tuple[str, int]:
+    """End the running booking early."""
+    return _with_reason(
+        booking_id, "terminate", rules.TERMINATE_REASONS, actions.terminate_booking, "The booking was ended early."
+    )
+
+
+def _with_reason(
+    booking_id: UUID, action: str, reasons: dict[str, str], act: Callable[..., Any], done: str
+) -> Response | tuple[str, int]:
+    booking = queries.get_seen(booking_id)
+    if action not in offers(booking):
+        return _nothing_to_do(booking, action)
+    form = ReasonForm()
+    form.reason.choices = [("", "Choose a reason"), *reasons.items()]
+    if form.is_sent():
+        with form.refusals(RuleBroken):
+            act(booking_id, form.reason.data, form.note.data or "", version=form.sent_version)
+            flash(done, "good")
+            return redirect(url_for("booking.show", booking_id=booking_id), 303)
+    return render_template(f"booking/{action}.html", form=form, line=shown(booking)), form.status
+
+
+def _nothing_to_do(booking: Booking, action: str) -> Response:
+    """Send somebody who came too late (or too early) to the booking, saying how it stands."""
+    words = rules.WORDS[Status(booking.status)]
+    flash(f"This booking is {words}, so it can't be {rules.DONE[action]} here now.", "info")
+    return redirect(url_for("booking.show", booking_id=booking.id), 303)
+
+
+def _candidates(booking: Booking) -> list[Candidate]:
+    members = identity.list_members(booking.corporate_organization_id)
+    return assignment.list_candidates(
+        members,
+        verification.coverages("User", [member.user_id for member in members]),
+        booking.start,
+        booking.end,
+        except_booking_id=booking.id,
+    )
+
+
+def _uploads(form: HandoverForm) -> list[PhotoUpload]:
+    files = [file for file in form.photos.data or [] if getattr(file, "filename", "")]
+    return [PhotoUpload("detail", file.read(rules.PHOTO_LIMIT + 1)) for file in files[: rules.MOST_PHOTOS]]
+
+
+def _texts(values: dict[str, Any]) -> dict[str, Any]:
+    """Return the values with empty notes as text, as the action wants them."""
+    return {**values, "notes": values.get("notes") or ""}

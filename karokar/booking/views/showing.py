@@ -1,0 +1,112 @@
+"""One booking: everything about it that is due for the viewer, its messages, its printable sheet, its pictures."""
+
+from uuid import UUID
+
+from flask import flash, make_response, redirect, render_template, url_for
+from werkzeug.wrappers import Response
+
+from karokar.assignment import queries as assignment
+from karokar.booking import actions, queries, rules
+from karokar.booking.forms import CommentForm
+from karokar.booking.models import Booking
+from karokar.booking.permissions import BOOKING_READ
+from karokar.booking.rules import Status
+from karokar.booking.views.blueprint import bp
+from karokar.booking.views.shown import Shown, driver_of, find_current, offers, shown
+from karokar.fleet import queries as fleet
+from karokar.identity import queries as identity
+from karokar.kernel import clock
+from karokar.kernel.actor import current_actor
+from karokar.kernel.permissions import requires
+
+
+@bp.get("/<uuid:booking_id>")
+@requires(BOOKING_READ)
+def show(booking_id: UUID) -> str:
+    """Show a booking with what can be done, who is involved, what was said and what happened."""
+    return _page(queries.get_seen(booking_id), CommentForm())
+
+
+@bp.post("/<uuid:booking_id>/comment")
+@requires(BOOKING_READ)
+def comment(booking_id: UUID) -> Response | tuple[str, int]:
+    """Leave the other side a message."""
+    form = CommentForm()
+    if form.is_sent():
+        with form.refusals():
+            actions.comment_booking(booking_id, form.text.data or "")
+            flash("Your message was sent.", "good")
+            return redirect(url_for("booking.show", booking_id=booking_id, _anchor="messages"), 303)
+    return _page(queries.get_seen(booking_id), form), form.status
+
+
+@bp.get("/<uuid:booking_id>/sheet")
+@requires(BOOKING_READ)
+def sheet(booking_id: UUID) -> str:
+    """Show the handover sheet: it prints on one page and fits a phone."""
+    booking = queries.get_seen(booking_id)
+    line = shown(booking)
+    return render_template(
+        "booking/sheet.html",
+        line=line,
+        driver=driver_of(line),
+        shows_contacts=rules.shows_contacts(Status(booking.status)),
+        out=queries.find_handover(booking_id, "OUT"),
+        back=queries.find_handover(booking_id, "IN"),
+        checks=rules.CHECKS,
+        printed_at=clock.now(),
+    )
+
+
+@bp.get("/<uuid:booking_id>/photos/<uuid:photo_id>")
+@requires(BOOKING_READ)
+def photo(booking_id: UUID, photo_id: UUID) -> Response:
+    """Send a picture of a handover."""
+    found = queries.get_photo(booking_id, photo_id)
+    response = make_response(found.content)
+    response.headers["Content-Type"] = found.media_type
+    response.headers["Cache-Control"] = "private, max-age=3600, immutable"
+    return response
+
+
+def _page(booking: Booking, form: CommentForm) -> str:
+    line = shown(booking)
+    comments = queries.list_comments(booking.id)
+    out, back = queries.find_handover(booking.id, "OUT"), queries.find_handover(booking.id, "IN")
+    return render_template(
+        "booking/show.html",
+        line=line,
+        offers=offers(booking),
+        current=find_current(booking),
+        rounds=assignment.of_booking(booking.id) if not line.is_vendor else [],
+        driver=driver_of(line),
+        shows_contacts=rules.shows_contacts(Status(booking.status)),
+        offered=_offered(line),
+        form=form,
+        comments=comments,
+        authors=_authors(line, [one.author_id for one in comments if one.organization_id == _own()]),
+        out=out,
+        back=back,
+        photos=queries.list_photos(booking.id),
+        checks=rules.CHECKS,
+        positions=rules.PHOTO_POSITIONS,
+        now=clock.now(),
+        opens_at=booking.start - rules.GRACE,
+        answer_until=rules.unanswered_at(booking.start, booking.submitted_at) if booking.submitted_at else None,
+        length=booking.end - booking.start,
+    )
+
+
+def _own() -> UUID | None:
+    return current_actor().organization_id
+
+
+def _offered(line: Shown) -> fleet.VehicleFacts | None:
+    """Return the vehicle that the vendor offered instead, while the company can still ask for it."""
+    offered = line.booking.offered_vehicle_id
+    return fleet.vehicles([offered]).get(offered) if offered else None
+
+
+def _authors(_line: Shown, ids: list[UUID]) -> dict[UUID, str]:
+    """Return the names of one's own people; the other side's appear as their organization."""
+    return {person_id: person.name for person_id, person in identity.people(ids).items()}

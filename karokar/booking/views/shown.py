@@ -1,0 +1,196 @@
+"""A booking as a page shows it to the acting person: with names, and only what this side may know."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from karokar.assignment import queries as assignment
+from karokar.assignment.queries import AssignmentFacts
+from karokar.booking import rules
+from karokar.booking.models import Booking
+from karokar.booking.permissions import (
+    BOOKING_ACTIVATE,
+    BOOKING_APPROVE,
+    BOOKING_ASSIGN,
+    BOOKING_CANCEL,
+    BOOKING_COMPLETE,
+    BOOKING_CREATE,
+    BOOKING_DISCARD,
+    BOOKING_EDIT,
+    BOOKING_SUBMIT,
+    BOOKING_TERMINATE,
+)
+from karokar.booking.rules import Status
+from karokar.fleet import queries as fleet
+from karokar.fleet.queries import VehicleFacts
+from karokar.identity import queries as identity
+from karokar.kernel import clock
+from karokar.kernel.actor import Actor, Scope, current_actor
+from karokar.kernel.permissions import may, scope_of
+from karokar.organization import queries as organization
+from karokar.organization.queries import OrganizationFacts
+from karokar.verification import queries as verification
+
+
+@dataclass(frozen=True)
+class Shown:
+    """One line of a list. `people` names employee and requester for the company's own side only."""
+
+    booking: Booking
+    vehicle: VehicleFacts | None
+    vendor: OrganizationFacts
+    corporate: OrganizationFacts
+    is_vendor: bool
+    is_corporate: bool
+    people: dict[UUID, str]
+
+    @property
+    def vehicle_label(self) -> str:
+        """What people call the vehicle."""
+        return self.vehicle.label if self.vehicle else "A vehicle that is gone"
+
+    @property
+    def other(self) -> OrganizationFacts:
+        """The other party; for the platform the vendor."""
+        return self.corporate if self.is_vendor else self.vendor
+
+    @property
+    def employee(self) -> str:
+        """Who gets the vehicle, as far as this side may know it here."""
+        return self.people.get(self.booking.employee_id, "") if self.booking.employee_id else ""
+
+    @property
+    def requester(self) -> str:
+        """Who asked for it, as far as this side may know it."""
+        return self.people.get(self.booking.requested_by, "")
+
+    @property
+    def reason(self) -> str:
+        """Why it ended, in words."""
+        return rules.reason_label(self.booking.reason)
+
+    @property
+    def is_late(self) -> bool:
+        """Whether the vehicle should be back by now."""
+        return self.booking.status == Status.ACTIVE.value and self.booking.end <= clock.now()
+
+
+def shown_many(rows: Iterable[Booking]) -> list[Shown]:
+    """Return bookings with their names, in a fixed number of statements."""
+    rows = list(rows)
+    actor = current_actor()
+    vehicles = fleet.vehicles({row.vehicle_id for row in rows})
+    parties = organization.organizations(
+        {row.vendor_organization_id for row in rows} | {row.corporate_organization_id for row in rows}
+    )
+    wanted = {
+        person
+        for row in rows
+        for person in (row.requested_by, row.employee_id)
+        if person is not None and _knows_people(row, actor)
+    }
+    names = {person_id: person.name for person_id, person in identity.people(wanted).items()}
+    return [
+        Shown(
+            booking=row,
+            vehicle=vehicles.get(row.vehicle_id),
+            vendor=parties[row.vendor_organization_id],
+            corporate=parties[row.corporate_organization_id],
+            is_vendor=actor.organization_id == row.vendor_organization_id,
+            is_corporate=actor.organization_id == row.corporate_organization_id,
+            people=names if _knows_people(row, actor) else {},
+        )
+        for row in rows
+    ]
+
+
+def shown(row: Booking) -> Shown:
+    """Return one booking with its names."""
+    return shown_many([row])[0]
+
+
+def _knows_people(row: Booking, actor: Actor) -> bool:
+    return actor.organization_id == row.corporate_organization_id or actor.is_platform
+
+
+# --- people across tenants ----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Driver:
+    """Who drives, as the vendor may know it."""
+
+    name: str
+    phone: str | None
+    licence: str
+    licence_until: datetime | None
+
+
+def driver_of(line: Shown) -> Driver | None:
+    """Return who drives, to both sides as far as they may know: the vendor once it is accepted, until 30 days after."""
+    booking = line.booking
+    if booking.employee_id is None:
+        return None
+    current = find_current(booking)
+    if line.is_vendor:
+        accepted = current is not None and current.status in {"ACCEPTED", "ACTIVE", "COMPLETED"}
+        # One that was closed after it had begun was accepted, too.
+        accepted = accepted or (current is not None and current.activated_at is not None)
+        if not rules.shows_driver(accepted, booking.actual_end or booking.end, clock.now()):
+            return None
+    person = identity.people([booking.employee_id]).get(booking.employee_id)
+    if person is None:
+        return None
+    licence = verification.coverage("User", person.id).get("DRIVING_LICENSE")
+    return Driver(
+        name=person.name,
+        phone=person.phone,
+        licence=licence.status if licence else "MISSING",
+        licence_until=licence.expires_at if licence else None,
+    )
+
+
+def find_current(booking: Booking) -> AssignmentFacts | None:
+    """Return the assignment of the booking's current round; None where its event has not been handled yet."""
+    return next((one for one in assignment.of_booking(booking.id) if one.round == booking.round), None)
+
+
+# --- what may be done ------------------------------------------------------------------------------------------------
+
+
+def offers(booking: Booking) -> frozenset[str]:
+    """Return the actions that the acting person may take on this booking in its state."""
+    actor = current_actor()
+    status = Status(booking.status)
+    is_vendor = actor.organization_id == booking.vendor_organization_id
+    is_corporate = actor.organization_id == booking.corporate_organization_id
+    found = set()
+    for action, permission, by_vendor, by_corporate in _OFFERED:
+        is_side = (is_vendor and by_vendor) or (is_corporate and by_corporate)
+        is_side = is_side or scope_of(permission, actor) is Scope.ALL
+        if is_side and may(permission, actor) and rules.can(status, action):
+            found.add(action)
+    if is_vendor and status not in rules.VENDOR_CANCELS:
+        found.discard("cancel")
+    if status is not Status.DRAFT and (
+        (is_vendor and may(BOOKING_APPROVE, actor)) or (is_corporate and may(BOOKING_ASSIGN, actor))
+    ):
+        found.add("comment")
+    if is_corporate and may(BOOKING_CREATE, actor) and status is not Status.DRAFT:
+        found.add("again")
+    return frozenset(found)
+
+
+_OFFERED: Sequence[tuple[str, str, bool, bool]] = (
+    ("edit", BOOKING_EDIT, False, True),
+    ("discard", BOOKING_DISCARD, False, True),
+    ("submit", BOOKING_SUBMIT, False, True),
+    ("approve", BOOKING_APPROVE, True, False),
+    ("assign", BOOKING_ASSIGN, False, True),
+    ("activate", BOOKING_ACTIVATE, True, True),
+    ("complete", BOOKING_COMPLETE, True, True),
+    ("cancel", BOOKING_CANCEL, True, True),
+    ("terminate", BOOKING_TERMINATE, True, True),
+)
+"""Action, its permission, and whether the vendor or the company takes it."""
