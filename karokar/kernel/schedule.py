@@ -6,6 +6,9 @@ anew. Contexts declare jobs in their `actions`; the relay runs them.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeVar
+
+F = TypeVar("F", bound=Callable[[], object])
 
 
 @dataclass(frozen=True)
@@ -20,10 +23,10 @@ class Job:
 JOBS: dict[str, Job] = {}
 
 
-def every(seconds: float) -> Callable[[Callable[[], object]], Callable[[], object]]:
+def every(seconds: float) -> Callable[[F], F]:
     """Declare that the clock runs this function every so many seconds. Raises ValueError for a name used twice."""
 
-    def declare(function: Callable[[], object]) -> Callable[[], object]:
+    def declare(function: F) -> F:
         name = f"{function.__module__.split('.')[1]}.{getattr(function, '__name__', '?')}"
         if name in JOBS:
             message = f"Two clock jobs are called {name}."

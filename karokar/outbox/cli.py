@@ -11,10 +11,11 @@ from karokar.outbox import relay as relays
 from karokar.outbox import subscriptions
 from karokar.outbox.bell import QUEUE
 from karokar.outbox.cli_catalog import catalog, lock
+from karokar.outbox.cli_deliveries import COMMANDS
 
 events = AppGroup("events", help="Deliver events and look after their deliveries.")
-events.add_command(catalog)
-events.add_command(lock)
+for command in (catalog, lock, *COMMANDS):
+    events.add_command(command)
 
 
 @events.command()
@@ -35,6 +36,7 @@ def worker() -> None:
     """Run one worker until stopped: delivers events when the bell rings."""
     from karokar.worker import run
 
+    subscriptions.sync()
     app = current_app._get_current_object()  # type: ignore[attr-defined] # noqa: SLF001 - a worker needs the app itself
     run(app, QUEUE)
 

@@ -277,3 +277,15 @@ class LatencyCount(Base):
     position: Mapped[int] = mapped_column(BigInteger)
     buckets: Mapped[list[int]] = mapped_column(JSON)
     seconds: Mapped[float] = mapped_column(Float)
+
+
+class Verification(Base):
+    """A check of the promises for the events after `since_position`, up to `until_position`."""
+
+    __tablename__ = "event_verifications"
+
+    id: Mapped[int] = mapped_column(RowNumber, primary_key=True)
+    since_position: Mapped[int] = mapped_column(BigInteger)
+    until_position: Mapped[int] = mapped_column(BigInteger)
+    at: Mapped[datetime]
+    problems: Mapped[int]

@@ -3,7 +3,7 @@
 from flask import Flask
 
 from karokar.events.bus import published
-from karokar.outbox import cli, upkeep
+from karokar.outbox import cli, upkeep, verify
 from karokar.outbox.recorder import record
 
 
@@ -17,4 +17,4 @@ def init_app(app: Flask) -> None:
         background.init_app(app)
 
 
-__all__ = ["init_app", "upkeep"]
+__all__ = ["init_app", "upkeep", "verify"]

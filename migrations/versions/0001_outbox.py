@@ -181,6 +181,16 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("shard", name="pk_latency_counts"),
     )
 
+    op.create_table(
+        "event_verifications",
+        sa.Column("id", ROW_NUMBER, autoincrement=True, nullable=False),
+        sa.Column("since_position", sa.BigInteger(), nullable=False),
+        sa.Column("until_position", sa.BigInteger(), nullable=False),
+        sa.Column("at", TIME, nullable=False),
+        sa.Column("problems", sa.Integer(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name="pk_event_verifications"),
+    )
+
 
 def _make_log() -> None:
     op.execute("alter table events add column xid xid8 not null default pg_current_xact_id()")
@@ -211,6 +221,7 @@ def downgrade() -> None:
     else:
         op.execute("drop view event_log")
     for table in (
+        "event_verifications",
         "latency_counts",
         "canaries",
         "leases",

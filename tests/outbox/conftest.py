@@ -10,6 +10,7 @@ from karokar.kernel.db import db, transaction
 from karokar.outbox import subscriptions, trouble
 from karokar.outbox.bell import QUEUE
 from karokar.outbox.drain import drain
+from karokar.outbox.verify import verify
 from tests.outbox import things
 
 BUSES = [
@@ -53,6 +54,8 @@ def bus(request, databases) -> Iterator[Bus]:
     with things.in_the_catalog(), databases.fresh_app(kind, config) as app:
         things.make_tables()
         yield Bus(app, _worked_off(app) if by == "rq" else _called)
+        # Whatever a test did to it, the engine can account for every delivery.
+        assert verify().problems == {}
 
 
 @pytest.fixture
@@ -61,6 +64,7 @@ def pg_bus(databases) -> Iterator[Bus]:
     with things.in_the_catalog(), databases.fresh_app("postgresql") as app:
         things.make_tables()
         yield Bus(app, _called)
+        assert verify().problems == {}
 
 
 @pytest.fixture
@@ -70,6 +74,7 @@ def quick_bus(databases) -> Iterator[Bus]:
     with things.in_the_catalog(), databases.fresh_app("sqlite", config) as app:
         things.make_tables()
         yield Bus(app, _called)
+        assert verify().problems == {}
 
 
 def _called() -> None:
