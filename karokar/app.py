@@ -48,7 +48,9 @@ def create_app(config: Config | None = None) -> Flask:
     _init_part(app, "runs")
     _load_contexts(app)
     if find_spec("karokar.identity.resolver") is not None:
-        guard.init_app(app, import_module("karokar.identity.resolver").resolve_actor)
+        resolver = import_module("karokar.identity.resolver")
+        guard.init_app(app, resolver.resolve_actor)
+        app.extensions["karokar.actor_of_member"] = resolver.actor_of_member
     _init_part(app, "web")
     if find_spec("karokar.demo") is not None:
         app.cli.add_command(import_module("karokar.demo").cli)

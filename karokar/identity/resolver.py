@@ -69,8 +69,18 @@ def resolve_actor() -> Actor | None:
     if acting is None:
         return None
     g.karokar_acting = acting
-    facts = organization.get_organization(acting.organization_id)
     _touch(acting)
+    return _actor(acting)
+
+
+def actor_of_member(user_id: UUID, organization_id: UUID) -> Actor | None:
+    """Return the actor that a member is now, for work that goes on after their request; None for no active member."""
+    acting = queries.acting_by_membership(user_id, organization_id)
+    return _actor(acting) if acting else None
+
+
+def _actor(acting: queries.Acting) -> Actor:
+    facts = organization.get_organization(acting.organization_id)
     return Actor(
         user_id=acting.user_id,
         organization_id=acting.organization_id,

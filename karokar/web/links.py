@@ -5,6 +5,8 @@ from uuid import UUID
 
 from flask import current_app, request, url_for
 
+from karokar.kernel.permissions import scope_of
+
 PAGES = {
     "organization": ("organization.show",),
     "user": ("identity.person", "identity.show"),
@@ -25,14 +27,21 @@ PAGES = {
 
 
 def entity_url(type_: str, id_: UUID | str) -> str | None:
-    """Return the address of a thing's page, None where its kind has no page."""
+    """Return the address of a thing's page, None where its kind has no page or the acting person may not open it."""
     for endpoint in PAGES.get(type_.replace("_", "").lower(), ()):
+        if not _opens(endpoint):
+            continue
         rules = list(current_app.url_map.iter_rules(endpoint)) if endpoint in current_app.view_functions else []
         for rule in rules:
             if len(rule.arguments) == 1:
                 values: dict[str, Any] = {next(iter(rule.arguments)): id_}
                 return url_for(endpoint, **values)
     return None
+
+
+def _opens(endpoint: str) -> bool:
+    access = getattr(current_app.view_functions.get(endpoint), "__access__", None)
+    return access in {"public", "signed_in"} or (access is not None and scope_of(access) is not None)
 
 
 def short_id(id_: UUID | str) -> str:

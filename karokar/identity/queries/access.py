@@ -146,6 +146,25 @@ def acting_by_token(token: str) -> Acting | None:
     )
 
 
+def acting_by_membership(user_id: UUID, organization_id: UUID) -> Acting | None:
+    """Return an active member as they may act now, without a session of their own; None for anybody else."""
+    statement = (
+        select(User, Role)
+        .join(Membership, Membership.user_id == User.id)
+        .join(Role, Role.id == Membership.role_id)
+        .where(
+            User.id == user_id,
+            Membership.organization_id == organization_id,
+            Membership.status == MembershipStatus.ACTIVE,
+        )
+    )
+    row = db.session.execute(statement).one_or_none()
+    if row is None:
+        return None
+    user, role = row
+    return Acting(user.id, user.name, organization_id, role.key, permissions_of(role), None, is_touch_due=False)
+
+
 def check_password(email: str, password: str) -> PasswordCheck:
     """Check an address and a password, in the same time whether or not the address is known."""
     user = db.session.scalars(select(User).where(User.email == rules.normal_email(email))).one_or_none()
