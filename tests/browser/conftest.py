@@ -1,0 +1,142 @@
+"""A real Chromium in front of the console with its example data."""
+
+import json
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from flask import Flask
+from playwright.sync_api import Browser, BrowserContext, sync_playwright
+from playwright.sync_api import Page as Tab
+
+from karokar.config import PROJECT
+from tests.browser import site
+from tests.servers import keeper
+
+AXE = (PROJECT / "tests" / "browser" / "vendor" / "axe.min.js").read_text()
+TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
+
+
+@pytest.fixture(scope="session")
+def filled(databases) -> Path:
+    """A SQLite file with the example data, made once per run."""
+    path = keeper.run_directory() / "example.sqlite3"
+    with keeper.once("example-data") as done:
+        if not done.exists():
+            shutil.copy(databases.sqlite_template(), path)
+            site.load_example_data(databases.config("sqlite"), path)
+            done.touch()
+    return path
+
+
+@pytest.fixture(scope="session")
+def console(filled, databases, tmp_path_factory) -> Flask:
+    """The application on a copy of the example data, for tests that read."""
+    path = site.copy_of(filled, tmp_path_factory.mktemp("console") / "console.sqlite3")
+    return site.make_app(databases.config("sqlite"), path)
+
+
+@pytest.fixture(scope="session")
+def address(console) -> Iterator[str]:
+    """Where the application is served."""
+    with site.served(console) as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def crawls(console) -> dict[str, site.Crawl]:
+    """What each role can open, and who is not signed in."""
+    return {role: site.crawl(console, role) for role in (site.DOOR, *site.ROLES)}
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Browser]:
+    """The browser."""
+    program = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    assert program, "Chromium is needed: bin/test installs it, or put it on the PATH."
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+@dataclass
+class Watched:
+    """A tab that remembers everything that went wrong in it."""
+
+    tab: Tab
+    address: str
+    wrongs: list[str] = field(default_factory=list)
+    _has_axe: bool = False
+
+    def open(self, path: str) -> None:
+        """Load a page and wait until it is quiet."""
+        self.tab.goto(self.address + path)
+        self.tab.wait_for_load_state("load")
+
+    def violations(self, selector: str | None = None) -> list[str]:
+        """What axe-core finds on the page as it is now."""
+        if not self.tab.evaluate("!!window.axe"):
+            self.tab.evaluate(AXE)
+        options = {"runOnly": TAGS, "resultTypes": ["violations"]}
+        found = self.tab.evaluate(
+            "([selector, options]) => axe.run(selector ? document.querySelector(selector) : document, options)",
+            [selector, options],
+        )
+        return [
+            f"{violation['id']} ({violation['impact']}) at {' | '.join(map(str, node['target']))}: {node['failureSummary']}"
+            for violation in found["violations"]
+            for node in violation["nodes"][:3]
+        ]
+
+
+@pytest.fixture(scope="session")
+def signed_in_states(chromium, address) -> dict[str, str]:
+    """The cookies of each role, signed in once through the real form."""
+    states: dict[str, str] = {}
+    for role, email in site.ROLES.items():
+        context = chromium.new_context()
+        tab = context.new_page()
+        tab.goto(f"{address}/login")
+        tab.fill("[name=email]", email)
+        tab.fill("[name=password]", site.PASSWORD)
+        tab.click("main button:not([type=button])")
+        tab.wait_for_url(lambda url: "/login" not in url)
+        states[role] = json.dumps(context.storage_state())
+        context.close()
+    return states
+
+
+@pytest.fixture
+def browse(chromium, address, signed_in_states) -> Iterator[Callable[..., Watched]]:
+    """Open a tab as a role (or as `site.DOOR`): what goes wrong in it is kept in `wrongs`."""
+    contexts: list[BrowserContext] = []
+
+    def make(role: str, **options) -> Watched:
+        state = json.loads(signed_in_states[role]) if role != site.DOOR else None
+        context = chromium.new_context(storage_state=state, viewport={"width": 1366, "height": 900}, **options)
+        context.set_default_timeout(10_000)
+        contexts.append(context)
+        watched = Watched(context.new_page(), address)
+        watched.tab.on("console", lambda m: watched.wrongs.append(m.text) if m.type in {"error", "warning"} else None)
+        watched.tab.on("pageerror", lambda error: watched.wrongs.append(str(error)))
+        watched.tab.on("requestfailed", lambda r: watched.wrongs.append(f"failed: {r.url}") if _matters(r) else None)
+        return watched
+
+    yield make
+    for context in contexts:
+        context.close()
+
+
+def _matters(request) -> bool:
+    # A page that is left while something loads is no failure.
+    return "ERR_ABORTED" not in (request.failure or "")
+
+
+def pytest_collection_modifyitems(items) -> None:
+    here = Path(__file__).parent
+    for item in items:
+        if here in item.path.parents:
+            item.add_marker(pytest.mark.browser)
