@@ -50,7 +50,9 @@ def list_() -> Response:
     )
     limit = _read("limit", _limit, f"a whole number from 1 to {LARGEST_PAGE}") or PAGE
     is_newest_first = _read("order", _is_descending, "asc or desc") or False
-    place = _place(request.args["cursor"]) if "cursor" in request.args else (None, None)
+    place: tuple[int | None, int | None] = (None, None)
+    if "cursor" in request.args:
+        place = cursors.reveal_place(request.args["cursor"], settings().secret_key, _reader())
     page = list_events(
         wanted, current_actor(), after=place[0], before=place[1], limit=limit, is_newest_first=is_newest_first
     )
@@ -123,12 +125,6 @@ def _reader() -> str:
     return str(current_actor().organization_id)
 
 
-def _place(cursor: str) -> tuple[int | None, int | None]:
-    """Return the position to read after, and the one to read before: one of them is None."""
-    position, reads_up = divmod(cursors.reveal(cursor, settings().secret_key, _reader()), 2)
-    return (position, None) if reads_up else (None, position)
-
-
 # What is answered -----------------------------------------------------------------------------------------------------
 
 
@@ -141,7 +137,7 @@ def _links(page: EventPage, *, is_newest_first: bool, came_from: str | None) -> 
 
 
 def _cursor(position: int, *, reads_up: bool) -> str:
-    return cursors.hide(position * 2 + reads_up, settings().secret_key, _reader())
+    return cursors.hide_place(position, settings().secret_key, _reader(), reads_up=reads_up)
 
 
 def _deliveries(positions: list[int]) -> dict[int, list[Delivery]] | None:

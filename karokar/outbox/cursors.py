@@ -15,6 +15,17 @@ _HALF = 6
 _ROUNDS = 4
 
 
+def hide_place(position: int, secret: str, reader: str, *, reads_up: bool) -> str:
+    """Return the cursor of the page that begins after a position (`reads_up`) or before it."""
+    return hide(position * 2 + reads_up, secret, reader)
+
+
+def reveal_place(cursor: str, secret: str, reader: str) -> tuple[int | None, int | None]:
+    """Return the position to read after and the one to read before: one of them is None. Raises RuleBroken."""
+    position, reads_up = divmod(reveal(cursor, secret, reader), 2)
+    return (position, None) if reads_up else (None, position)
+
+
 def hide(position: int, secret: str, reader: str) -> str:
     """Return the cursor of a position for a reader (an organization's id)."""
     key = _key(secret, reader)

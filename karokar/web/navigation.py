@@ -77,7 +77,7 @@ NAVIGATION = (
             Entry("Review queue", "clipboard-check", "administration.review", "verification.review", "q"),
             Entry("Organizations", "building-community", "organization.index", "organization.approve"),
             Entry("People", "users-group", "administration.people", "employee.manage", types=("PLATFORM",)),
-            Entry("Events console", "activity", "administration.events", "event.operate", "e"),
+            Entry("Events console", "activity", "administration.overview", "event.operate", "e"),
             Entry("Mail", "mail", "notification.mail", "mail.read", scopes=(Scope.ALL, Scope.OWN)),
             Entry("Runs", "player-play", "runs.index", key="u"),
             Entry("System health", "server", "administration.health", "event.operate"),

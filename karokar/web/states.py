@@ -96,12 +96,20 @@ STATES: dict[str, dict[str, State]] = {
     "delivery": {
         "handled": State("good", "check", "Handled"),
         "coming": State("neutral", "clock", "Not yet reached"),
+        "pending": State("neutral", "clock", "Not yet reached"),
         "retrying": State("wait", "refresh", "Retrying"),
         "waiting": State("wait", "clock-pause", "Waiting"),
         "dead": State("bad", "skull", "Dead"),
         "dismissed": State("neutral", "archive", "Dismissed"),
         "done": State("good", "check", "Done"),
         "paused": State("wait", "player-pause", "Paused"),
+    },
+    "handler": {
+        "RUNNING": State("good", "circle-check", "Up to date"),
+        "BEHIND": State("wait", "clock", "Behind"),
+        "FAILING": State("bad", "alert-triangle", "Failing"),
+        "PAUSED": State("wait", "player-pause", "Paused"),
+        "UNKNOWN": State("bad", "help", "No code for it"),
     },
     "run": {
         "QUEUED": State("wait", "hourglass", "Queued"),

@@ -1,8 +1,18 @@
 """The pages of the desk, one module per area. A new area is a module here and a line in the import below."""
 
-from karokar.administration.views import catalog, reports
+from karokar.administration.views import (
+    catalog,
+    deliveries,
+    events,
+    reports,
+)
 from karokar.administration.views.blueprint import bp
 
-AREAS = (catalog, reports)
+AREAS = (
+    catalog,
+    deliveries,
+    events,
+    reports,
+)
 
 __all__ = ["AREAS", "bp"]

@@ -1,0 +1,236 @@
+"""Operating deliveries: the pipeline at a glance, failures by kind, dead letters, handlers."""
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from typing import Any
+from uuid import UUID
+
+from flask import flash, make_response, redirect, render_template, request, url_for
+from werkzeug.wrappers import Response
+from wtforms import TextAreaField
+from wtforms.validators import InputRequired, Length
+
+from karokar.administration import actions
+from karokar.administration.permissions import EVENT_OPERATE
+from karokar.administration.views.blueprint import bp
+from karokar.kernel.errors import NotFound
+from karokar.kernel.permissions import requires
+from karokar.outbox import canary
+from karokar.outbox.dead_letters import all_dead_letters, list_dead_letters
+from karokar.outbox.registry import HANDLERS
+from karokar.outbox.state import failure_groups, find_handler, handler_names, handler_states
+from karokar.outbox.state import overview as look
+from karokar.runs.kinds import Item, Skipped, row_kind
+from karokar.runs.views import ask_with
+from karokar.web.filters import Choice, Filters, Text
+from karokar.web.forms import Form
+
+LATEST_GROUPS = 5
+
+
+class ReasonForm(Form):
+    """Why deliveries stay undone."""
+
+    reason = TextAreaField("Reason", [InputRequired("Say why these deliveries stay undone."), Length(max=500)])
+
+
+# The pipeline at a glance ---------------------------------------------------------------------------------------------
+
+
+@bp.get("/pipeline")
+@requires(EVENT_OPERATE)
+def overview() -> str:
+    """Show rate, lag, retries, dead letters and failures of the whole pipeline."""
+    part = _overview()
+    return render_template("administration/overview.html", part=part, live_url=_live_url(part))
+
+
+@bp.get("/pipeline/part")
+@requires(EVENT_OPERATE)
+def overview_part() -> Response:
+    """Answer the figures as a part of their page; 204 while they stand as the page has them."""
+    part = _overview()
+    if request.args.get("at") == _digest(part):
+        return make_response("", 204)
+    response = make_response(part)
+    response.headers["X-Live-Url"] = _live_url(part)
+    return response
+
+
+def _overview() -> str:
+    states = handler_states()
+    groups = failure_groups()
+    return render_template(
+        "administration/_overview.html",
+        state=look(),
+        handlers=sorted(states, key=lambda one: (one.status == "RUNNING", -one.lag, one.name)),
+        groups=groups[:LATEST_GROUPS],
+        group_count=len(groups),
+        canary=canary.look(),
+    )
+
+
+def _digest(part: str) -> str:
+    return hashlib.sha256(part.encode()).hexdigest()[:16]
+
+
+def _live_url(part: str) -> str:
+    return url_for("administration.overview_part", at=_digest(part))
+
+
+# Failures by kind -----------------------------------------------------------------------------------------------------
+
+
+@bp.get("/failures")
+@requires(EVENT_OPERATE)
+def failures() -> str:
+    """List open failures by handler and cause."""
+    return render_template("administration/failures.html", groups=failure_groups())
+
+
+@bp.get("/failures/<name>/<fingerprint>")
+@requires(EVENT_OPERATE)
+def failure(name: str, fingerprint: str) -> str:
+    """Show one kind of failure: its error, the newest events that it hit, and what to do about all of them."""
+    group = next((one for one in failure_groups() if (one.handler, one.fingerprint) == (name, fingerprint)), None)
+    if group is None:
+        raise NotFound("kind of failure")
+    dead = list_dead_letters(handler=name, fingerprint=fingerprint)
+    return render_template("administration/failure.html", group=group, dead=dead, form=ReasonForm())
+
+
+@bp.post("/failures/<name>/<fingerprint>/retry")
+@requires(EVENT_OPERATE)
+def retry_failures(name: str, fingerprint: str) -> Response:
+    """Let all failures of one kind run again."""
+    count = actions.retry_failures(name, fingerprint, _expected())
+    flash(f"{count:,} deliveries run again now. What still fails comes back to this list.", "good")
+    return redirect(url_for("administration.failures"), 303)
+
+
+@bp.post("/failures/<name>/<fingerprint>/dismiss")
+@requires(EVENT_OPERATE)
+def dismiss_failures(name: str, fingerprint: str) -> Response:
+    """Leave all failures of one kind undone."""
+    count = actions.dismiss_failures(name, fingerprint, _expected(), request.form.get("reason", ""))
+    flash(f"{count:,} deliveries stay undone. What waited behind them goes on.", "good")
+    return redirect(url_for("administration.failures"), 303)
+
+
+def _expected() -> int:
+    text = request.form.get("expected", "")
+    return int(text) if text.isdecimal() else -1
+
+
+# Dead letters ---------------------------------------------------------------------------------------------------------
+
+
+def _dead_filters() -> Filters:
+    names = sorted(set(handler_names().values()))
+    fields = (
+        Choice("handler", "Handler", choices=tuple((name, name) for name in names)),
+        Text("type", "Event, or a pattern such as Booking*", "types"),
+    )
+    return Filters.of_request(fields, sorts=("died", "position"), default_sort="-died")
+
+
+@bp.get("/dead-letters")
+@requires(EVENT_OPERATE)
+def dead_letters() -> str:
+    """List deliveries that were given up, to retry or to dismiss one, some or all."""
+    filters = _dead_filters()
+    page = list_dead_letters(**filters.values, sort=filters.sort, cursor=filters.cursor)
+    return render_template("administration/dead_letters.html", filters=filters, page=page)
+
+
+def _list_dead(parameters: Mapping[str, Any]) -> Iterator[Item]:
+    filters = parameters["filters"]
+    for found in all_dead_letters(
+        handler=filters.get("handler"), types=filters.get("type"), keys=tuple(parameters.get("chosen", ()))
+    ):
+        yield Item(f"{found.event_type} for {found.handler}", {"event_id": str(found.event_id), "name": found.handler})
+
+
+def _retry_dead(item: Item, _parameters: Mapping[str, Any]) -> None:
+    _refuse_unless_dead(item)
+    actions.retry_delivery(UUID(item.data["event_id"]), item.data["name"])
+
+
+def _dismiss_dead(item: Item, parameters: Mapping[str, Any]) -> None:
+    _refuse_unless_dead(item)
+    actions.dismiss_delivery(UUID(item.data["event_id"]), item.data["name"], parameters["reason"])
+
+
+def _refuse_unless_dead(item: Item) -> None:
+    event_id = UUID(item.data["event_id"])
+    if not any(found.event_id == event_id for found in all_dead_letters(handler=item.data["name"])):
+        raise Skipped("It is not dead any more.")
+
+
+row_kind("delivery.retry", "Retry dead letters", permission=EVENT_OPERATE, list_items=_list_dead, do=_retry_dead)
+ask_with(
+    row_kind(
+        "delivery.dismiss", "Dismiss dead letters", permission=EVENT_OPERATE, list_items=_list_dead, do=_dismiss_dead
+    ),
+    ReasonForm,
+)
+
+
+# One delivery ---------------------------------------------------------------------------------------------------------
+
+
+@bp.post("/events/<uuid:event_id>/deliveries/<name>/retry")
+@requires(EVENT_OPERATE)
+def retry_delivery(event_id: UUID, name: str) -> Response:
+    """Let one delivery run again."""
+    actions.retry_delivery(event_id, name)
+    flash(f"{name} is given the event again now.", "good")
+    return redirect(url_for("administration.event", event_id=event_id, _anchor="deliveries"), 303)
+
+
+@bp.post("/events/<uuid:event_id>/deliveries/<name>/dismiss")
+@requires(EVENT_OPERATE)
+def dismiss_delivery(event_id: UUID, name: str) -> Response:
+    """Leave one delivery undone."""
+    actions.dismiss_delivery(event_id, name, request.form.get("reason", ""))
+    flash(f"{name} will not be given the event. What waited behind it goes on.", "good")
+    return redirect(url_for("administration.event", event_id=event_id, _anchor="deliveries"), 303)
+
+
+# Handlers -------------------------------------------------------------------------------------------------------------
+
+
+@bp.get("/handlers")
+@requires(EVENT_OPERATE)
+def handlers() -> str:
+    """List the handlers with how each keeps up."""
+    return render_template("administration/handlers.html", handlers=handler_states())
+
+
+@bp.get("/handlers/<name>")
+@requires(EVENT_OPERATE)
+def handler(name: str) -> str:
+    """Show one handler: what it does, what it listens to, how it keeps up."""
+    state = find_handler(name)
+    if state is None:
+        raise NotFound("handler")
+    groups = [group for group in failure_groups() if group.handler == name]
+    return render_template("administration/handler.html", state=state, declared=HANDLERS.get(name), groups=groups)
+
+
+@bp.post("/handlers/<name>/pause")
+@requires(EVENT_OPERATE)
+def pause_handler(name: str) -> Response:
+    """Let a handler's deliveries wait."""
+    actions.pause_handler(name, request.form.get("reason", ""))
+    flash(f"{name} is paused: its events wait until somebody resumes it.", "wait")
+    return redirect(url_for("administration.handler", name=name), 303)
+
+
+@bp.post("/handlers/<name>/resume")
+@requires(EVENT_OPERATE)
+def resume_handler(name: str) -> Response:
+    """Let a paused handler go on."""
+    actions.resume_handler(name)
+    flash(f"{name} goes on with what waited.", "good")
+    return redirect(url_for("administration.handler", name=name), 303)

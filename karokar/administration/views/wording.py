@@ -1,0 +1,136 @@
+"""Events in words: who did it and for whom, what changed, and what the ids in it are called."""
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID
+
+import msgspec
+
+from karokar.outbox.search import FoundEvent
+from karokar.web.asking import ask
+
+SYSTEM_NAME = "KaroKar"
+
+_SUBJECT_WORDS = {
+    "MaintenanceWindow": "Maintenance window",
+    "AvailabilityConflict": "Conflict",
+    "System": "System",
+}
+
+
+@dataclass(frozen=True)
+class Names:
+    """What ids are called, by kind of subject. An id that is not here is shown by its last part."""
+
+    by_kind: Mapping[str, Mapping[UUID, str]] = field(default_factory=dict)
+
+    def of(self, kind: str, entity_id: UUID | None) -> str:
+        """Return the name, empty where none is known."""
+        return self.by_kind.get(kind, {}).get(entity_id, "") if entity_id else ""
+
+    def who(self, found: FoundEvent) -> str:
+        """Return who did it: a person, a tenant for its people, or the system."""
+        if found.actor_id is not None:
+            return self.of("User", found.actor_id) or "Somebody"
+        if found.organization_id is not None:
+            return self.of("Organization", found.organization_id) or "Another organization"
+        return SYSTEM_NAME
+
+    def on_behalf(self, found: FoundEvent) -> str:
+        """Return for whom a person did it; empty where that is said already."""
+        if found.actor_id is None or found.organization_id is None:
+            return ""
+        return self.of("Organization", found.organization_id)
+
+    def value(self, value: Any) -> str:
+        """Return a payload's value as people read it; an id by its name where it has one."""
+        if value is None or value == "":
+            return ""
+        if isinstance(value, bool):
+            return "yes" if value else "no"
+        if isinstance(value, str):
+            return self._by_id(value) or value
+        if isinstance(value, int | float):
+            return f"{value:,}"
+        return json.dumps(value, ensure_ascii=False)
+
+    def _by_id(self, text: str) -> str:
+        if len(text) != 36:
+            return ""
+        try:
+            wanted = UUID(text)
+        except ValueError:
+            return ""
+        return next((names[wanted] for names in self.by_kind.values() if wanted in names), "")
+
+
+def names_for(events: Iterable[FoundEvent], *, with_subjects: bool = True) -> Names:
+    """Ask the contexts what the ids in these events are called."""
+    people: set[UUID] = set()
+    organizations: set[UUID] = set()
+    vehicles: set[UUID] = set()
+    bookings: set[UUID] = set()
+    wanted = {"User": people, "Organization": organizations, "Vehicle": vehicles, "Booking": bookings}
+    for found in events:
+        people |= {found.actor_id} - {None}  # type: ignore[arg-type] # None is taken away.
+        organizations |= {found.organization_id} - {None}  # type: ignore[arg-type] # See above.
+        for kind, entity_id in found.subjects if with_subjects else ():
+            if kind in wanted:
+                wanted[kind].add(entity_id)
+    return Names(
+        {
+            "User": _asked("identity", "people", people, "name"),
+            "Organization": _asked("organization", "organizations", organizations, "name"),
+            "Vehicle": _asked("fleet", "vehicles", vehicles, "label"),
+            "Booking": _asked("booking", "bookings", bookings, "reference"),
+        }
+    )
+
+
+def _asked(context: str, question: str, ids: set[UUID], attribute: str) -> dict[UUID, str]:
+    if not ids:
+        return {}
+    found = ask(context, question, sorted(ids), default={})
+    return {entity_id: str(getattr(facts, attribute)) for entity_id, facts in found.items()}
+
+
+def kind_in_words(kind: str) -> str:
+    """Return a kind of subject as people say it."""
+    return _SUBJECT_WORDS.get(kind, kind)
+
+
+def field_in_words(name: str) -> str:
+    """Return a field's name as people read it: "heldUntil" and "held_until" as "Held until"."""
+    spaced = "".join(f" {letter.lower()}" if letter.isupper() else letter for letter in name).replace("_", " ")
+    words = spaced.removesuffix(" id").strip()
+    return words[:1].upper() + words[1:]
+
+
+def changes_in_words(found: FoundEvent, names: Names) -> list[tuple[str, str | None, str]]:
+    """Return what changed: field, before (None: not told), after."""
+    rows: list[tuple[str, str | None, str]] = []
+    for name, change in found.changes.items():
+        if isinstance(change, Mapping):
+            rows.append((field_in_words(name), None, "changed (personal, so not kept)"))
+        else:
+            before, after = change
+            rows.append((field_in_words(name), names.value(before), names.value(after)))
+    return rows
+
+
+def envelope_as_text(found: FoundEvent) -> str:
+    """Return the whole envelope, as this viewer may see it, as indented JSON."""
+    envelope = {
+        "eventId": found.event_id,
+        "eventType": found.event_type,
+        "aggregateType": found.aggregate_type,
+        "aggregateId": found.aggregate_id,
+        "aggregateSeq": found.aggregate_seq,
+        "occurredAt": found.occurred_at,
+        "version": found.version,
+        "payload": found.payload,
+        "metadata": found.metadata,
+    }
+    return msgspec.json.format(msgspec.json.encode(envelope), indent=2).decode()

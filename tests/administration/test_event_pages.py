@@ -1,0 +1,251 @@
+"""The events console: what operators and tenants see of events, and what operators can do about deliveries."""
+
+from uuid import UUID
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+
+from karokar.kernel.db import db
+from karokar.kernel.ids import new_id
+from karokar.outbox.drain import drain, drain_all
+from tests.factories import people
+from tests.factories.events import approved, drafted, record, requested
+from tests.factories.handlers import Planted
+
+
+def page(client: FlaskClient, path: str, status: int = 200) -> str:
+    answer = client.get(path)
+    assert answer.status_code == status, answer.get_data(as_text=True)
+    return answer.get_data(as_text=True)
+
+
+def post(client: FlaskClient, path: str, **fields: str) -> str:
+    """Send a form as its page does, and follow it."""
+    with client.session_transaction() as session:
+        token = session.get("csrf")
+    if token is None:
+        client.get("/administration/events")
+    answer = client.post(path, data={"csrf_token": csrf(client), **fields}, follow_redirects=True)
+    return f"{answer.status_code} {answer.get_data(as_text=True)}"
+
+
+def csrf(client: FlaskClient) -> str:
+    text = client.get("/administration/events").get_data(as_text=True)
+    return text.split('name="csrf_token" value="', 1)[1].split('"', 1)[0]
+
+
+@pytest.fixture
+def vendor(planted: Flask) -> people.Company:
+    return people.make_vendor(name="Nandi Fleet")
+
+
+@pytest.fixture
+def company(planted: Flask) -> people.Company:
+    return people.make_corporate(name="Meridian Textiles")
+
+
+def browser_of(app: Flask, somebody: people.Somebody) -> FlaskClient:
+    client = app.test_client()
+    people.sign_in(client, somebody)
+    return client
+
+
+def test_an_operator_finds_every_event_and_what_became_of_it(desk: FlaskClient) -> None:
+    event_id = record(requested())
+    drain()
+    text = page(desk, "/administration/events?type=Booking*")
+    assert f"/administration/events/{event_id}" in text
+    assert "requested the booking" in text
+    assert "Handled" in text
+    assert "Nothing matches" in page(desk, "/administration/events?type=NoSuchEvent")
+    assert f"/administration/events/{event_id}" in page(desk, f"/administration/events?id={event_id}")
+    assert "Paste a whole id." in page(desk, "/administration/events?id=7")
+
+
+def test_pages_of_events_lead_to_older_ones_and_back(desk: FlaskClient) -> None:
+    recorded = [record(requested()) for _ in range(30)]
+    first = page(desk, "/administration/events?type=BookingRequested")
+    assert str(recorded[-1]) in first
+    assert str(recorded[0]) not in first
+    older = first.split('rel="next" href="', 1)[1].split('"', 1)[0].replace("&amp;", "&")
+    second = page(desk, older)
+    assert str(recorded[0]) in second
+    newer = second.split('rel="prev" href="', 1)[1].split('"', 1)[0].replace("&amp;", "&")
+    assert str(recorded[-1]) in page(desk, newer)
+
+
+def test_a_list_that_is_open_hears_of_new_events(desk: FlaskClient) -> None:
+    record(requested())
+    text = page(desk, "/administration/events?type=Booking*")
+    live = text.split('data-kk-live="', 1)[1].split('"', 1)[0].replace("&amp;", "&")
+    assert desk.get(live).status_code == 204
+    record(requested())
+    assert desk.get(live).status_code == 200
+
+
+def test_each_side_reads_the_same_event_with_its_own_eyes(
+    planted: Flask, vendor: people.Company, company: people.Company
+) -> None:
+    facts = {
+        "vendor_organization_id": vendor.id,
+        "corporate_organization_id": company.id,
+        "requested_by": company.admin.user_id,
+    }
+    event_id = record(
+        requested(**facts), actor=people.actor_of(company.admin), changes={"purpose": [None, "Site visit"]}
+    )
+    draft_id = record(drafted(**facts), actor=people.actor_of(company.admin))
+    for_company = page(browser_of(planted, company.admin), f"/administration/events/{event_id}")
+    assert company.admin.name in for_company
+    assert "Site visit" in for_company
+    for_vendor = page(browser_of(planted, vendor.admin), f"/administration/events/{event_id}")
+    assert "Meridian Textiles" in for_vendor
+    assert company.admin.name not in for_vendor
+    assert "Site visit" not in for_vendor
+    assert str(company.admin.user_id) not in for_vendor
+    assert "private to the other side" in for_vendor
+    assert "Deliveries" not in for_vendor
+    page(browser_of(planted, vendor.admin), f"/administration/events/{draft_id}", 404)
+    stranger = people.make_vendor()
+    page(browser_of(planted, stranger.admin), f"/administration/events/{event_id}", 404)
+    page(browser_of(planted, stranger.admin), f"/administration/events/{new_id()}", 404)
+
+
+def test_tenants_operate_nothing(planted: Flask, vendor: people.Company) -> None:
+    client = browser_of(planted, vendor.admin)
+    for path in ("pipeline", "failures", "dead-letters", "handlers"):
+        page(client, f"/administration/{path}", 403)
+    text = page(client, "/administration/events")
+    assert "Dead letters" not in text
+    catalog = page(client, "/administration/catalog")
+    assert "BookingApproved" in catalog
+    assert "HandlerPaused" not in catalog
+    page(client, "/administration/catalog/HandlerPaused", 404)
+
+
+def test_what_led_to_what_is_a_tree_and_a_table(desk: FlaskClient) -> None:
+    correlation = new_id()
+    first = record(requested(), correlation=correlation)
+    second = record(approved(), correlation=correlation, cause=first)
+    text = page(desk, f"/administration/events/causes/{correlation}")
+    assert text.count(f"/administration/events/{second}") == 2
+    assert "ms later" in text
+    page(desk, f"/administration/events/causes/{new_id()}", 404)
+
+
+def failing_event(keeper: Planted) -> UUID:
+    keeper.is_broken = True
+    event_id = record(requested())
+    drain()
+    db.session.rollback()
+    return event_id
+
+
+def test_a_failed_delivery_shows_its_error_and_is_retried_by_a_click(desk: FlaskClient, keeper: Planted) -> None:
+    event_id = failing_event(keeper)
+    text = page(desk, f"/administration/events/{event_id}")
+    assert "Retrying" in text
+    assert "planted.keeper is told to fail" in text
+    keeper.is_broken = False
+    answer = post(desk, f"/administration/events/{event_id}/deliveries/planted.keeper/retry")
+    assert answer.startswith("200")
+    assert "is given the event again now" in answer
+    drain()
+    assert "Handled" in page(desk, f"/administration/events/{event_id}")
+    assert keeper.taken == [event_id]
+    again = post(desk, f"/administration/events/{event_id}/deliveries/planted.keeper/retry")
+    assert again.startswith("409")
+
+
+def test_a_delivery_is_dismissed_only_with_a_reason(desk: FlaskClient, keeper: Planted) -> None:
+    event_id = failing_event(keeper)
+    path = f"/administration/events/{event_id}/deliveries/planted.keeper/dismiss"
+    assert post(desk, path, reason="  ").startswith("422")
+    assert post(desk, path, reason="Made by hand instead.").startswith("200")
+    assert "Dismissed" in page(desk, f"/administration/events/{event_id}")
+    assert "DeliveryDismissed" in page(desk, "/administration/events?type=Delivery*")
+
+
+def test_failures_alike_are_retried_together_if_their_number_still_holds(desk: FlaskClient, keeper: Planted) -> None:
+    for _ in range(3):
+        failing_event(keeper)
+    listed = page(desk, "/administration/failures")
+    path = listed.split('href="/administration/failures/', 1)[1].split('"', 1)[0]
+    text = page(desk, f"/administration/failures/{path}")
+    assert "Retry all 3?" in text
+    failing_event(keeper)
+    assert post(desk, f"/administration/failures/{path}/retry", expected="3").startswith("409")
+    keeper.is_broken = False
+    assert "4 deliveries run again now" in post(desk, f"/administration/failures/{path}/retry", expected="4")
+    drain()
+    assert len(keeper.taken) == 4
+    assert "No open failures" in page(desk, "/administration/failures")
+    page(desk, f"/administration/failures/{path}", 404)
+
+
+def test_failures_alike_are_dismissed_together_with_a_reason(desk: FlaskClient, keeper: Planted) -> None:
+    failing_event(keeper)
+    failing_event(keeper)
+    listed = page(desk, "/administration/failures")
+    path = listed.split('href="/administration/failures/', 1)[1].split('"', 1)[0]
+    assert post(desk, f"/administration/failures/{path}/dismiss", expected="2").startswith("422")
+    assert "stay undone" in post(desk, f"/administration/failures/{path}/dismiss", expected="2", reason="Old fleet.")
+    assert "No open failures" in page(desk, "/administration/failures")
+
+
+def test_dead_letters_are_listed_by_handler_and_event(desk: FlaskClient, keeper: Planted) -> None:
+    event_id = failing_event(keeper)
+    assert "The shelf is empty" in page(desk, "/administration/dead-letters")
+    drain_all()
+    db.session.rollback()
+    for query in ("", "?handler=planted.keeper", "?type=Booking*", "?sort=died"):
+        assert str(event_id) in page(desk, f"/administration/dead-letters{query}")
+    assert "Nothing matches" in page(desk, "/administration/dead-letters?type=BookingApproved")
+
+
+def test_all_dead_letters_that_match_are_retried_by_a_run(desk: FlaskClient, keeper: Planted) -> None:
+    for _ in range(3):
+        failing_event(keeper)
+    drain_all()
+    db.session.rollback()
+    asked = page(desk, "/runs/new/delivery.retry?type=BookingRequested")
+    assert "BookingRequested for planted.keeper" in asked
+    answer = post(desk, "/runs/new/delivery.retry?type=BookingRequested", expected="3")
+    assert answer.startswith("200")
+    assert "Reason" in page(desk, "/runs/new/delivery.dismiss")
+
+
+def test_a_handler_is_paused_with_a_reason_and_resumed(desk: FlaskClient, keeper: Planted) -> None:
+    assert "Up to date" in page(desk, "/administration/handlers")
+    assert post(desk, "/administration/handlers/planted.keeper/pause").startswith("422")
+    assert "Paused since" in post(desk, "/administration/handlers/planted.keeper/pause", reason="A new index is built.")
+    record(requested())
+    drain()
+    db.session.rollback()
+    assert keeper.taken == []
+    assert "Paused" in page(desk, "/administration/pipeline")
+    assert "goes on with what waited" in post(desk, "/administration/handlers/planted.keeper/resume")
+    drain()
+    assert len(keeper.taken) == 1
+    page(desk, "/administration/handlers/planted.nobody", 404)
+
+
+def test_the_pipeline_is_shown_at_a_glance_and_keeps_itself_current(desk: FlaskClient, keeper: Planted) -> None:
+    text = page(desk, "/administration/pipeline")
+    assert "dead letters" in text
+    live = text.split('data-kk-live="', 1)[1].split('"', 1)[0].replace("&amp;", "&")
+    assert desk.get(live).status_code in {200, 204}
+    failing_event(keeper)
+    answer = desk.get(live)
+    assert answer.status_code == 200
+    assert "planted.keeper is told to fail" in answer.get_data(as_text=True)
+    assert answer.headers["X-Live-Url"] != live
+
+
+def test_the_catalog_tells_operators_who_reacts(desk: FlaskClient) -> None:
+    text = page(desk, "/administration/catalog/BookingApproved")
+    assert "planted.keeper" in text
+    assert "heldUntil" in text
+    assert "JSON Schema" in text
+    page(desk, "/administration/catalog/NoSuchEvent", 404)
