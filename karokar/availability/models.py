@@ -30,6 +30,8 @@ class AvailabilityBlock(Base):
         CheckConstraint('released_at IS NULL OR "end" IS NOT NULL', name="released_block_has_an_end"),
         Index("ix_availability_blocks_source", "source_type", "source_id"),
         Index("ix_availability_blocks_vehicle_id_start", "vehicle_id", "start"),
+        Index("ix_availability_blocks_corporate_organization_id_start", "corporate_organization_id", "start"),
+        Index("ix_availability_blocks_start", "start"),
         Index("ix_availability_blocks_end_start", "end", "start", "vehicle_id"),
         Index(
             "ix_availability_blocks_held",

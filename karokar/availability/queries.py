@@ -130,6 +130,24 @@ def busy_vehicle_ids(start: datetime, end: datetime) -> set[UUID]:
     return set(db.session.scalars(ended.union(still_open)))
 
 
+def begin_between(start: datetime, end: datetime) -> list[tuple[UUID, UUID, datetime]]:
+    """Return (vehicle, owner, start) of what begins in `[start, end)`: what a buffer after a booking may touch."""
+    statement = select(AvailabilityBlock.vehicle_id, AvailabilityBlock.organization_id, AvailabilityBlock.start).where(
+        AvailabilityBlock.start >= start,
+        AvailabilityBlock.start < end,
+        or_(AvailabilityBlock.end.is_(None), AvailabilityBlock.end > AvailabilityBlock.start),
+    )
+    return [(vehicle_id, owner_id, at) for vehicle_id, owner_id, at in db.session.execute(statement)]
+
+
+def vehicles_of_company(organization_id: UUID, start: datetime, end: datetime) -> set[UUID]:
+    """Return the ids of the vehicles that a company has, or is to have, somewhere in `[start, end)`."""
+    statement = select(AvailabilityBlock.vehicle_id).where(
+        AvailabilityBlock.corporate_organization_id == organization_id, _overlaps(start, end)
+    )
+    return set(db.session.scalars(statement))
+
+
 def find_blocks_of(source_type: str, source_id: UUID) -> list[BlockFacts]:
     """Return the blocks that one booking, assignment, window or vehicle ever made, by start."""
     statement = (

@@ -37,6 +37,12 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_availability_blocks")),
     )
     op.create_index(
+        "ix_availability_blocks_corporate_organization_id_start",
+        "availability_blocks",
+        ["corporate_organization_id", "start"],
+        unique=False,
+    )
+    op.create_index(
         "ix_availability_blocks_end_start", "availability_blocks", ["end", "start", "vehicle_id"], unique=False
     )
     op.create_index(
@@ -56,6 +62,7 @@ def upgrade() -> None:
         sqlite_where=sa.text('"end" IS NULL'),
     )
     op.create_index("ix_availability_blocks_source", "availability_blocks", ["source_type", "source_id"], unique=False)
+    op.create_index("ix_availability_blocks_start", "availability_blocks", ["start"], unique=False)
     op.create_index(
         "ix_availability_blocks_vehicle_id_start", "availability_blocks", ["vehicle_id", "start"], unique=False
     )
@@ -118,6 +125,7 @@ def downgrade() -> None:
     op.drop_index("ix_availability_conflicts_corporate_status", table_name="availability_conflicts")
     op.drop_table("availability_conflicts")
     op.drop_index("ix_availability_blocks_vehicle_id_start", table_name="availability_blocks")
+    op.drop_index("ix_availability_blocks_start", table_name="availability_blocks")
     op.drop_index("ix_availability_blocks_source", table_name="availability_blocks")
     op.drop_index(
         "ix_availability_blocks_open",
@@ -132,4 +140,5 @@ def downgrade() -> None:
         sqlite_where=sa.text("released_at IS NULL"),
     )
     op.drop_index("ix_availability_blocks_end_start", table_name="availability_blocks")
+    op.drop_index("ix_availability_blocks_corporate_organization_id_start", table_name="availability_blocks")
     op.drop_table("availability_blocks")

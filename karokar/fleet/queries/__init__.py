@@ -4,10 +4,9 @@ from karokar.fleet.queries.facts import ReadingFacts, VehicleFacts, WindowFacts
 from karokar.fleet.queries.home import list_waiting_for, search
 from karokar.fleet.queries.lists import (
     SORTS,
-    Filter,
-    count_listed,
     get_seen,
     get_window,
+    iterate_vehicles,
     list_cities,
     list_readings,
     list_vehicles,
@@ -25,21 +24,22 @@ from karokar.fleet.queries.records import (
     vehicles,
     windows,
 )
+from karokar.fleet.rules import CATEGORIES
 
 __all__ = [
+    "CATEGORIES",
     "SORTS",
-    "Filter",
     "ReadingFacts",
     "VehicleFacts",
     "WindowFacts",
     "count_candidates",
-    "count_listed",
     "count_vehicles",
     "find_by_plate",
     "get_seen",
     "get_vehicle",
     "get_window",
     "hold_vehicle",
+    "iterate_vehicles",
     "list_cities",
     "list_readings",
     "list_suspended_for_documents",

@@ -1,9 +1,9 @@
 """What the acting person may see of vehicles, maintenance and readings."""
 
-from dataclasses import dataclass
+from collections.abc import Iterator
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, and_, func, not_, or_, select, true
+from sqlalchemy import ColumnElement, Select, and_, func, or_, select
 
 from karokar.fleet.models import MaintenanceWindow, OdometerReading, Vehicle
 from karokar.fleet.permissions import VEHICLE_READ
@@ -15,24 +15,11 @@ from karokar.fleet.rules import (
     city_key,
     plate_key,
 )
-from karokar.kernel.actor import Actor, current_actor
+from karokar.kernel.actor import Actor, Scope, current_actor
 from karokar.kernel.db import db
 from karokar.kernel.errors import NotFound
-from karokar.kernel.permissions import may, permitted
-
-
-@dataclass(frozen=True, kw_only=True)
-class Filter:
-    """What a list of vehicles is narrowed to; empty means everything. `sort` is a name of `SORTS`, "-" reverses it."""
-
-    text: str = ""
-    status: str = ""
-    category: str = ""
-    city: str = ""
-    seats: int | None = None
-    organization_id: UUID | None = None
-    sort: str = "plate"
-
+from karokar.kernel.paging import Page, paginate
+from karokar.kernel.permissions import permitted, scope_of
 
 SORTS = {
     "plate": Vehicle.plate_key,
@@ -45,15 +32,11 @@ SORTS = {
 }
 
 
-def _own_or_all(actor: Actor) -> ColumnElement[bool]:
-    """A fleet list shows the organization's own vehicles; the platform's shows all; a driver's what they are given."""
-    if actor.is_platform or actor.is_system:
-        return true()
-    if actor.organization_id is not None and may("vehicle.update", actor):
+def own_or_all(actor: Actor) -> ColumnElement[bool]:
+    """Return the condition of a fleet list: the organization's own vehicles; the platform: all; a driver: the given."""
+    if scope_of(VEHICLE_READ, actor) is Scope.MARKET:
         return Vehicle.organization_id == actor.organization_id
-    return permitted(Vehicle, VEHICLE_READ, actor) & (
-        (Vehicle.organization_id == actor.organization_id) | not_(is_offered())
-    )
+    return permitted(Vehicle, VEHICLE_READ, actor)
 
 
 def is_offered() -> ColumnElement[bool]:
@@ -61,17 +44,14 @@ def is_offered() -> ColumnElement[bool]:
     return and_(Vehicle.ownership_type == Ownership.VENDOR_OWNED.value, Vehicle.status == VehicleStatus.ACTIVE.value)
 
 
-def _listed(wanted: Filter) -> Select[Vehicle]:
-    actor = current_actor()
-    statement = select(Vehicle).where(permitted(Vehicle, VEHICLE_READ), _own_or_all(actor))
-    statement = statement.where(*narrowed(wanted.text, wanted.category, wanted.city, wanted.seats))
-    if wanted.status:
-        statement = statement.where(Vehicle.status == wanted.status)
-    else:
-        statement = statement.where(Vehicle.status != VehicleStatus.RETIRED.value)
-    if wanted.organization_id is not None:
-        statement = statement.where(Vehicle.organization_id == wanted.organization_id)
-    return statement
+def _listed(
+    *, text: str | None, status: str | None, category: str | None, city: str | None, seats: int | None
+) -> Select[Vehicle]:
+    statement = select(Vehicle).where(own_or_all(current_actor()))
+    statement = statement.where(*narrowed(text or "", category or "", city or "", seats))
+    if status:
+        return statement.where(Vehicle.status == status)
+    return statement.where(Vehicle.status != VehicleStatus.RETIRED.value)
 
 
 def narrowed(text: str, category: str, city: str, seats: int | None) -> list[ColumnElement[bool]]:
@@ -99,20 +79,42 @@ def _escape(text: str) -> str:
     return text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
 
 
-def list_vehicles(wanted: Filter, *, limit: int | None = None, offset: int = 0) -> list[VehicleFacts]:
-    """Return the vehicles that the acting person may see, of their own fleet (the platform: of all), as narrowed."""
-    name = wanted.sort.removeprefix("-")
-    column = SORTS.get(name, Vehicle.plate_key)
-    order = column.desc() if wanted.sort.startswith("-") else column.asc()
-    statement = _listed(wanted).order_by(order, Vehicle.id).offset(offset)
-    if limit is not None:
-        statement = statement.limit(limit)
-    return [vehicle_facts(row) for row in db.session.scalars(statement)]
+def list_vehicles(
+    *,
+    text: str | None = None,
+    status: str | None = None,
+    category: str | None = None,
+    city: str | None = None,
+    seats: int | None = None,
+    sort: str = "plate",
+    cursor: str | None = None,
+    size: int = 25,
+) -> Page[VehicleFacts]:
+    """Return one page of the acting person's own fleet (the platform: of all), as narrowed; retired ones on request."""
+    statement = _listed(text=text, status=status, category=category, city=city, seats=seats)
+    page = paginate(statement, sorts=SORTS, tie=Vehicle.id, sort=sort, cursor=cursor, size=size)
+    return page.map(vehicle_facts)
 
 
-def count_listed(wanted: Filter) -> int:
-    """Return how many vehicles `list_vehicles` would return without a limit."""
-    return db.session.scalar(select(func.count()).select_from(_listed(wanted).subquery())) or 0
+def iterate_vehicles(
+    *,
+    text: str | None = None,
+    status: str | None = None,
+    category: str | None = None,
+    city: str | None = None,
+    seats: int | None = None,
+    sort: str = "plate",
+) -> Iterator[VehicleFacts]:
+    """Yield all that `list_vehicles` pages through: for exports."""
+    cursor: str | None = None
+    while True:
+        page = list_vehicles(
+            text=text, status=status, category=category, city=city, seats=seats, sort=sort, cursor=cursor, size=500
+        )
+        yield from page.rows
+        if page.next is None:
+            return
+        cursor = page.next
 
 
 def get_seen(vehicle_id: UUID) -> VehicleFacts:
@@ -136,11 +138,11 @@ def list_cities(*, offered_only: bool = False) -> list[str]:
 
 
 def list_readings(vehicle_id: UUID) -> list[ReadingFacts]:
-    """Return a vehicle's odometer log, newest first. Raises NotFound for a vehicle that may not be seen."""
-    get_seen(vehicle_id)
+    """Return a vehicle's odometer log, newest first: for those whose vehicle it is, and the platform."""
+    owner = select(Vehicle.id).where(own_or_all(current_actor()))
     statement = (
         select(OdometerReading)
-        .where(OdometerReading.vehicle_id == vehicle_id)
+        .where(OdometerReading.vehicle_id == vehicle_id, OdometerReading.vehicle_id.in_(owner))
         .order_by(OdometerReading.read_at.desc(), OdometerReading.id.desc())
     )
     return [
@@ -163,7 +165,7 @@ def list_readings(vehicle_id: UUID) -> list[ReadingFacts]:
 
 def list_windows(vehicle_id: UUID | None = None, *, status: str = "", limit: int = 200) -> list[WindowFacts]:
     """Return maintenance of one vehicle, or of the acting organization's whole fleet: what is open first, by start."""
-    owner = select(Vehicle.id).where(permitted(Vehicle, VEHICLE_READ), _own_or_all(current_actor()))
+    owner = select(Vehicle.id).where(own_or_all(current_actor()))
     statement = select(MaintenanceWindow).where(MaintenanceWindow.vehicle_id.in_(owner))
     if vehicle_id is not None:
         statement = statement.where(MaintenanceWindow.vehicle_id == vehicle_id)
@@ -176,7 +178,7 @@ def list_windows(vehicle_id: UUID | None = None, *, status: str = "", limit: int
 
 def get_window(window_id: UUID) -> WindowFacts:
     """Return a maintenance window of a vehicle of the acting organization (the platform: of any). Raises NotFound."""
-    owner = select(Vehicle.id).where(permitted(Vehicle, VEHICLE_READ), _own_or_all(current_actor()))
+    owner = select(Vehicle.id).where(own_or_all(current_actor()))
     row = db.session.scalars(
         select(MaintenanceWindow).where(MaintenanceWindow.id == window_id, MaintenanceWindow.vehicle_id.in_(owner))
     ).one_or_none()

@@ -99,7 +99,7 @@ def count_vehicles(organization_id: UUID) -> dict[str, int]:
     statement = (
         select(Vehicle.status, func.count()).where(Vehicle.organization_id == organization_id).group_by(Vehicle.status)
     )
-    return dict(db.session.execute(statement).tuples().all())
+    return dict(db.session.execute(statement).all())
 
 
 def list_suspended_for_documents(organization_id: UUID) -> list[UUID]:

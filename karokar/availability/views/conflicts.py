@@ -1,0 +1,125 @@
+"""Conflicts: what takes a vehicle's time twice, and the person's decision that it goes ahead anyway."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from flask import flash, redirect, render_template, request, url_for
+from wtforms import TextAreaField
+from wtforms.validators import InputRequired, Length
+
+from karokar.availability import actions, queries
+from karokar.availability.permissions import CONFLICT_READ, CONFLICT_RESOLVE
+from karokar.availability.queries import BlockFacts, ConflictFacts
+from karokar.availability.views.blueprint import bp
+from karokar.booking import queries as bookings
+from karokar.fleet import queries as fleet
+from karokar.identity import queries as identity
+from karokar.kernel.actor import current_actor
+from karokar.kernel.errors import RuleBroken
+from karokar.kernel.permissions import may, requires
+from karokar.organization import queries as organizations
+from karokar.web.filters import Choice, Filters
+from karokar.web.forms import Form
+from karokar.web.states import state_choices
+
+PAGE = 50
+
+
+class ResolveForm(Form):
+    """Why both go ahead."""
+
+    note = TextAreaField(
+        "Why does it go ahead anyway?",
+        [InputRequired("Say why; the other side reads it."), Length(max=1000)],
+    )
+
+
+@dataclass(frozen=True)
+class Side:
+    """One of the two things that take the vehicle's time, as far as the acting person may know it."""
+
+    source_type: str
+    source_id: UUID
+    label: str
+    is_open_to_viewer: bool
+    start: datetime | None
+    end: datetime | None
+
+
+@bp.get("/conflicts")
+@requires(CONFLICT_READ)
+def conflicts() -> str:
+    """Show the conflicts in the calendars of the acting organization's vehicles and bookings: open ones first."""
+    filters = Filters.of_request((Choice("status", "Status", choices=state_choices("conflict")),))
+    page = max(0, request.args.get("page", 0, type=int) or 0)
+    status = filters.values["status"] or ""
+    found = queries.list_conflicts(status=status, limit=PAGE + 1, offset=page * PAGE)
+    return render_template(
+        "availability/conflicts.html",
+        filters=filters,
+        conflicts=found[:PAGE],
+        page=page,
+        has_more=len(found) > PAGE,
+        vehicles=fleet.vehicles({row.vehicle_id for row in found}),
+        names=queries.SOURCE_NAMES,
+    )
+
+
+@bp.get("/conflicts/<uuid:conflict_id>")
+@requires(CONFLICT_READ)
+def conflict(conflict_id: UUID) -> Any:
+    """Show one conflict: both sides, what can be done, and how it ended."""
+    return _page(conflict_id, ResolveForm(formdata=None))
+
+
+def _page(conflict_id: UUID, form: ResolveForm) -> Any:
+    found = queries.get_conflict(conflict_id)
+    vehicle = fleet.get_vehicle(found.vehicle_id)
+    person = identity.people([found.resolved_by]).get(found.resolved_by) if found.resolved_by else None
+    member_of_own = found.resolved_by is not None and identity.find_membership(
+        found.resolved_by, current_actor().organization_id or found.organization_id
+    )
+    page = render_template(
+        "availability/conflict.html",
+        conflict=found,
+        vehicle=vehicle,
+        owner=organizations.get_organization(vehicle.organization_id),
+        sides=[_side(found, source_type, source_id) for source_type, source_id in found.sources],
+        resolver=person.name if person and (member_of_own or current_actor().is_platform) else "the other side",
+        form=form,
+        can_resolve=found.status == "OPEN" and may(CONFLICT_RESOLVE),
+        is_owner=vehicle.organization_id == current_actor().organization_id,
+    )
+    return page, form.status
+
+
+def _side(found: ConflictFacts, source_type: str, source_id: UUID) -> Side:
+    actor = current_actor()
+    blocks = queries.find_blocks_of(source_type, source_id)
+    held = next((block for block in blocks if block.released_at is None), blocks[-1] if blocks else None)
+    label = queries.SOURCE_NAMES[source_type]
+    is_known = actor.is_platform or found.organization_id == actor.organization_id or _is_company_of(held)
+    if source_type == "Booking" and is_known:
+        booking = bookings.bookings([source_id]).get(source_id)
+        label = f"Booking {booking.reference}" if booking else label
+    is_open = is_known and source_type in {"Booking", "MaintenanceWindow", "Assignment"}
+    return Side(source_type, source_id, label, is_open, held.start if held else None, held.end if held else None)
+
+
+def _is_company_of(block: BlockFacts | None) -> bool:
+    return block is not None and block.corporate_organization_id == current_actor().organization_id
+
+
+@bp.post("/conflicts/<uuid:conflict_id>/resolve")
+@requires(CONFLICT_RESOLVE)
+def resolve(conflict_id: UUID) -> Any:
+    """Decide that both go ahead anyway; nothing is booked, moved or cancelled by it."""
+    form = ResolveForm()
+    if form.is_sent():
+        with form.refusals(RuleBroken):
+            actions.resolve_conflict(conflict_id, note=form.note.data, version=form.sent_version)
+            flash("Noted. Both sides see it.", "good")
+            return redirect(url_for("availability.conflict", conflict_id=conflict_id), 303)
+    return _page(conflict_id, form)

@@ -1,0 +1,154 @@
+"""What is free on the market for a wish, and why the rest is not: asked of fleet, availability and verification."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from karokar.availability import queries
+from karokar.availability.queries import BlockFacts
+from karokar.fleet import queries as fleet
+from karokar.fleet.queries import VehicleFacts
+from karokar.kernel import clock
+from karokar.kernel.actor import Actor
+from karokar.organization import queries as organizations
+from karokar.organization.queries import OrganizationFacts
+from karokar.verification import queries as verifications
+
+DOCUMENTS = {
+    "VEHICLE_REGISTRATION": "registration",
+    "VEHICLE_INSURANCE": "insurance",
+    "VEHICLE_FITNESS": "fitness certificate",
+}
+TAKEN_SHOWN = 10
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wish:
+    """When, where and what somebody needs."""
+
+    start: datetime
+    end: datetime
+    city: str = ""
+    category: str = ""
+    seats: int | None = None
+    vendor_id: UUID | None = None
+    text: str = ""
+
+
+@dataclass(frozen=True)
+class Reason:
+    """Why a vehicle is not free: `kind` of block or DOCUMENT, until when (None: nobody knows)."""
+
+    kind: str
+    until: datetime | None
+    document: str = ""
+
+
+@dataclass(frozen=True)
+class Taken:
+    """A vehicle that fits and is not free, and why."""
+
+    vehicle: VehicleFacts
+    reasons: list[Reason]
+
+
+@dataclass(frozen=True)
+class Market:
+    """One page of what is free, how much there is, and some of what is not."""
+
+    free: list[VehicleFacts]
+    count: int
+    taken: list[Taken]
+    taken_count: int
+    owners: Mapping[UUID, OrganizationFacts]
+
+
+def search_market(wish: Wish, actor: Actor, *, limit: int = 25, offset: int = 0) -> Market:
+    """Return what is really free for the whole period, the company's own vehicles first, and why the rest is not.
+
+    Free means: no block in the period, nor in the owner's buffer after it; documents that last to its end; an owner
+    that is active. A vendor searches its own fleet, the platform the whole market.
+    """
+    vendors = _vendors(actor, wish.vendor_id)
+    own = actor.organization_id if actor.organization_type == "CORPORATE" and wish.vendor_id is None else None
+    busy = queries.busy_vehicle_ids(wish.start, wish.end) | _in_buffer(wish.end, vendors)
+    lapsed = _lapsing(wish.end)
+    out = busy | lapsed.keys()
+    narrowed = {
+        "vendor_ids": list(vendors),
+        "own_organization_id": own,
+        "city": wish.city,
+        "category": wish.category,
+        "seats": wish.seats,
+        "text": wish.text,
+    }
+    free = fleet.search_candidates(**narrowed, without=out, limit=limit, offset=offset)  # type: ignore[arg-type]
+    count = fleet.count_candidates(**narrowed, without=out)  # type: ignore[arg-type]
+    taken_count = fleet.count_candidates(**narrowed, among=out) if out else 0  # type: ignore[arg-type]
+    taken = fleet.search_candidates(**narrowed, among=out, limit=TAKEN_SHOWN) if taken_count else []  # type: ignore[arg-type]
+    blocks = queries.blocks([vehicle.id for vehicle in taken], wish.start, wish.end)
+    owners = dict(vendors)
+    if own is not None:
+        owners.update(organizations.organizations([own]))
+    return Market(
+        free=free,
+        count=count,
+        taken=[Taken(vehicle, _reasons(blocks[vehicle.id], lapsed.get(vehicle.id))) for vehicle in taken],
+        taken_count=taken_count,
+        owners=owners,
+    )
+
+
+def _vendors(actor: Actor, vendor_id: UUID | None) -> dict[UUID, OrganizationFacts]:
+    ids = organizations.list_active_ids("VENDOR")
+    if actor.organization_type == "VENDOR":
+        ids = [one for one in ids if one == actor.organization_id]
+    if vendor_id is not None:
+        ids = [one for one in ids if one == vendor_id]
+    return organizations.organizations(ids)
+
+
+def _in_buffer(end: datetime, vendors: Mapping[UUID, OrganizationFacts]) -> set[UUID]:
+    """Return the vehicles whose next block begins within the owner's buffer after the end."""
+    longest = max((vendor.buffer_minutes for vendor in vendors.values()), default=0)
+    if not longest:
+        return set()
+    return {
+        vehicle_id
+        for vehicle_id, owner_id, start in queries.begin_between(end, end + timedelta(minutes=longest))
+        if owner_id in vendors and start < end + timedelta(minutes=vendors[owner_id].buffer_minutes)
+    }
+
+
+def _lapsing(end: datetime) -> dict[UUID, Reason]:
+    """Return the vehicles of which a document ends within the period, and which one; a newer one lasting on counts."""
+    now = clock.now()
+    if end <= now:
+        return {}
+    ending = {
+        found.entity_id
+        for found in verifications.expiring_between(now, end, entity_type="Vehicle")
+        if found.kind in DOCUMENTS
+    }
+    lapsed = {}
+    for vehicle_id, covered in verifications.coverages("Vehicle", ending).items():
+        for kind, name in DOCUMENTS.items():
+            expires_at = covered[kind].expires_at
+            if covered[kind].status == "APPROVED" and expires_at is not None and expires_at < end:
+                lapsed[vehicle_id] = Reason("DOCUMENT", expires_at, name)
+    return lapsed
+
+
+def _reasons(blocks: list[BlockFacts], lapsed: Reason | None) -> list[Reason]:
+    """Return one reason per kind, with the latest end of its blocks."""
+    found: dict[str, Reason] = {}
+    for block in blocks:
+        known = found.get(block.kind)
+        if known is not None and (known.until is None or (block.end is not None and block.end <= known.until)):
+            continue
+        found[block.kind] = Reason(block.kind, block.end)
+    reasons = list(found.values())
+    if lapsed is not None:
+        reasons.append(lapsed)
+    return reasons or [Reason("BUFFER", None)]

@@ -1,0 +1,91 @@
+"""Find a vehicle: dates and place first."""
+
+from collections.abc import Iterable
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+from flask import current_app, render_template, request
+from wtforms import IntegerField, SelectField, StringField
+from wtforms.fields.choices import SelectChoice
+from wtforms.validators import InputRequired, NumberRange, Optional
+
+from karokar.availability import queries
+from karokar.availability.views.blueprint import bp
+from karokar.availability.views.market import Wish, search_market
+from karokar.fleet import queries as fleet
+from karokar.fleet.queries import CATEGORIES
+from karokar.kernel import clock
+from karokar.kernel.actor import Scope, current_actor
+from karokar.kernel.errors import NotFound
+from karokar.kernel.permissions import may, requires, scope_of
+from karokar.organization import queries as organizations
+from karokar.web.forms import Form, LocalTimeField, after
+
+PAGE = 25
+LONGEST = timedelta(days=366)
+
+
+def _any_of(pairs: Iterable[tuple[str, str]]) -> list[SelectChoice]:
+    return [SelectChoice("", "Any"), *(SelectChoice(value, label) for value, label in pairs)]
+
+
+class SearchForm(Form):
+    """When, where and what is needed."""
+
+    start = LocalTimeField("From", [InputRequired("Say from when.")])
+    end = LocalTimeField("To", [InputRequired("Say until when."), after("start", "The end must be after the start.")])
+    city = SelectField("City", [Optional()])
+    category = SelectField("Category", [Optional()], choices=_any_of(CATEGORIES.items()))
+    seats = IntegerField("Seats, at least", [Optional(), NumberRange(1, 100, "1 to %(max)s.")])
+    vendor = SelectField("Vendor", [Optional()])
+    text = StringField("Make, model or plate", [Optional()])
+
+
+@bp.get("/")
+@requires("vehicle.read")
+def index() -> Any:
+    """Show what is free for a period, and why the rest is not; without a period, ask for one."""
+    if scope_of("vehicle.read") is Scope.SELF and not may("booking.create"):
+        raise NotFound
+    is_asked = bool(request.args.get("start") or request.args.get("end"))
+    begin = clock.now().replace(minute=0, second=0, microsecond=0) + timedelta(hours=1)
+    form = SearchForm(
+        formdata=request.args if is_asked else None,
+        data=None if is_asked else {"start": begin, "end": begin + timedelta(days=1)},
+    )
+    form.city.choices = _any_of((city, city) for city in fleet.list_cities())
+    form.vendor.choices = _any_of(_vendors())
+    market, page = None, max(0, request.args.get("page", 0, type=int) or 0)
+    if is_asked and form.validate():
+        wish = Wish(
+            start=form.start.data,
+            end=form.end.data,
+            city=form.city.data or "",
+            category=form.category.data or "",
+            seats=form.seats.data,
+            vendor_id=_uuid(form.vendor.data),
+            text=form.text.data or "",
+        )
+        market = search_market(wish, current_actor(), limit=PAGE, offset=page * PAGE)
+    return render_template(
+        "availability/index.html",
+        form=form,
+        market=market,
+        page=page,
+        size=PAGE,
+        can_book=may("booking.create"),
+        can_assign=may("assignment.create") and "assignment.new" in current_app.view_functions,
+        conflicts=len(queries.open_conflicts()) if may("conflict.read") else 0,
+        organization_id=current_actor().organization_id,
+    ), form.status
+
+
+def _vendors() -> list[tuple[str, str]]:
+    ids = organizations.list_active_ids("VENDOR")
+    found = organizations.organizations(ids).values()
+    return sorted(((str(one.id), one.name) for one in found), key=lambda pair: pair[1].casefold())
+
+
+def _uuid(text: str | None) -> UUID | None:
+    return UUID(text) if text else None

@@ -1,0 +1,209 @@
+"""The fleet's timeline: vehicles by time, as a table that needs no script, prints and can be read aloud."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from flask import current_app, render_template, request, url_for
+
+from karokar.availability import queries
+from karokar.availability.queries import BlockFacts
+from karokar.availability.views.blueprint import bp
+from karokar.availability.views.grid import Cell, Grid
+from karokar.booking import queries as bookings
+from karokar.fleet import queries as fleet
+from karokar.fleet.queries import CATEGORIES, VehicleFacts
+from karokar.kernel import clock
+from karokar.kernel.actor import Scope, current_actor
+from karokar.kernel.errors import NotFound
+from karokar.kernel.permissions import may, requires, scope_of
+from karokar.web.filters import Choice, Filters, Text
+from karokar.web.links import entity_url
+from karokar.web.times import iso, viewer_zone
+
+SPANS = {"day": "Day", "week": "Week", "month": "Month"}
+PAGE = 50
+
+
+@dataclass(frozen=True)
+class Bar:
+    """Something in a vehicle's time, as the acting person may know it."""
+
+    kind: str
+    label: str
+    start: datetime
+    end: datetime | None
+    url: str | None = None
+    conflict_id: UUID | None = None
+
+
+@dataclass
+class Row:
+    """A vehicle with its lanes: what is settled, then what is asked for."""
+
+    vehicle: VehicleFacts
+    settled: list[list[Cell[Bar]]]
+    asked: list[list[Cell[Bar]]] = field(default_factory=list)
+    gap_url: str = ""
+
+    @property
+    def lanes(self) -> int:
+        """How many table rows the vehicle takes."""
+        return len(self.settled) + len(self.asked)
+
+
+@bp.get("/timeline")
+@requires("vehicle.read")
+def timeline() -> str:
+    """Show what each vehicle does when, for a day, a week or a month, in the viewer's zone."""
+    if scope_of("vehicle.read") is Scope.SELF:
+        raise NotFound
+    cities = [(city, city) for city in fleet.list_cities()]
+    fields = (
+        Text("q", "Make, model or plate", argument="text"),
+        Choice("category", "Category", choices=list(CATEGORIES.items())),
+        Choice("city", "City", choices=cities),
+    )
+    filters = Filters.of_request(fields)
+    zone = viewer_zone()
+    now = clock.now()
+    span = request.args.get("span", "week")
+    grid = Grid.of(span if span in SPANS else "week", _day(request.args.get("on", ""), now), zone)
+    vehicles, page = _vehicles(filters, grid)
+    return render_template(
+        "availability/timeline.html",
+        filters=filters,
+        grid=grid,
+        rows=_rows(vehicles, grid),
+        headings=grid.headings(now),
+        page=page,
+        spans=SPANS,
+        today=now.astimezone(zone).date(),
+        before=grid.first - timedelta(days=1),
+        following=grid.first + timedelta(days=grid.days),
+        zone_name=zone.key,
+        only=request.args.get("vehicle_id"),
+        gap_url=_gap_url,
+    )
+
+
+def _day(text: str, now: datetime) -> date:
+    """Return the asked day; today for none or for one that no calendar of ours reaches."""
+    try:
+        on = date.fromisoformat(text)
+    except ValueError:
+        on = now.astimezone(viewer_zone()).date()
+    return min(max(on, date(1970, 1, 8)), date(2199, 12, 1))
+
+
+def _vehicles(filters: Filters, grid: Grid) -> tuple[list[VehicleFacts], Any]:
+    """Return the fleet's page of vehicles; to a company also those that it has booked in this time."""
+    asked = request.args.get("vehicle_id")
+    if asked:
+        try:
+            return [fleet.get_seen(UUID(asked))], None
+        except ValueError:
+            raise NotFound("vehicle") from None
+    page = fleet.list_vehicles(**filters.values, sort="plate", cursor=filters.cursor, size=PAGE)
+    found = list(page.rows)
+    actor = current_actor()
+    if (
+        actor.organization_type == "CORPORATE"
+        and actor.organization_id
+        and not filters.cursor
+        and not filters.is_filtered
+    ):
+        booked = queries.vehicles_of_company(actor.organization_id, grid.start, grid.end)
+        others = fleet.vehicles(booked - {vehicle.id for vehicle in found})
+        found += sorted(
+            (vehicle for vehicle in others.values() if vehicle.organization_id != actor.organization_id),
+            key=lambda vehicle: vehicle.label,
+        )
+    return found, page
+
+
+def _rows(vehicles: Sequence[VehicleFacts], grid: Grid) -> list[Row]:
+    ids = [vehicle.id for vehicle in vehicles]
+    blocks = queries.blocks(ids, grid.start, grid.end)
+    known = bookings.bookings(
+        {block.source_id for found in blocks.values() for block in found if block.source_type == "Booking"}
+    )
+    requests = bookings.requests_in_period(ids, grid.start, grid.end)
+    conflicts: dict[tuple[str, UUID], UUID] = {}
+    if may("conflict.read"):
+        for conflict in queries.open_conflicts(vehicle_ids=ids):
+            for source in conflict.sources:
+                conflicts.setdefault(source, conflict.id)
+    rows = []
+    for vehicle in vehicles:
+        settled = [_bar(vehicle, block, known, conflicts) for block in blocks[vehicle.id]]
+        asked = [
+            Bar(
+                "requested",
+                f"Request {row.reference}",
+                row.start,
+                row.end,
+                url_for("booking.show", booking_id=row.id),
+            )
+            for row in requests
+            if row.vehicle_id == vehicle.id and _is_party(row.vendor_organization_id, row.corporate_organization_id)
+        ]
+        rows.append(
+            Row(vehicle, grid.lanes(settled), grid.lanes(asked) if asked else [], gap_url=_gap_endpoint(vehicle))
+        )
+    return rows
+
+
+def _is_party(*organization_ids: UUID | None) -> bool:
+    actor = current_actor()
+    return actor.is_platform or actor.organization_id in organization_ids
+
+
+def _bar(
+    vehicle: VehicleFacts,
+    block: BlockFacts,
+    known: Mapping[UUID, Any],
+    conflicts: Mapping[tuple[str, UUID], UUID],
+) -> Bar:
+    """Return what the acting person may know of a block: to the market it is just not free."""
+    kind, label, url = block.kind.lower(), queries.KIND_NAMES[block.kind], None
+    if not _is_party(vehicle.organization_id, block.corporate_organization_id):
+        return Bar("suspended" if kind == "suspended" else "maintenance", "Not free", block.start, block.end)
+    if block.source_type == "Booking" and block.source_id in known:
+        label = f"{known[block.source_id].reference} {label.lower()}"
+        url = url_for("booking.show", booking_id=block.source_id)
+    elif block.source_type == "Assignment":
+        url = entity_url("assignment", block.source_id)
+    elif block.source_type == "MaintenanceWindow":
+        url = url_for("fleet.window", window_id=block.source_id)
+    return Bar(kind, label, block.start, block.end, url, conflicts.get((block.source_type, block.source_id)))
+
+
+def _gap_endpoint(vehicle: VehicleFacts) -> str:
+    """Return where a free gap leads: a request, an assignment, or maintenance, as the person may; empty for nowhere."""
+    actor = current_actor()
+    if vehicle.status != "ACTIVE":
+        return ""
+    if vehicle.is_offered and may("booking.create") and actor.organization_type == "CORPORATE":
+        return "booking.new"
+    if vehicle.organization_id == actor.organization_id:
+        if (
+            actor.organization_type == "CORPORATE"
+            and may("assignment.create")
+            and "assignment.new" in current_app.view_functions
+        ):
+            return "assignment.new"
+        if may("maintenance.schedule"):
+            return "fleet.schedule"
+    return ""
+
+
+def _gap_url(row: Row, cell: Cell[Bar]) -> str | None:
+    """Return the address that a free gap leads to, with its dates filled in; None for the past and for nowhere."""
+    now = clock.now()
+    if not row.gap_url or cell.end <= now:
+        return None
+    start = max(cell.start, now)
+    return url_for(row.gap_url, vehicle_id=row.vehicle.id, start=iso(start), end=iso(cell.end))

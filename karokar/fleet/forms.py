@@ -1,0 +1,107 @@
+"""The shapes of the fleet's forms. What they mean is checked by the vehicle itself."""
+
+from zoneinfo import available_timezones
+
+from wtforms import DecimalField, IntegerField, SelectField, StringField, TextAreaField
+from wtforms.fields.choices import SelectChoice
+from wtforms.validators import InputRequired, Length, NumberRange, Optional
+
+from karokar.fleet.rules import CATEGORIES, MAX_KILOMETRES, MAX_SEATS, SUSPENSION_REASONS, WINDOW_KINDS, YEARS
+from karokar.web.forms import Form, LocalTimeField, after
+
+ZONES = sorted(
+    zone for zone in available_timezones() if "/" in zone and not zone.startswith(("Etc/", "posix", "right"))
+)
+NEEDED = "This is needed."
+
+
+def _choices(names: dict[str, str]) -> list[SelectChoice]:
+    return [SelectChoice("", "Choose…"), *(SelectChoice(code, name) for code, name in names.items())]
+
+
+class VehicleForm(Form):
+    """What a vehicle is and where it stands."""
+
+    make = StringField("Make", [InputRequired(NEEDED), Length(max=60)])
+    model = StringField("Model", [InputRequired(NEEDED), Length(max=60)])
+    year = IntegerField(
+        "Year", [InputRequired(NEEDED), NumberRange(YEARS[0], YEARS[-1], "A year between %(min)s and %(max)s.")]
+    )
+    license_plate = StringField("Licence plate", [InputRequired(NEEDED), Length(max=20)])
+    category = SelectField("Category", [InputRequired(NEEDED)], choices=_choices(CATEGORIES))
+    seats = IntegerField("Seats", [InputRequired(NEEDED), NumberRange(1, MAX_SEATS, "1 to %(max)s seats.")])
+    city = StringField("City", [InputRequired(NEEDED), Length(max=80)])
+    address = StringField(
+        "Pick-up address",
+        [Optional(), Length(max=200)],
+        description="Street and number, and where the keys are.",
+    )
+    time_zone = SelectField(
+        "Time zone of the place",
+        [InputRequired(NEEDED)],
+        choices=[SelectChoice(zone, zone.replace("_", " ")) for zone in ZONES],
+    )
+
+
+class NewVehicleForm(VehicleForm):
+    """A vehicle that is registered, with what its odometer shows."""
+
+    odometer = IntegerField(
+        "Odometer (km)",
+        [InputRequired(NEEDED), NumberRange(0, MAX_KILOMETRES, "0 to %(max)s km.")],
+        default=0,
+    )
+
+
+class SuspendForm(Form):
+    """Why a vehicle is taken off the road."""
+
+    reason = SelectField("Reason", [InputRequired("Choose a reason.")], choices=_choices(SUSPENSION_REASONS))
+    note = TextAreaField("Note", [Optional(), Length(max=1000)], description="Those who booked the vehicle read it.")
+
+
+class RetireForm(Form):
+    """Why a vehicle leaves the fleet."""
+
+    reason = StringField("Reason", [Optional(), Length(max=200)])
+
+
+class ReadingForm(Form):
+    """What an odometer shows."""
+
+    kilometres = IntegerField(
+        "Odometer (km)", [InputRequired(NEEDED), NumberRange(0, MAX_KILOMETRES, "0 to %(max)s km.")]
+    )
+    read_at = LocalTimeField("Read at", [Optional()], description="Leave empty for now.")
+    note = StringField("Note", [Optional(), Length(max=200)])
+
+
+class VoidForm(Form):
+    """What is wrong with a reading."""
+
+    reason = StringField("What is wrong with it?", [InputRequired("Say what is wrong."), Length(max=200)])
+
+
+class WindowForm(Form):
+    """What is to be done to a vehicle, from when to when."""
+
+    kind = SelectField("Kind of work", [InputRequired(NEEDED)], choices=_choices(WINDOW_KINDS))
+    start = LocalTimeField("Start", [InputRequired(NEEDED)])
+    end = LocalTimeField("End", [InputRequired(NEEDED), after("start", "The end must be after the start.")])
+    description = TextAreaField("Description", [Optional(), Length(max=2000)])
+
+
+class CompleteForm(Form):
+    """What the work cost."""
+
+    cost = DecimalField("Cost", [Optional(), NumberRange(0, 100_000_000, "Not below zero.")], places=2)
+    cost_currency = SelectField(
+        "Currency",
+        choices=[SelectChoice(code, code) for code in ("EUR", "GBP", "USD", "INR", "CHF", "PLN", "CZK", "SEK", "TRY")],
+    )
+
+
+class CancelForm(Form):
+    """Why a window is called off."""
+
+    reason = StringField("Reason", [Optional(), Length(max=200)])

@@ -1,0 +1,123 @@
+"""What the fleet does about other contexts' facts."""
+
+from uuid import UUID, uuid5
+
+from sqlalchemy import select
+
+from karokar.events.assignment import (
+    AssignmentAccepted,
+    AssignmentActivated,
+    AssignmentClosed,
+    AssignmentCompleted,
+    AssignmentCreated,
+    AssignmentRejected,
+)
+from karokar.events.base import Envelope
+from karokar.events.booking import BookingActivated, BookingCompleted
+from karokar.events.verification import VerificationApproved, VerificationExpired, VerificationRevoked
+from karokar.fleet import actions, queries
+from karokar.fleet.models import VehicleDriver
+from karokar.fleet.rules import REQUIRED_DOCUMENTS, ReadingSource, VehicleStatus
+from karokar.kernel.db import db
+from karokar.outbox.registry import handles
+
+
+@handles(
+    VerificationExpired,
+    VerificationRevoked,
+    effect="action",
+    description="Takes a vehicle off the road when a document that it needs has run out.",
+)
+def suspend_without_documents(envelope: Envelope[VerificationExpired | VerificationRevoked]) -> None:
+    """Suspend the vehicle by DOCUMENTS, unless another approval of the same kind still covers it."""
+    event = envelope.event
+    if event.entity_type != "Vehicle" or event.kind not in REQUIRED_DOCUMENTS or event.still_covered:
+        return
+    if queries.vehicles([event.entity_id]):
+        reason = "DOCUMENT_EXPIRED" if isinstance(event, VerificationExpired) else "DOCUMENT_REVOKED"
+        actions.suspend_for_documents(event.entity_id, reason=reason)
+
+
+@handles(
+    VerificationApproved,
+    effect="action",
+    description="Puts vehicles back on the road that only their documents kept off it.",
+)
+def lift_with_documents(envelope: Envelope[VerificationApproved]) -> None:
+    """Lift suspensions by DOCUMENTS where everything that the vehicle needs is there again."""
+    event = envelope.event
+    if event.entity_type == "Vehicle" and queries.vehicles([event.entity_id]):
+        actions.lift_document_suspension(event.entity_id)
+    elif event.entity_type == "Organization":
+        for vehicle_id in queries.list_suspended_for_documents(event.entity_id):
+            actions.lift_document_suspension(vehicle_id)
+
+
+@handles(
+    BookingActivated,
+    BookingCompleted,
+    effect="action",
+    key="stream",
+    description="Takes the odometer readings of handovers and returns into the vehicle's log.",
+)
+def log_odometer(envelope: Envelope[BookingActivated | BookingCompleted]) -> None:
+    """Record the reading, under an id that the event gives, so that it is recorded once."""
+    event = envelope.event
+    is_return = isinstance(event, BookingCompleted)
+    found = queries.vehicles([event.vehicle_id]).get(event.vehicle_id)
+    if found is None or found.status == VehicleStatus.RETIRED:
+        return
+    actions.record_odometer(
+        event.vehicle_id,
+        kilometres=event.odometer,
+        read_at=event.actual_end if isinstance(event, BookingCompleted) else event.activated_at,
+        source=(ReadingSource.RETURN if is_return else ReadingSource.HANDOVER).value,
+        source_id=event.booking_id,
+        reading_id=_reading_id(envelope.event_id),
+    )
+
+
+def _reading_id(event_id: UUID) -> UUID:
+    return uuid5(event_id, "odometer")
+
+
+_Assigned = (
+    AssignmentCreated
+    | AssignmentAccepted
+    | AssignmentActivated
+    | AssignmentRejected
+    | AssignmentCompleted
+    | AssignmentClosed
+)
+
+
+@handles(
+    AssignmentCreated,
+    AssignmentAccepted,
+    AssignmentActivated,
+    AssignmentRejected,
+    AssignmentCompleted,
+    AssignmentClosed,
+    effect="projection",
+    from_start=True,
+    description="Knows whom each vehicle is assigned to, so that drivers may see it.",
+)
+def know_driver(envelope: Envelope[_Assigned]) -> None:
+    """Keep one row per assignment; it ends when the assignment does."""
+    event = envelope.event
+    row = db.session.scalars(
+        select(VehicleDriver).where(VehicleDriver.assignment_id == event.assignment_id)
+    ).one_or_none()
+    if row is None:
+        row = VehicleDriver(
+            assignment_id=event.assignment_id,
+            vehicle_id=event.vehicle_id,
+            employee_id=event.employee_id,
+            applied_seq=0,
+        )
+        db.session.add(row)
+    if row.applied_seq >= envelope.aggregate_seq:
+        return
+    row.applied_seq = envelope.aggregate_seq
+    if isinstance(event, AssignmentRejected | AssignmentCompleted | AssignmentClosed):
+        row.ended_at = envelope.occurred_at

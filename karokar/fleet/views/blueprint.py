@@ -1,0 +1,5 @@
+"""The fleet's blueprint."""
+
+from flask import Blueprint
+
+bp = Blueprint("fleet", __name__)
