@@ -1,0 +1,79 @@
+"""More rows of everything: the example data's rows copied, so that lists become long without anybody making them."""
+
+import contextlib
+import sqlite3
+import uuid
+from pathlib import Path
+from typing import Any
+
+LEFT_ALONE = {"alembic_version", "sqlite_sequence"}
+
+
+def grow(path: Path, wanted: int) -> dict[str, int]:
+    """Copy rows of every table until it has `wanted`, and return how many each has; what constraints refuse stays out."""
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        connection.row_factory = sqlite3.Row
+        names = [
+            row["name"]
+            for row in connection.execute("select name from sqlite_master where type = 'table' order by name")
+            if row["name"] not in LEFT_ALONE and not row["name"].startswith("sqlite_")
+        ]
+        counts = {}
+        for name in names:
+            _grow_table(connection, name, wanted)
+            counts[name] = connection.execute(f"select count(*) from {name}").fetchone()[0]
+        connection.commit()
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        return counts
+
+
+def _grow_table(connection: sqlite3.Connection, table: str, wanted: int) -> None:
+    rows = connection.execute(f"select * from {table} limit 40").fetchall()
+    if not rows:
+        return
+    columns = connection.execute(f"pragma table_info({table})").fetchall()
+    unique = _unique_columns(connection, table)
+    foreign = {row["from"] for row in connection.execute(f"pragma foreign_key_list({table})")}
+    have = connection.execute(f"select count(*) from {table}").fetchone()[0]
+    statement = f"insert into {table} ({', '.join(rows[0].keys())}) values ({', '.join('?' * len(columns))})"
+    refused = 0
+    for number in range(have, wanted):
+        row = dict(rows[number % len(rows)])
+        for column in columns:
+            name = column["name"]
+            if name in unique and name not in foreign:
+                row[name] = _another(row[name], column, number)
+        try:
+            connection.execute(statement, list(row.values()))
+        except sqlite3.Error:
+            refused += 1
+            if refused > 40:
+                return
+
+
+def _unique_columns(connection: sqlite3.Connection, table: str) -> set[str]:
+    """The columns of unique indexes and of the key, but for those that only say whose row it is."""
+    found = set()
+    for index in connection.execute(f"pragma index_list({table})").fetchall():
+        if index["unique"]:
+            names = [row["name"] for row in connection.execute(f"pragma index_info({index['name']})") if row["name"]]
+            ends = [name for name in names if not name.endswith(("organization_id", "user_id", "recipient_id"))]
+            found |= set((ends or names)[-1:] if len(names) > 1 else names)
+    found |= {
+        row["name"] for row in connection.execute(f"pragma table_info({table})") if row["pk"] and row["name"] == "id"
+    }
+    return found
+
+
+def _another(value: Any, column: sqlite3.Row, number: int) -> Any:
+    kind = column["type"].upper()
+    if "INT" in kind:
+        return None if column["pk"] else (value or 0) + number
+    if "CHAR(32)" in kind or "UUID" in kind:
+        return uuid.UUID(
+            int=uuid.UUID(int=0x0199 << 112 | 7 << 76 | 2 << 62).int + hash((column["name"], number)) % 10**15
+        ).hex
+    if isinstance(value, str):
+        limit = int(kind.split("(")[1].rstrip(")")) if "(" in kind else 200
+        return (value[: max(0, limit - 8)] + f"x{number:06}")[:limit]
+    return value

@@ -1,0 +1,83 @@
+"""Pictures of the main screens of each role: light and dark on a desk, and on a phone. Run by bin/screenshots."""
+
+import shutil
+import sys
+from pathlib import Path
+
+from playwright.sync_api import BrowserContext, sync_playwright
+
+from karokar.config import PROJECT
+from tests.browser import site
+from tests.servers import keeper
+from tests.servers.databases import Databases
+
+SCREENS = {
+    site.DOOR: ("identity.login", "organization.apply"),
+    "platform": (
+        "web.home", "administration.review", "organization.index", "organization.show", "verification.show", "administration.events",
+        "administration.event", "administration.overview", "administration.health", "administration.reports", "audit.index",
+    ),
+    "vendor": (
+        "web.home", "booking.today", "booking.index", "booking.decide", "booking.show", "availability.timeline", "fleet.index",
+        "fleet.show", "fleet.maintenance", "fleet.documents", "availability.conflicts", "administration.reports", "identity.members",
+    ),
+    "corporate": (
+        "web.home", "availability.index", "booking.new", "booking.index", "booking.show", "booking.assign", "assignment.index",
+        "verification.index", "notification.index", "identity.member",
+    ),
+    "employee": ("web.home", "assignment.index", "assignment.show", "identity.profile", "notification.preferences"),
+}  # fmt: skip
+VARIANTS = (("light", 1366, 900), ("dark", 1366, 900), ("phone", 390, 844))
+
+
+def main() -> None:
+    """Fill a database with the example data, open every main screen, and write the pictures to docs/screenshots."""
+    target = Path(sys.argv[1]) if len(sys.argv) > 1 else PROJECT / "docs" / "screenshots"
+    keeper.begin_run()
+    databases = Databases("pictures")
+    try:
+        path = site.copy_of(databases.sqlite_template(), keeper.run_directory() / "pictures.sqlite3")
+        site.load_example_data(databases.config("sqlite"), path)
+        app = site.make_app(databases.config("sqlite"), path)
+        program = shutil.which("chromium") or shutil.which("google-chrome")
+        with site.served(app) as address, sync_playwright() as playwright:
+            browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
+            shutil.rmtree(target, ignore_errors=True)
+            target.mkdir(parents=True)
+            for role, endpoints in SCREENS.items():
+                pages = site.crawl(app, role).pages
+                urls = {endpoint: pages[endpoint].url for endpoint in endpoints if endpoint in pages}
+                for missing in set(endpoints) - set(urls):
+                    print(f"{role} has no page {missing}")
+                for variant, width, height in VARIANTS:
+                    context = browser.new_context(
+                        viewport={"width": width, "height": height},
+                        color_scheme="dark" if variant == "dark" else "light",
+                    )
+                    take(context, address, role=role, urls=urls, target=target, variant=variant)
+                    context.close()
+            browser.close()
+    finally:
+        databases.close()
+        keeper.end_run()
+
+
+def take(context: BrowserContext, address: str, *, role: str, urls: dict[str, str], target: Path, variant: str) -> None:
+    """Sign in and photograph each screen."""
+    tab = context.new_page()
+    if role != site.DOOR:
+        tab.goto(f"{address}/login")
+        tab.fill("[name=email]", site.ROLES[role])
+        tab.fill("[name=password]", site.PASSWORD)
+        tab.click("main button:not([type=button])")
+        tab.wait_for_url(lambda url: "/login" not in url)
+    for endpoint, url in urls.items():
+        tab.goto(address + url)
+        tab.wait_for_load_state("networkidle")
+        name = f"{role}-{endpoint.replace('.', '-')}-{variant}.png"
+        tab.screenshot(path=target / name)
+        print(target / name)
+
+
+if __name__ == "__main__":
+    main()
