@@ -2,7 +2,7 @@
 
 from flask import Flask
 
-from karokar.web import acting, assets, csrf, errors, forms, headers, shell, submissions
+from karokar.web import acting, assets, csrf, errors, forms, headers, limits, shell, submissions
 from karokar.web.pages import bp
 
 
@@ -13,6 +13,7 @@ def init_app(app: Flask) -> None:
     errors.init_app(app)
     csrf.install(app)
     acting.install(app)
+    limits.install(app)
     submissions.install(app)
     forms.install(app)
     shell.init_app(app)

@@ -8,11 +8,14 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, Select, and_, func, select, true
 
 from karokar.identity.models import Membership, Role, User, UserSession
+from karokar.identity.permissions import EMPLOYEE_MANAGE
 from karokar.identity.queries.access import permissions_of
 from karokar.identity.rules import MembershipStatus, normal_email
 from karokar.kernel import clock
+from karokar.kernel.actor import Scope
 from karokar.kernel.db import db
 from karokar.kernel.errors import NotFound
+from karokar.kernel.permissions import scope_of
 
 
 @dataclass(frozen=True)
@@ -111,7 +114,12 @@ def count_members(organization_id: UUID) -> int:
 
 
 def list_people(text: str = "", *, limit: int = 200) -> list[PlatformPerson]:
-    """Return people of every organization whose name or address contains the text, by name: for the platform's desk."""
+    """Return people of every organization whose name or address contains the text, by name: for the platform's desk.
+
+    Nobody for an actor who does not manage the people of every organization.
+    """
+    if scope_of(EMPLOYEE_MANAGE) is not Scope.ALL:
+        return []
     statement = select(User).order_by(func.lower(User.last_name), func.lower(User.first_name), User.id).limit(limit)
     users = list(db.session.scalars(statement.where(matches(text))))
     ids = [user.id for user in users]

@@ -9,10 +9,11 @@ from flask.typing import ResponseReturnValue
 from karokar.identity import actions, queries
 from karokar.identity.forms import CodeForm, ConfirmForm, PasswordForm, ProfileForm
 from karokar.identity.resolver import current_session_id
-from karokar.identity.views.blueprint import bp, limiter, was_refused
+from karokar.identity.views.blueprint import bp
 from karokar.kernel.actor import current_actor
 from karokar.kernel.errors import DomainError, NotFound
 from karokar.kernel.permissions import signed_in
+from karokar.web.limits import limiter, was_refused
 
 _YEAR = 365 * 24 * 3600
 

@@ -9,12 +9,13 @@ from flask.typing import ResponseReturnValue
 from karokar.identity import actions, queries, rules
 from karokar.identity.forms import CodeForm, LoginForm, NewPasswordForm, ResetRequestForm
 from karokar.identity.resolver import begin_session, current_session_id, forget_session
-from karokar.identity.views.blueprint import account_key, bp, limiter, was_refused
+from karokar.identity.views.blueprint import account_key, bp
 from karokar.identity.views.devices import address_of, device_of
 from karokar.kernel import clock
 from karokar.kernel.actor import current_actor
 from karokar.kernel.errors import DomainError, RuleBroken, StateConflict
 from karokar.kernel.permissions import public, signed_in
+from karokar.web.limits import limiter, was_refused
 from karokar.web.session_end import local_path
 
 _WAITING = "second_factor"

@@ -6,12 +6,13 @@ from flask.typing import ResponseReturnValue
 from karokar.identity import actions, queries
 from karokar.identity.forms import InvitationForm, JoinForm
 from karokar.identity.resolver import current_session_id
-from karokar.identity.views.blueprint import bp, limiter, was_refused
+from karokar.identity.views.blueprint import bp
 from karokar.kernel.actor import current_actor
 from karokar.kernel.errors import DomainError
 from karokar.kernel.permissions import public
 from karokar.organization import queries as organization
 from karokar.web.forms import Form
+from karokar.web.limits import limiter, was_refused
 from karokar.web.session_end import sign_in_url
 
 

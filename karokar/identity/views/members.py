@@ -301,3 +301,24 @@ def _problem(form: MemberForm) -> str | None:
     if form.validate():
         return None
     return " ".join(str(message) for messages in form.errors.values() for message in messages)
+
+
+# --- the platform -----------------------------------------------------------------------------------------------------
+
+
+@bp.post("/identity/people/<uuid:user_id>/end-sessions")
+@requires(EMPLOYEE_MANAGE)
+def end_sessions_of(user_id: UUID) -> ResponseReturnValue:
+    """End every session of a person, as the platform."""
+    count = actions.end_sessions_of(user_id)
+    flash(f"{count} sessions ended." if count != 1 else "One session ended.", "good")
+    return redirect(url_for("administration.people"), 303)
+
+
+@bp.post("/identity/people/<uuid:user_id>/reset-second-factor")
+@requires(EMPLOYEE_MANAGE)
+def reset_second_factor_of(user_id: UUID) -> ResponseReturnValue:
+    """Remove the second factor of somebody who lost it, as the platform."""
+    actions.reset_second_factor_of(user_id)
+    flash("The second factor is removed, and their sessions have ended.", "good")
+    return redirect(url_for("administration.people"), 303)
