@@ -181,6 +181,13 @@ def list_children(organization_id: UUID) -> list[OrganizationFacts]:
     return [_facts(row) for row in db.session.scalars(statement.order_by(func.lower(Organization.name)))]
 
 
+def describe(organization_id: UUID) -> list[tuple[str, str]]:
+    """Return what an organization the actor may see says about itself, for people: label and value. Raises NotFound."""
+    page = get_page(organization_id)
+    known = [(label, str(page.details[name])) for name, label in rules.DETAIL_LABELS.items() if page.details.get(name)]
+    return [("Name", page.name), ("Kind", page.type.capitalize()), *known]
+
+
 def list_ancestors(organization_id: UUID) -> list[UUID]:
     """Return an organization and all that are above it, nearest first."""
     found: list[UUID] = []

@@ -36,20 +36,14 @@ class Upload:
 
 
 @action
-def request_verification(
-    *, entity_type: str, entity_id: UUID, kind: str, uploads: Sequence[Upload], organization_id: UUID | None = None
-) -> Verification:
+def request_verification(*, entity_type: str, entity_id: UUID, kind: str, uploads: Sequence[Upload]) -> Verification:
     """Hand in documents that prove something about an entity of the acting organization; they wait for review.
 
     An employee does so about themselves only. Raises NotFound for an entity that is not the organization's, RuleBroken
     for a kind that such an entity does not have, no file, too many, too large ones, or files that are no PDF, PNG or
     JPEG, and for a kind that waits for review already.
     """
-    scope = check(VERIFICATION_REQUEST)
-    owner = current_actor().organization_id or organization_id
-    if owner is None:
-        raise NotFound("organization")
-    _check_entity(entity_type, entity_id, owner, scope)
+    owner = check_entity(entity_type, entity_id)
     if kind not in rules.kinds_of(entity_type):
         sentence = "Choose what these documents prove."
         raise RuleBroken("KIND_DOES_NOT_FIT", sentence, fields={"kind": sentence})
@@ -85,21 +79,32 @@ def request_verification(
     return verification
 
 
-def _check_entity(entity_type: str, entity_id: UUID, owner: UUID, scope: Scope) -> None:
-    if scope is Scope.SELF and (entity_type != "User" or entity_id != current_actor().user_id):
+def check_entity(entity_type: str, entity_id: UUID) -> UUID:
+    """Return for which organization the acting person may hand in documents about an entity: the acting one.
+
+    Raises PermissionDenied, and NotFound for an entity that is not the organization's (an employee: not themselves).
+    """
+    scope = check(VERIFICATION_REQUEST)
+    actor = current_actor()
+    owner = actor.organization_id
+    if owner is None:
+        raise NotFound("organization")
+    if scope is Scope.SELF and (entity_type != "User" or entity_id != actor.user_id):
         raise NotFound("person")
     if entity_type == "Organization":
-        if entity_id != owner:
-            raise NotFound("organization")
+        is_own = entity_id == owner
     elif entity_type == "Vehicle":
-        if fleet.get_vehicle(entity_id).organization_id != owner:
-            raise NotFound("vehicle")
+        is_own = fleet.get_vehicle(entity_id).organization_id == owner
     elif entity_type == "User":
         member = identity.find_membership(entity_id, owner)
-        if member is None or member.status == "REMOVED":
-            raise NotFound("person")
+        is_own = member is not None and member.status != "REMOVED"
     else:
-        raise NotFound("page")
+        is_own = False
+    if not is_own:
+        raise NotFound(
+            {"Organization": "organization", "Vehicle": "vehicle", "User": "person"}.get(entity_type, "page")
+        )
+    return owner
 
 
 def _counted(uploads: Sequence[Upload]) -> Sequence[Upload]:

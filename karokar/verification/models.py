@@ -94,10 +94,10 @@ class Verification(Aggregate):
         now = clock.now()
         if expires_at is None and rules.must_end(self.kind):
             sentence = "Say until when this document is valid."
-            raise RuleBroken("EXPIRY_MISSING", sentence, fields={"expires_at": sentence})
+            raise RuleBroken("EXPIRY_MISSING", sentence, fields={"expires_on": sentence})
         if expires_at is not None and expires_at <= max(now, valid_from or now):
             sentence = "The end of the validity must be in the future."
-            raise RuleBroken("EXPIRY_HAS_PASSED", sentence, fields={"expires_at": sentence})
+            raise RuleBroken("EXPIRY_HAS_PASSED", sentence, fields={"expires_on": sentence})
         self.status, self.reviewed_by, self.reviewed_at = VerificationStatus.APPROVED, reviewer_id, now
         self.valid_from, self.expires_at, self.note = valid_from or now, expires_at, note
         return VerificationApproved(**self._facts(), reviewer_id=reviewer_id)

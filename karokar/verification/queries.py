@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, Select, func, or_, select
+from sqlalchemy.orm import selectinload
 
 from karokar.kernel import clock
 from karokar.kernel.actor import Actor
@@ -86,6 +87,11 @@ class VerificationPage:
     reason: str | None
     note: str | None
     documents: tuple[DocumentRow, ...]
+
+
+def label_of(kind: str) -> str:
+    """Return what people call a kind of verification."""
+    return rules.label_of(kind)
 
 
 def is_covered(
@@ -189,7 +195,7 @@ def list_pages(
         statement = statement.where(Verification.entity_type == entity_type)
     if entity_id is not None:
         statement = statement.where(Verification.entity_id == entity_id)
-    return [_page(row) for row in db.session.scalars(statement)]
+    return [_page(row) for row in db.session.scalars(statement.options(selectinload(Verification.documents)))]
 
 
 def list_earlier(page: VerificationPage) -> list[VerificationPage]:

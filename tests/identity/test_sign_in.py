@@ -3,7 +3,7 @@
 import pytest
 from flask.testing import FlaskClient
 
-from karokar.identity.views.blueprint import limiter
+from karokar.web.limits import limiter
 from tests.factories import people
 
 

@@ -5,6 +5,7 @@ from karokar.administration.views import (
     deliveries,
     events,
     reports,
+    review,
 )
 from karokar.administration.views.blueprint import bp
 
@@ -13,6 +14,7 @@ AREAS = (
     deliveries,
     events,
     reports,
+    review,
 )
 
 __all__ = ["AREAS", "bp"]

@@ -1,0 +1,86 @@
+"""The review queue, and people of every organization."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from flask import render_template, request, url_for
+from flask.typing import ResponseReturnValue
+
+from karokar.administration.views.blueprint import bp
+from karokar.identity import queries as identity
+from karokar.kernel.actor import Scope
+from karokar.kernel.errors import PermissionDenied
+from karokar.kernel.permissions import check, requires
+from karokar.organization import queries as organization
+from karokar.verification import queries as verification
+
+_PEOPLE = "employee.manage"
+
+
+@dataclass(frozen=True)
+class QueueRow:
+    """One line of the review queue: an application or a document."""
+
+    kind: str
+    title: str
+    organization_name: str
+    since: datetime
+    url: str
+    opened_by: tuple[str, ...]
+
+
+@bp.get("/review")
+@requires("verification.review")
+def review() -> str:
+    """List what waits for a decision of the platform, the longest wait first."""
+    chosen = request.args.get("kind", "")
+    rows = sorted([*_documents(), *_applications()], key=lambda row: row.since)
+    kinds = sorted({row.kind for row in rows})
+    shown = [row for row in rows if not chosen or row.kind == chosen]
+    return render_template("administration/review.html", rows=shown, kinds=kinds, chosen=chosen, count=len(rows))
+
+
+def _documents() -> list[QueueRow]:
+    waiting = verification.list_waiting()
+    names = organization.organizations(page.organization_id for page in waiting)
+    openings = verification.openings(page.id for page in waiting)
+    people = identity.people(user_id for found in openings.values() for user_id, _at in found)
+    return [
+        QueueRow(
+            kind="Document",
+            title=page.kind_label,
+            organization_name=names[page.organization_id].name,
+            since=page.requested_at,
+            url=url_for("verification.show", verification_id=page.id),
+            opened_by=tuple(people[user_id].name for user_id, _at in openings.get(page.id, ()) if user_id in people),
+        )
+        for page in waiting
+    ]
+
+
+def _applications() -> list[QueueRow]:
+    waiting = organization.list_waiting()
+    people = identity.people(user_id for row in waiting for user_id in row.opened_by)
+    return [
+        QueueRow(
+            kind="Application",
+            title=f"Wants to take part as {row.type.lower()}",
+            organization_name=row.name,
+            since=row.since,
+            url=url_for("organization.review", organization_id=row.id),
+            opened_by=tuple(people[user_id].name for user_id in row.opened_by if user_id in people),
+        )
+        for row in waiting
+    ]
+
+
+@bp.get("/people")
+@requires(_PEOPLE)
+def people() -> ResponseReturnValue:
+    """List people of every organization."""
+    if check(_PEOPLE) is not Scope.ALL:
+        raise PermissionDenied(_PEOPLE, "See people of other organizations")
+    text = request.args.get("q", "")
+    rows = identity.list_people(text)
+    names = organization.organizations(member.organization_id for row in rows for member in row.memberships)
+    return render_template("administration/people.html", rows=rows, names=names, text=text)

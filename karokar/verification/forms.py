@@ -1,0 +1,57 @@
+"""What people hand in and decide: its shape. Whether it may be done, the actions decide."""
+
+from typing import Any
+
+from flask_wtf.file import MultipleFileField
+from wtforms import DateField, SelectField, TextAreaField
+from wtforms.fields.choices import SelectChoice
+from wtforms.validators import InputRequired, Length, Optional
+
+from karokar.verification import rules
+from karokar.web.forms import Form
+
+NOTE = Length(max=1000, message="Use at most 1000 characters.")
+
+
+def choices(pairs: Any) -> list[SelectChoice]:
+    """Return what a select offers, from pairs of value and label."""
+    return [SelectChoice(value, label) for value, label in pairs]
+
+
+class RequestForm(Form):
+    """What is proved, and the files."""
+
+    kind = SelectField("What do the files prove?", [InputRequired("Choose what they prove.")])
+    documents = MultipleFileField(
+        "Files",
+        render_kw={"accept": ".pdf,.png,.jpg,.jpeg,application/pdf,image/png,image/jpeg"},
+    )
+
+
+class ApproveForm(Form):
+    """Accepting documents."""
+
+    expires_on = DateField(
+        "Valid until",
+        [Optional()],
+        description="The last day on which the document counts. It ends at midnight in the organization's time zone.",
+    )
+    note = TextAreaField("Note", [Optional(), NOTE], description="Kept with the decision.")
+
+
+class RejectForm(Form):
+    """Not accepting documents."""
+
+    reason = SelectField(
+        "Reason", [InputRequired("Choose a reason.")], choices=choices(rules.REJECTION_REASONS.items())
+    )
+    note = TextAreaField("Note", [Optional(), NOTE], description="Whoever handed it in reads it.")
+
+
+class RevokeForm(Form):
+    """Taking an approval back."""
+
+    reason = SelectField(
+        "Reason", [InputRequired("Choose a reason.")], choices=choices(rules.REVOCATION_REASONS.items())
+    )
+    note = TextAreaField("Note", [Optional(), NOTE], description="Whoever handed it in reads it.")

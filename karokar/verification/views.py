@@ -1,0 +1,290 @@
+"""The pages of verifications: handing in, following, and reviewing, the document beside the data that it proves."""
+
+from datetime import datetime, time, timedelta
+from typing import Any
+from uuid import UUID
+
+from flask import Blueprint, Response, flash, redirect, render_template, request, stream_with_context, url_for
+from flask.typing import ResponseReturnValue
+from werkzeug.datastructures import FileStorage
+
+from karokar.fleet import queries as fleet
+from karokar.identity import queries as identity
+from karokar.kernel.actor import Scope, current_actor
+from karokar.kernel.errors import NotFound
+from karokar.kernel.permissions import may, requires, scope_of
+from karokar.kernel.settings import settings
+from karokar.organization import queries as organization
+from karokar.verification import actions, queries, rules
+from karokar.verification.forms import ApproveForm, RejectForm, RequestForm, RevokeForm, choices
+from karokar.verification.permissions import VERIFICATION_READ, VERIFICATION_REQUEST, VERIFICATION_REVIEW
+from karokar.verification.storage import storage
+from karokar.web.headers import CONTENT_POLICY
+from karokar.web.times import zone_of
+
+bp = Blueprint("verification", __name__)
+
+# A document runs nothing, loads nothing, and is shown nowhere but on this site's own pages.
+DOCUMENT_POLICY = (
+    "default-src 'none'; img-src 'self' data:; style-src 'unsafe-inline'; object-src 'self'; frame-ancestors 'self'"
+)
+SANDBOX_POLICY = f"sandbox; {DOCUMENT_POLICY}"
+
+
+@bp.get("/")
+@requires(VERIFICATION_READ)
+def index() -> str:
+    """List the verifications that the person may see; to an organization, also what is still missing."""
+    chosen = {name: request.args.get(name, "") for name in ("status", "kind", "entity_type")}
+    rows = queries.list_pages(status=chosen["status"], kind=chosen["kind"], entity_type=chosen["entity_type"])
+    return render_template(
+        "verification/index.html",
+        rows=rows,
+        names=_names(rows),
+        organizations=organization.organizations(row.organization_id for row in rows),
+        chosen=chosen,
+        is_filtered=any(chosen.values()),
+        kinds={kind: rules.label_of(kind) for kind in rules.KINDS},
+        may_request=may(VERIFICATION_REQUEST),
+        own=_own_entities(),
+    )
+
+
+def _own_entities() -> list[tuple[str, UUID, str]]:
+    """Return what the acting person can hand documents in for without looking for it: organization and themselves."""
+    actor = current_actor()
+    scope = scope_of(VERIFICATION_REQUEST)
+    if scope is None or actor.organization_id is None or actor.user_id is None:
+        return []
+    oneself = ("User", actor.user_id, actor.name)
+    return (
+        [oneself]
+        if scope is Scope.SELF
+        else [("Organization", actor.organization_id, actor.organization_name), oneself]
+    )
+
+
+def _names(rows: list[queries.VerificationPage]) -> dict[UUID, str]:
+    """Return what the verified entities are called, one question per kind of entity."""
+    ids: dict[str, set[UUID]] = {"Organization": set(), "User": set(), "Vehicle": set()}
+    for row in rows:
+        ids[row.entity_type].add(row.entity_id)
+    names = {key: facts.name for key, facts in organization.organizations(ids["Organization"]).items()}
+    names |= {key: person.name for key, person in identity.people(ids["User"]).items()}
+    return names | {key: facts.label for key, facts in fleet.vehicles(ids["Vehicle"]).items()}
+
+
+# --- handing in -------------------------------------------------------------------------------------------------------
+
+
+def _asked_for() -> tuple[str, UUID, str]:
+    """Return the entity of the address and what it is called. Raises NotFound where it is not the organization's."""
+    entity_type = request.args.get("entity_type", "Organization")
+    actor = current_actor()
+    try:
+        entity_id = UUID(request.args.get("entity_id") or str(actor.organization_id))
+    except ValueError as error:
+        raise NotFound("page") from error
+    if actor.organization_id is None:
+        raise NotFound("page")
+    actions.check_entity(entity_type, entity_id)
+    if entity_type == "Organization":
+        return entity_type, entity_id, actor.organization_name
+    if entity_type == "Vehicle":
+        return entity_type, entity_id, fleet.get_vehicle(entity_id).label
+    return entity_type, entity_id, identity.get_person(entity_id).name
+
+
+@bp.get("/new")
+@requires(VERIFICATION_REQUEST)
+def new() -> str:
+    """Ask for documents about an entity: `?entity_type=&entity_id=&kind=`."""
+    return _new(*_asked_for(), RequestForm(data={"kind": request.args.get("kind", "")}))
+
+
+def _new(entity_type: str, entity_id: UUID, name: str, form: RequestForm) -> str:
+    form.kind.choices = choices((kind, rules.label_of(kind)) for kind in rules.kinds_of(entity_type))
+    return render_template(
+        "verification/new.html",
+        form=form,
+        entity_type=entity_type,
+        entity_id=entity_id,
+        name=name,
+        coverage=queries.coverage(entity_type, entity_id),
+        labels={kind: rules.label_of(kind) for kind in rules.KINDS},
+        max_upload_mb=settings().max_upload_mb,
+    )
+
+
+@bp.post("/new")
+@requires(VERIFICATION_REQUEST)
+def hand_in() -> ResponseReturnValue:
+    """Hand documents in; they wait for review."""
+    entity_type, entity_id, name = _asked_for()
+    form = RequestForm()
+    form.kind.choices = choices((kind, rules.label_of(kind)) for kind in rules.kinds_of(entity_type))
+    if form.is_sent():
+        with form.refusals():
+            made = actions.request_verification(
+                entity_type=entity_type,
+                entity_id=entity_id,
+                kind=form.kind.data,
+                uploads=[_upload(file) for file in form.documents.data if file and file.filename],
+            )
+            flash("Handed in. You get a mail when it is reviewed.", "good")
+            return redirect(url_for("verification.show", verification_id=made.id), 303)
+    return _new(entity_type, entity_id, name, form), form.status
+
+
+def _upload(file: FileStorage) -> actions.Upload:
+    # One byte more than allowed tells a file that is too large, without reading the rest of it.
+    most = settings().max_upload_mb * 1024 * 1024 + 1
+    return actions.Upload(file.filename or "", file.stream.read(most))
+
+
+# --- one verification -------------------------------------------------------------------------------------------------
+
+
+@bp.get("/<uuid:verification_id>")
+@requires(VERIFICATION_READ)
+def show(verification_id: UUID) -> ResponseReturnValue:
+    """Show a verification: to reviewers the document beside the data, and the decisions that are possible."""
+    return _show(verification_id, {})
+
+
+def _show(verification_id: UUID, forms: dict[str, Any]) -> ResponseReturnValue:
+    page = queries.get_page(verification_id)
+    is_reviewer = may(VERIFICATION_REVIEW)
+    openings = []
+    if is_reviewer:
+        actions.note_opening(verification_id)
+        openings = queries.list_openings(verification_id, except_by=current_actor().user_id)
+    earlier = queries.list_earlier(page)
+    involved = {user_id for user_id, _at in openings}
+    involved |= {person for row in (page, *earlier) for person in (row.requested_by, row.reviewed_by) if person}
+    owner = organization.get_organization(page.organization_id)
+    body = render_template(
+        "verification/show.html",
+        verification=page,
+        name=_names([page]).get(page.entity_id, ""),
+        owner=owner,
+        facts=_facts(page),
+        earlier=earlier,
+        duplicates=queries.list_duplicates(page),
+        openings=openings,
+        people=identity.people(involved),
+        is_reviewer=is_reviewer,
+        is_own_try=is_reviewer and page.requested_by == current_actor().user_id,
+        may_request=may(VERIFICATION_REQUEST) and page.organization_id == current_actor().organization_id,
+        must_end=rules.must_end(page.kind),
+        reasons={**rules.REJECTION_REASONS, **rules.REVOCATION_REASONS},
+        approve_form=forms.get("approve") or ApproveForm(),
+        reject_form=forms.get("reject") or RejectForm(),
+        revoke_form=forms.get("revoke") or RevokeForm(),
+    )
+    status = next((form.status for form in forms.values()), 200)
+    # Only this page frames something: the documents that it is about.
+    return body, status, {"Content-Security-Policy": f"{CONTENT_POLICY}; frame-src 'self'"}
+
+
+def _facts(page: queries.VerificationPage) -> list[tuple[str, Any]]:
+    """Return the data that the document is to prove."""
+    if page.entity_type == "Vehicle":
+        vehicle = fleet.get_vehicle(page.entity_id)
+        return [
+            ("Plate", vehicle.license_plate),
+            ("Make and model", f"{vehicle.make} {vehicle.model}"),
+            ("Year", vehicle.year),
+            ("Category", vehicle.category.capitalize()),
+            ("Place", vehicle.city),
+        ]
+    if page.entity_type == "User":
+        person = identity.get_person(page.entity_id)
+        return [("Name", person.name), ("E-mail", person.email), ("Phone", person.phone)]
+    facts = organization.describe(page.entity_id)
+    return list(facts)
+
+
+@bp.get("/documents/<uuid:document_id>")
+@requires(VERIFICATION_READ)
+def document(document_id: UUID) -> ResponseReturnValue:
+    """Send a document: as a download, or with `?inline=1` for the frame of the review page."""
+    found = queries.get_document(document_id)
+    is_inline = request.args.get("inline") == "1"
+    try:
+        pieces = storage().read(found.sha256)
+    except FileNotFoundError as error:
+        raise NotFound("document") from error
+    response = Response(stream_with_context(pieces), mimetype=found.media_type)
+    response.content_length = found.size
+    response.headers.set("Content-Disposition", "inline" if is_inline else "attachment", filename=found.filename)
+    # Browsers refuse to show a PDF in a sandbox; their viewer is one of its own.
+    is_shown_pdf = is_inline and found.media_type == "application/pdf"
+    response.headers["Content-Security-Policy"] = DOCUMENT_POLICY if is_shown_pdf else SANDBOX_POLICY
+    response.headers["X-Frame-Options"] = "SAMEORIGIN"
+    response.headers["X-Content-Type-Options"] = "nosniff"
+    return response
+
+
+# --- reviewing --------------------------------------------------------------------------------------------------------
+
+
+@bp.post("/<uuid:verification_id>/approve")
+@requires(VERIFICATION_REVIEW)
+def approve(verification_id: UUID) -> ResponseReturnValue:
+    """Accept the documents."""
+    form = ApproveForm()
+    if form.is_sent():
+        with form.refusals():
+            actions.approve_verification(
+                verification_id,
+                expires_at=_end_of(verification_id, form.expires_on.data),
+                note=form.note.data,
+                version=form.sent_version,
+            )
+            return _decided(verification_id, "Approved.")
+    return _show(verification_id, {"approve": form})
+
+
+def _end_of(verification_id: UUID, day: Any) -> datetime | None:
+    """Return the end of a day in the organization's time zone."""
+    if day is None:
+        return None
+    owner = organization.get_organization(queries.get_page(verification_id).organization_id)
+    return datetime.combine(day + timedelta(days=1), time(), zone_of(owner.time_zone))
+
+
+@bp.post("/<uuid:verification_id>/reject")
+@requires(VERIFICATION_REVIEW)
+def reject(verification_id: UUID) -> ResponseReturnValue:
+    """Do not accept the documents."""
+    form = RejectForm()
+    if form.is_sent():
+        with form.refusals():
+            actions.reject_verification(
+                verification_id, reason=form.reason.data, note=form.note.data, version=form.sent_version
+            )
+            return _decided(verification_id, "Rejected. Whoever handed it in gets a mail with the reason.")
+    return _show(verification_id, {"reject": form})
+
+
+@bp.post("/<uuid:verification_id>/revoke")
+@requires(VERIFICATION_REVIEW)
+def revoke(verification_id: UUID) -> ResponseReturnValue:
+    """Take an approval back."""
+    form = RevokeForm()
+    if form.is_sent():
+        with form.refusals():
+            actions.revoke_verification(
+                verification_id, reason=form.reason.data, note=form.note.data, version=form.sent_version
+            )
+            return _decided(verification_id, "Revoked. What depends on it reacts by itself.")
+    return _show(verification_id, {"revoke": form})
+
+
+def _decided(verification_id: UUID, message: str) -> ResponseReturnValue:
+    flash(message, "good")
+    following = queries.find_next_waiting(verification_id) if request.form.get("then") == "next" else None
+    if following is not None:
+        return redirect(url_for("verification.show", verification_id=following), 303)
+    return redirect(url_for("administration.review"), 303)
