@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
 from sqlalchemy import Select, select
@@ -81,9 +81,8 @@ def all_dead_letters(
 
 
 def _statement(handler: str | None, types: str | None, fingerprint: str | None) -> Select[Any]:
-    statement: Select[Any] = (
-        select(Trouble, EventRow).join(EventRow, EventRow.id == Trouble.event_id).where(Trouble.state == "dead")
-    )
+    joined = select(Trouble, EventRow).join(EventRow, EventRow.id == Trouble.event_id)
+    statement = cast("Select[Any]", joined.where(Trouble.state == "dead"))
     if handler is not None:
         numbers = select(Subscription.handler).where(Subscription.name == handler)
         statement = statement.where(Trouble.handler.in_(numbers))
