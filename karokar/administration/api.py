@@ -5,6 +5,7 @@ is always there when it holds events, so that a program which keeps it and asks 
 twice; `previous` leads the other way.
 """
 
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any, TypeVar
@@ -101,7 +102,7 @@ def _moment(raw: str) -> datetime:
 
 
 def _limit(raw: str) -> int:
-    if not raw.isdecimal() or not 1 <= int(raw) <= LARGEST_PAGE:
+    if not re.fullmatch(r"[0-9]{1,3}", raw) or not 1 <= int(raw) <= LARGEST_PAGE:
         raise ValueError
     return int(raw)
 

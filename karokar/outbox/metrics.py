@@ -19,7 +19,7 @@ from karokar.kernel.db import action, db
 from karokar.kernel.schedule import every
 from karokar.outbox import canary
 from karokar.outbox.deliveries import progress_by_shard
-from karokar.outbox.models import EventLog, EventRow, Handled, LatencyCount, Trouble
+from karokar.outbox.models import EventLog, EventRow, Handled, LatencyCount, Trouble, Verification
 from karokar.outbox.state import HandlerState, handler_names, handler_states
 
 BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0)
@@ -46,6 +46,7 @@ class _Figures(Collector):
         yield _dead_letters()
         yield from _of_handlers(states)
         yield from _of_canary()
+        yield from _of_verification()
 
 
 def _latency() -> HistogramMetricFamily:
@@ -118,6 +119,21 @@ def _of_canary() -> Iterator[GaugeMetricFamily]:
         "How long a canary has waited for its answer, 0 for none.",
         value=(now - answer.waiting_since).total_seconds() if answer.waiting_since else 0.0,
     )
+
+
+def _of_verification() -> Iterator[GaugeMetricFamily]:
+    last = db.session.scalars(select(Verification).order_by(Verification.id.desc()).limit(1)).one_or_none()
+    if last is not None:
+        yield GaugeMetricFamily(
+            "event_undelivered_verify",
+            "Deliveries that the last check found lost, doubled, reordered or stuck: has to be 0.",
+            value=last.problems,
+        )
+        yield GaugeMetricFamily(
+            "event_verified_seconds",
+            "How long ago the last check looked.",
+            value=(clock.now() - last.at).total_seconds(),
+        )
 
 
 # Adding up ------------------------------------------------------------------------------------------------------------

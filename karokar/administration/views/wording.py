@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -10,6 +11,7 @@ import msgspec
 
 from karokar.outbox.search import FoundEvent
 from karokar.web.asking import ask
+from karokar.web.times import local_time
 
 SYSTEM_NAME = "KaroKar"
 
@@ -51,7 +53,7 @@ class Names:
         if isinstance(value, bool):
             return "yes" if value else "no"
         if isinstance(value, str):
-            return self._by_id(value) or value
+            return self._by_id(value) or _moment(value) or value
         if isinstance(value, int | float):
             return f"{value:,}"
         return json.dumps(value, ensure_ascii=False)
@@ -64,6 +66,17 @@ class Names:
         except ValueError:
             return ""
         return next((names[wanted] for names in self.by_kind.values() if wanted in names), "")
+
+
+def _moment(text: str) -> str:
+    """Return a stored time as the viewer reads it; empty for anything else."""
+    if len(text) < 20 or text[4] != "-" or text[10] != "T":
+        return ""
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        return ""
+    return local_time(moment) if moment.tzinfo is not None else ""
 
 
 def names_for(events: Iterable[FoundEvent], *, with_subjects: bool = True) -> Names:
