@@ -17,7 +17,7 @@ from karokar.events.organization import OrganizationApproved
 from karokar.events.visibility import organizations_seeing, told_to_affected, visible
 from karokar.kernel.actor import SYSTEM, Actor, Scope
 from karokar.kernel.ids import new_id
-from tests.factories.events import make_envelope, make_event, payload_of
+from tests.factories.envelopes import make_envelope, make_event, payload_of
 
 for _producer in PRODUCERS:
     import_module(f"karokar.events.{_producer}")
