@@ -9,6 +9,7 @@ from flask import Flask, current_app, g, request, url_for
 from werkzeug.local import LocalProxy
 
 from karokar.kernel.actor import Actor, current_actor
+from karokar.kernel.permissions import may
 from karokar.kernel.settings import settings
 from karokar.web import saved_views, times
 from karokar.web.asking import ask
@@ -192,6 +193,7 @@ def init_app(app: Flask) -> None:
     # A global, not a context processor: imported macros see it, too.
     app.jinja_env.globals["shell"] = LocalProxy(current_shell)
     app.jinja_env.globals.update(
+        may=may,
         state_of=state_of,
         state_choices=state_choices,
         entity_url=entity_url,

@@ -143,7 +143,11 @@ def crawl(app: Flask, role: str, *, most_per_endpoint: int = 30) -> Crawl:
             continue
         seen.add(_shape(url))
         visits[endpoint] += 1
-        answer = client.get(url)
+        try:
+            answer = client.get(url)
+        except Exception as error:  # noqa: BLE001 - a defect on one page must not hide those of others
+            found.broken.append(f"{role}: {type(error).__name__}: {str(error)[:300]} at {url}")
+            continue
         if answer.status_code >= 500 or answer.status_code == 404:
             found.broken.append(f"{role}: {answer.status_code} at {url}")
         if answer.status_code != 200 or answer.mimetype != "text/html":
