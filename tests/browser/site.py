@@ -130,32 +130,32 @@ def crawl(app: Flask, role: str, *, most_per_endpoint: int = 30) -> Crawl:
     if role != DOOR:
         sign_in(client, role)
     found = Crawl()
-    waiting = [
-        "/",
-        *(rule.rule for rule in app.url_map.iter_rules() if not rule.arguments and _opens_for(app, rule, role)),
-    ]
+    plain = [rule.rule for rule in app.url_map.iter_rules() if not rule.arguments and _opens_for(app, rule, role)]
+    waiting = [(url, "") for url in ("/", *plain)]
     seen: set[str] = set()
     visits: Counter[str] = Counter()
     while waiting:
-        url = waiting.pop(0)
+        url, linked_from = waiting.pop(0)
         endpoint = endpoint_of(app, url)
         if endpoint is None or endpoint == "static" or _shape(url) in seen or visits[endpoint] >= most_per_endpoint:
             continue
         seen.add(_shape(url))
         visits[endpoint] += 1
         try:
-            answer = client.get(url)
+            answer = client.get(url, buffered=True)
         except Exception as error:
-            found.broken.append(f"{role}: {type(error).__name__}: {str(error)[:300]} at {url}")
+            found.broken.append(
+                f"{role}: {type(error).__name__}: {str(error)[:300]} at {url}, linked from {linked_from}"
+            )
             continue
-        if answer.status_code >= 500 or answer.status_code == 404:
-            found.broken.append(f"{role}: {answer.status_code} at {url}")
+        if answer.status_code >= 500 or (answer.status_code >= 400 and linked_from):
+            found.broken.append(f"{role}: {answer.status_code} at {url}, linked from {linked_from or 'the map'}")
         if answer.status_code != 200 or answer.mimetype != "text/html":
             continue
         text = answer.text
         if "<html" in text:
             found.pages.setdefault(endpoint, Page(role, endpoint, url))
-        waiting += [unescape(link).split("#")[0] for link in _LINK.findall(text)]
+        waiting += [(unescape(link).split("#")[0], url) for link in _LINK.findall(text)]
     return found
 
 
