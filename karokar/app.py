@@ -53,7 +53,7 @@ def create_app(config: Config | None = None) -> Flask:
         app.extensions["karokar.actor_of_member"] = resolver.actor_of_member
     _init_part(app, "web")
     if find_spec("karokar.demo") is not None:
-        app.cli.add_command(import_module("karokar.demo").cli)
+        app.cli.add_command(import_module("karokar.demo.cli").cli)
     return app
 
 

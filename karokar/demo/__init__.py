@@ -1,0 +1,1 @@
+"""The example data that a new installation starts with."""
