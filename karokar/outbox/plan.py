@@ -1,6 +1,6 @@
 """What a batch of events means: which handler is given which of them, and which must wait."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, NamedTuple
@@ -18,6 +18,30 @@ PAUSED = "The handler is paused."
 UNKNOWN = "This code does not know "
 
 _decode_document = msgspec.json.Decoder(dict[str, Any]).decode
+
+
+class Document(Mapping[str, Any]):
+    """JSON text that is read when somebody first looks into it: most handlers never do."""
+
+    __slots__ = ("_read", "_text")
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self._read: dict[str, Any] | None = None
+
+    def _content(self) -> dict[str, Any]:
+        if self._read is None:
+            self._read = _decode_document(self._text)
+        return self._read
+
+    def __getitem__(self, name: str) -> Any:
+        return self._content()[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._content())
+
+    def __len__(self) -> int:
+        return len(self._content())
 
 
 class Subscriber(NamedTuple):
@@ -71,6 +95,7 @@ def make_plan(
     """
     subscribers = read_subscribers(store, connection, {event.event_type for event in events})
     blocked = store.blocked(connection, shard, progress)
+    troubled = {number for number, _key in blocked}
     plan = Plan()
     for event in events:
         wanting = [one for one in subscribers.get(event.event_type, ()) if one.wants(event.position)]
@@ -81,11 +106,15 @@ def make_plan(
         except UnknownContract:
             envelope = None
         for one in wanting:
-            key = key_of(one.key, event)
-            reason = _reason_to_wait(one, event, key, blocked, is_known=envelope is not None)
+            reason = _reason_to_wait(one, event, is_known=envelope is not None)
+            # Keys are asked for only where something is open: nearly never.
+            if reason is None and one.number in troubled and (one.number, key_of(one.key, event)) in blocked:
+                reason = BEHIND
             if reason is not None or one.handler is None or envelope is None:
+                key = key_of(one.key, event)
                 plan.waiting.append(Waiting(one.number, event, key, reason or BEHIND))
                 blocked.add((one.number, key))
+                troubled.add(one.number)
                 continue
             reaction = plan.reactions.get(one.number)
             if reaction is None:
@@ -128,17 +157,13 @@ def envelope_of(event: StoredEvent) -> Envelope[Event]:
         aggregate_id=event.aggregate_id,
         aggregate_seq=event.aggregate_seq,
         occurred_at=event.occurred_at,
-        metadata=_decode_document(event.metadata),
+        metadata=Document(event.metadata),
     )
 
 
-def _reason_to_wait(
-    subscriber: Subscriber, event: StoredEvent, key: str, blocked: set[tuple[int, str]], *, is_known: bool
-) -> str | None:
+def _reason_to_wait(subscriber: Subscriber, event: StoredEvent, *, is_known: bool) -> str | None:
     if subscriber.handler is None:
         return f"{UNKNOWN}the handler {subscriber.name} for {event.event_type}."
     if not is_known:
         return f"{UNKNOWN}{event.event_type} version {event.version}."
-    if subscriber.is_paused:
-        return PAUSED
-    return BEHIND if (subscriber.number, key) in blocked else None
+    return PAUSED if subscriber.is_paused else None

@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any, ClassVar
 
+import msgspec
 from sqlalchemy import Connection, Engine
 
 from karokar.outbox.store.base import (
@@ -55,8 +56,8 @@ select pg_try_advisory_xact_lock({SHARD}, %s),
 
 _ADD_HANDLED = """
 insert into handled(position, at, handlers, us)
-select r.position, clock_timestamp(), r.handlers::smallint[], r.us::int[]
-from unnest(%s::bigint[], %s::text[], %s::text[]) as r(position, handlers, us)
+select r.position, clock_timestamp(), r.handlers, r.us
+from json_to_recordset(%s::json) as r(position bigint, handlers smallint[], us int[])
 """
 
 
@@ -156,12 +157,8 @@ class PostgresqlStore(Store):
 
     @classmethod
     def add_handled(cls, connection: Connection, rows: Sequence[Row]) -> None:  # noqa: D102
-        columns = (
-            [row.position for row in rows],
-            [_array(row.handlers) for row in rows],
-            [_array(row.us) for row in rows],
-        )
-        connection.exec_driver_sql(_ADD_HANDLED, columns)
+        document = [{"position": row.position, "handlers": row.handlers, "us": row.us} for row in rows]
+        connection.exec_driver_sql(_ADD_HANDLED, (msgspec.json.encode(document).decode(),))
 
     @classmethod
     def append_handler(cls, connection: Connection, position: int, handler: int, us: int) -> None:  # noqa: D102
@@ -170,7 +167,3 @@ class PostgresqlStore(Store):
             " where position = %s and not handlers @> array[%s::smallint]"
         )
         connection.exec_driver_sql(sql, (handler, us, position, handler))
-
-
-def _array(numbers: Sequence[int]) -> str:
-    return "{" + ",".join(map(str, numbers)) + "}"
