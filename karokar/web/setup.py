@@ -2,7 +2,7 @@
 
 from flask import Flask
 
-from karokar.web import acting, assets, csrf, errors, forms, headers, limits, shell, submissions
+from karokar.web import acting, assets, csrf, errors, forms, headers, limits, shell, submissions, timeline
 from karokar.web.pages import bp
 
 
@@ -18,3 +18,4 @@ def init_app(app: Flask) -> None:
     forms.install(app)
     shell.init_app(app)
     app.register_blueprint(bp)
+    timeline.init_app(app)

@@ -1,0 +1,373 @@
+"""The timeline of any entity: as a part of its page, as a page with filters and downloads, and live.
+
+A template shows it with one call, `{{ timeline("Booking", booking.id) }}`; nothing is needed in the view.
+"""
+
+import csv
+import io
+import json
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from flask import Blueprint, Flask, Response, jsonify, render_template, request, stream_with_context, url_for
+from markupsafe import Markup
+from werkzeug.wrappers import Response as BaseResponse
+
+from karokar.events.base import SUBJECT_TYPES
+from karokar.events.visibility import reads_organization, sees_everything
+from karokar.kernel import clock
+from karokar.kernel.actor import Actor, current_actor
+from karokar.kernel.db import primitive
+from karokar.kernel.errors import NotFound
+from karokar.kernel.permissions import signed_in
+from karokar.kernel.settings import settings
+from karokar.outbox.cursors import hide, reveal
+from karokar.outbox.search import FoundEvent
+from karokar.outbox.timeline import (
+    Entry,
+    Timeline,
+    TimelineFilter,
+    entries_of,
+    families,
+    news,
+    state_then,
+    whole_story,
+)
+from karokar.outbox.timeline import timeline as read_timeline
+from karokar.web import story
+from karokar.web.asking import ask
+from karokar.web.exports import safe
+from karokar.web.filters import Choice, Day, Filters, Text
+from karokar.web.links import entity_url
+from karokar.web.times import iso, local_day, to_local, viewer_zone
+
+bp = Blueprint("timeline", __name__, url_prefix="/timeline")
+
+MOST_WATCHED = 50
+_PRODUCERS = {
+    "identity": "People",
+    "organization": "Organizations",
+    "verification": "Documents",
+    "fleet": "Vehicles and maintenance",
+    "booking": "Bookings",
+    "assignment": "Assignments",
+    "availability": "Calendar",
+    "notification": "Messages",
+    "audit": "Audit",
+    "administration": "Platform",
+    "delivery": "Deliveries",
+}
+
+
+@bp.get("/<kind>/<uuid:subject_id>")
+@signed_in
+def show(kind: str, subject_id: UUID) -> str:
+    """Show the whole story of an entity with filters; `?part=1` is the list alone, `?as_of=` what it was then."""
+    subject = _subject(kind, subject_id)
+    filters = _filters()
+    wanted = _wanted(filters)
+    before = _uuid(request.args.get("before", ""))
+    found = read_timeline(*subject, current_actor(), wanted, before=before)
+    if not found.entries and not filters.is_filtered and before is None:
+        raise NotFound("timeline")
+    part = _part(subject, found, is_filtered=filters.is_filtered, is_first=before is None)
+    if request.args.get("part"):
+        return render_template("_shared/timeline_list.html", **part)
+    return render_template(
+        "web/timeline.html",
+        filters=filters,
+        name=_name(subject, found.entries),
+        kind_word=story.kind_in_words(kind),
+        subject_url=entity_url(kind, subject_id),
+        then=_then(subject),
+        before=before,
+        **part,
+    )
+
+
+@bp.get("/<kind>/<uuid:subject_id>/news")
+@signed_in
+def poll(kind: str, subject_id: UUID) -> Response:
+    """Tell how much is new since `after`, and send shown entries (`watch=id:mark,…`) whose deliveries went on.
+
+    204 where nothing is; the address to ask next is in `X-Live-Url`.
+    """
+    subject, viewer = _subject(kind, subject_id), current_actor()
+    after = reveal(request.args.get("after", ""), settings().secret_key, _reader(viewer))
+    fresh = news(*subject, viewer, after, _wanted(_filters()))
+    watched = _watched(request.args.get("watch", ""))
+    changed = [entry for entry in entries_of(list(watched), viewer) if entry.mark != watched[entry.event.event_id]]
+    address: dict[str, Any] = {**_filter_values(), "after": _hide(fresh.head, viewer)}
+    url = url_for("timeline.poll", kind=kind, subject_id=subject_id, **address)
+    if not fresh.count and not changed:
+        return Response(status=204, headers={"X-Live-Url": url})
+    answer = jsonify(
+        count=fresh.count,
+        isMore=fresh.is_more,
+        entries=[
+            {
+                "id": str(line.event.event_id),
+                "mark": line.entry.mark if line.entry else "",
+                "isSettled": line.entry.is_settled if line.entry else True,
+                "html": render_template("_shared/timeline_entry.html", line=line, **_rights(viewer)),
+            }
+            for line in story.lines(changed, viewer, subject)
+        ],
+    )
+    answer.headers["X-Live-Url"] = url
+    return answer
+
+
+@bp.get("/<kind>/<uuid:subject_id>/download")
+@signed_in
+def download(kind: str, subject_id: UUID) -> BaseResponse:
+    """Download the story as the filters show it: JSON Lines (one envelope per line), or CSV in words."""
+    subject, viewer = _subject(kind, subject_id), current_actor()
+    events = whole_story(*subject, viewer, _wanted(_filters()))
+    format_ = "csv" if request.args.get("format") == "csv" else "jsonl"
+    name = f"{kind.lower()}-{str(subject_id)[-8:]}-{to_local(clock.now()):%Y-%m-%d-%H%M}.{format_}"
+    body = _csv(events, viewer, subject) if format_ == "csv" else _json_lines(events)
+    return Response(
+        stream_with_context(body),
+        mimetype="text/csv" if format_ == "csv" else "application/jsonl",
+        headers={"Content-Disposition": f'attachment; filename="{name}"'},
+    )
+
+
+def component(subject_type: str, subject_id: UUID, *, limit: int = 25) -> Markup:
+    """Return the timeline of an entity as a part of its page: the newest events, live, with a link to the whole story.
+
+    With `?as_of=` in the page's address it begins with the entity as it was then.
+    """
+    subject = (subject_type, subject_id)
+    found = read_timeline(*subject, current_actor(), limit=limit)
+    part = _part(subject, found, is_filtered=False, is_first=True)
+    return Markup(render_template("_shared/timeline.html", then=_then(subject), **part))  # noqa: S704 - made by a template
+
+
+def init_app(app: Flask) -> None:
+    """Give every template `timeline(type, id)`, and serve the pages."""
+    app.register_blueprint(bp)
+    app.jinja_env.globals["timeline"] = component
+    app.jinja_env.globals["describe_handler"] = story.describe_handler
+
+
+# Filters --------------------------------------------------------------------------------------------------------------
+
+
+def _filters() -> Filters:
+    viewer = current_actor()
+    members = ask("identity", "list_members", viewer.organization_id, default=[]) if viewer.organization_id else []
+    people = [(str(one.user_id), one.name) for one in members] if reads_organization(viewer) else []
+    known = families()
+    fields = [
+        Choice("kind", "About", choices=[(code, word) for code, word in _PRODUCERS.items() if code in known]),
+        Choice(
+            "actor",
+            "Who",
+            choices=[*people, ("others", "Another organization"), ("system", f"{story.SYSTEM_NAME} itself")],
+        ),
+        Day("from", "From", argument="since"),
+        Day("to", "To", argument="until", is_end=True),
+        Text("text", "Id or reference"),
+    ]
+    if sees_everything(viewer) or reads_organization(viewer):
+        fields.insert(2, Choice("failed", "Deliveries", choices=[("yes", "Failed or held up")]))
+    return Filters.of_request(fields)
+
+
+def _filter_values() -> dict[str, str]:
+    return {
+        name: request.args[name] for name in ("kind", "actor", "failed", "from", "to", "text") if name in request.args
+    }
+
+
+def _wanted(filters: Filters) -> TimelineFilter:
+    values = filters.values
+    actor = values.get("actor")
+    return TimelineFilter(
+        event_types=families().get(values["kind"]) if values.get("kind") else None,
+        actor=UUID(actor) if actor and actor not in {"others", "system"} else None,
+        by=actor if actor in {"others", "system"} else None,
+        since=values.get("since"),
+        until=values.get("until"),
+        is_failed_only=values.get("failed") == "yes",
+        text=values.get("text"),
+    )
+
+
+# What templates are given ---------------------------------------------------------------------------------------------
+
+
+def _part(subject: tuple[str, UUID], found: Timeline, *, is_filtered: bool, is_first: bool) -> dict[str, Any]:
+    kind, subject_id = subject
+    viewer, values = current_actor(), _filter_values() if is_filtered else {}
+    lines = story.lines(found.entries, viewer, subject)
+    address: dict[str, Any] = {"kind": kind, "subject_id": subject_id, **values}
+    return {
+        "days": _days(lines),
+        "next_url": url_for("timeline.show", **{**address, "before": found.next}) if found.next else None,
+        "all_url": url_for("timeline.show", kind=kind, subject_id=subject_id),
+        "download_url": url_for("timeline.download", **address),
+        "part_url": url_for("timeline.show", **{**address, "part": 1}),
+        # Only the first page is live: what is new belongs above it.
+        "live_url": url_for("timeline.poll", **{**address, "after": _hide(found.head, viewer)}) if is_first else None,
+        "is_filtered": is_filtered,
+        **_rights(viewer),
+    }
+
+
+def _rights(viewer: Actor) -> dict[str, Any]:
+    return {"sees_errors": sees_everything(viewer), "opens_events": viewer.is_platform or reads_organization(viewer)}
+
+
+def _days(lines: Sequence[story.Line]) -> list[tuple[str, list[story.Line]]]:
+    """Group lines by day in the organization's zone."""
+    days: list[tuple[str, list[story.Line]]] = []
+    zone = viewer_zone()
+    for line in lines:
+        day = local_day(line.event.occurred_at.astimezone(zone).date())
+        if not days or days[-1][0] != day:
+            days.append((day, []))
+        days[-1][1].append(line)
+    return days
+
+
+def _then(subject: tuple[str, UUID]) -> dict[str, Any] | None:
+    """Return what the template shows of the entity as it was at `?as_of=`; None where nothing was asked."""
+    asked = request.args.get("as_of", "").strip()
+    if not asked:
+        return None
+    at = _moment(asked)
+    if at is None:
+        return {"problem": "This is no time that can be understood. Write it like 2026-11-20T14:30."}
+    state = state_then(*subject, current_actor(), at)
+    if state is None:
+        return {"problem": "There was nothing to see of it then.", "at": at}
+    rows = story.state_rows(state, story.names_in(state.fields))
+    return {"at": at, "state": state, "rows": rows, "problem": ""}
+
+
+def _moment(text: str) -> datetime | None:
+    try:
+        # A plus sign in an address arrives as a space.
+        at = datetime.fromisoformat(text.replace(" ", "+") if text.count(":") > 1 and " " in text else text)
+    except ValueError:
+        return None
+    return at if at.tzinfo is not None else at.replace(tzinfo=viewer_zone())
+
+
+def _name(subject: tuple[str, UUID], entries: Sequence[Entry]) -> str:
+    kind, subject_id = subject
+    events = [entry.event for entry in entries]
+    if kind == "Booking":
+        reference = next((event.payload["reference"] for event in events if event.payload.get("reference")), None)
+        if reference:
+            return str(reference)
+    return story.names_for(events).of(subject_id)
+
+
+def _subject(kind: str, subject_id: UUID) -> tuple[str, UUID]:
+    if kind not in SUBJECT_TYPES:
+        raise NotFound("timeline")
+    return kind, subject_id
+
+
+def _reader(viewer: Actor) -> str:
+    return str(viewer.organization_id or viewer.user_id)
+
+
+def _hide(position: int, viewer: Actor) -> str:
+    return hide(position, settings().secret_key, _reader(viewer))
+
+
+def _watched(text: str) -> dict[UUID, str]:
+    found: dict[UUID, str] = {}
+    for part in text.split(",")[:MOST_WATCHED]:
+        entry_id, _, mark = part.partition(":")
+        event_id = _uuid(entry_id)
+        if event_id is not None:
+            found[event_id] = mark
+    return found
+
+
+def _uuid(text: str) -> UUID | None:
+    try:
+        return UUID(text)
+    except ValueError:
+        return None
+
+
+# Downloads ------------------------------------------------------------------------------------------------------------
+
+
+def _json_lines(events: Iterator[FoundEvent]) -> Iterator[str]:
+    for event in events:
+        envelope = {
+            "eventId": event.event_id,
+            "eventType": event.event_type,
+            "version": event.version,
+            "aggregateType": event.aggregate_type,
+            "aggregateId": event.aggregate_id,
+            "aggregateSeq": event.aggregate_seq,
+            "occurredAt": event.occurred_at,
+            "payload": event.payload,
+            "metadata": {
+                "actorId": event.actor_id,
+                "organizationId": event.organization_id,
+                "correlationId": event.correlation_id,
+                "causationId": event.causation_id,
+                "changes": event.changes,
+            },
+        }
+        yield json.dumps(primitive(envelope), ensure_ascii=False) + "\n"
+
+
+def _csv(events: Iterator[FoundEvent], viewer: Actor, subject: tuple[str, UUID]) -> Iterator[str]:
+    buffer = io.StringIO()
+    writer = csv.writer(buffer)
+
+    def taken() -> str:
+        text = buffer.getvalue()
+        buffer.seek(0)
+        buffer.truncate()
+        return text
+
+    writer.writerow(["Time", "Local time", "Who", "On behalf of", "What", "About", "Changes", "Details", "Event", "Id"])
+    yield "\ufeff" + taken()
+    chunk: list[FoundEvent] = []
+    for event in events:
+        chunk.append(event)
+        if len(chunk) == 200:
+            _write_rows(writer, chunk, viewer, subject)
+            chunk = []
+            yield taken()
+    _write_rows(writer, chunk, viewer, subject)
+    yield taken()
+
+
+def _write_rows(writer: Any, events: Sequence[FoundEvent], viewer: Actor, subject: tuple[str, UUID]) -> None:
+    names = story.names_for(events)
+    for event in events:
+        line = story.line(event, viewer, names, subject)
+        changes = "; ".join(
+            f"{change.label}: changed"
+            if change.is_personal
+            else f"{change.label}: {change.before or ''} → {change.after}"
+            for change in line.changes
+        )
+        cells = [
+            iso(event.occurred_at),
+            to_local(event.occurred_at).strftime("%Y-%m-%d %H:%M:%S"),
+            line.who,
+            line.behalf,
+            line.sentence,
+            ", ".join(f"{about.kind} {about.name}" for about in line.about),
+            changes,
+            "; ".join(f"{label}: {value}" for label, value in line.details),
+            event.event_type,
+            str(event.event_id),
+        ]
+        writer.writerow([safe(cell) for cell in cells])
