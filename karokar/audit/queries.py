@@ -92,9 +92,15 @@ def count_records(**wanted: Any) -> int:
 
 
 def iterate_records(**wanted: Any) -> Iterator[Record]:
-    """Yield the records that a search means, newest first, at most LARGEST_EXPORT."""
-    viewer, sealed = _reader(), newest_seal()
-    statement, before, left = _wanted(**wanted), None, LARGEST_EXPORT
+    """Return the records that a search means, newest first, at most LARGEST_EXPORT, read as they are taken.
+
+    Who asks is settled now, not when the last of them is read.
+    """
+    return _iterate(_wanted(**wanted), _reader(), newest_seal())
+
+
+def _iterate(statement: Select[AuditRecord], viewer: Actor, sealed: int) -> Iterator[Record]:
+    before, left = None, LARGEST_EXPORT
     while left > 0:
         chunk = statement.order_by(AuditRecord.position.desc()).limit(min(_CHUNK, left))
         rows = db.session.scalars(chunk if before is None else chunk.where(AuditRecord.position < before)).all()

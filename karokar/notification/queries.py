@@ -144,21 +144,18 @@ def list_mails(
     kind: str | None = None,
     since: datetime | None = None,
     until: datetime | None = None,
-    recipient: UUID | None = None,
     cursor: str | None = None,
 ) -> Page[MailFacts]:
     """Return the mails that the actor may read, newest first."""
     statement: Any = select(Mail, Notification).join(Notification).where(permitted(Mail, MAIL_READ))
-    conditions = [
-        (Mail.state == state, state),
-        (Notification.kind == kind, kind),
-        (Mail.queued_at >= since, since),
-        (Mail.queued_at < until, until),
-        (Mail.recipient_id == recipient, recipient),
-    ]
-    for condition, is_asked in conditions:
-        if is_asked is not None:
-            statement = statement.where(condition)
+    if state:
+        statement = statement.where(Mail.state == state)
+    if kind:
+        statement = statement.where(Notification.kind == kind)
+    if since:
+        statement = statement.where(Mail.queued_at >= since)
+    if until:
+        statement = statement.where(Mail.queued_at < until)
     page = paginate(statement, sorts={"time": Mail.queued_at}, tie=Mail.id, sort="-time", cursor=cursor)
     return page.map(lambda row: _mail(row[0], row[1]))
 

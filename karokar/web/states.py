@@ -93,6 +93,18 @@ STATES: dict[str, dict[str, State]] = {
         "READ": State("neutral", "mail-opened", "Read"),
         "KEPT": State("info", "inbox", "Kept"),
     },
+    "mail": {
+        "QUEUED": State("wait", "hourglass", "Waiting"),
+        "SENDING": State("live", "send", "Being sent"),
+        "HANDING_OVER": State("live", "send", "Being sent"),
+        "SENT": State("good", "check", "Sent"),
+        "KEPT": State("info", "inbox", "Kept"),
+        "REFUSED": State("bad", "mail-off", "Refused"),
+        "FAILED": State("bad", "mail-off", "Given up"),
+        "UNKNOWN": State("wait", "help", "Outcome unknown"),
+        "OBSOLETE": State("neutral", "archive", "Nothing left to say"),
+        "LET_GO": State("neutral", "archive", "Left unsent"),
+    },
     "delivery": {
         "handled": State("good", "check", "Handled"),
         "coming": State("neutral", "clock", "Not yet reached"),

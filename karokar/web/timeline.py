@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from flask import Blueprint, Flask, Response, jsonify, render_template, request, stream_with_context, url_for
+from flask import Blueprint, Flask, Response, jsonify, render_template, request, url_for
 from markupsafe import Markup
 from werkzeug.wrappers import Response as BaseResponse
 
@@ -128,9 +128,10 @@ def download(kind: str, subject_id: UUID) -> BaseResponse:
     events = whole_story(*subject, viewer, _wanted(_filters()))
     format_ = "csv" if request.args.get("format") == "csv" else "jsonl"
     name = f"{kind.lower()}-{str(subject_id)[-8:]}-{to_local(clock.now()):%Y-%m-%d-%H%M}.{format_}"
-    body = _csv(events, viewer, subject) if format_ == "csv" else _json_lines(events)
+    # Written while the request lasts: who is acting ends with it.
+    body = "".join(_csv(events, viewer, subject) if format_ == "csv" else _json_lines(events))
     return Response(
-        stream_with_context(body),
+        body,
         mimetype="text/csv" if format_ == "csv" else "application/jsonl",
         headers={"Content-Disposition": f'attachment; filename="{name}"'},
     )

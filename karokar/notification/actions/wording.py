@@ -1,0 +1,111 @@
+"""Messages in words, as pages and mails show them: the texts, with the names that other contexts give."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+from uuid import UUID
+
+from jinja2 import Environment, FileSystemLoader, select_autoescape
+
+from karokar.config import PROJECT
+from karokar.fleet import queries as fleet
+from karokar.identity import queries as identity
+from karokar.kernel.settings import settings
+from karokar.notification.rules.matrix import KINDS
+from karokar.notification.rules.texts import Words, entities_named, words
+from karokar.organization import queries as organizations
+
+HIDDEN_LINK = "(the link is shown to the recipient only)"
+
+
+@dataclass(frozen=True)
+class Rendered:
+    """A mail ready to be sent: to whom, and its three parts."""
+
+    to: str
+    name: str
+    subject: str
+    text: str
+    html: str
+
+
+def names_of(messages: Iterable[Mapping[str, Any]]) -> dict[UUID, str]:
+    """Return the names of everything that these messages (their `data`) speak of, one question per kind."""
+    wanted: dict[str, set[UUID]] = {"Organization": set(), "Vehicle": set(), "User": set()}
+    for data in messages:
+        for kind, entity_id in entities_named(data):
+            wanted[kind].add(entity_id)
+    found = {one.id: one.name for one in organizations.organizations(wanted["Organization"]).values()}
+    found |= {one.id: one.label for one in fleet.vehicles(wanted["Vehicle"]).values()}
+    found |= {one.id: one.name for one in identity.people(wanted["User"]).values()}
+    return found
+
+
+def words_of(template: str, data: Mapping[str, Any], names: Mapping[UUID, str], zone: str) -> Words:
+    """Return one message in words, its times in `zone`."""
+    return words(template, data, names, zone)
+
+
+def render_mail(
+    notification_id: UUID,
+    recipient_id: UUID,
+    kind: str,
+    template: str,
+    data: Mapping[str, Any],
+    *,
+    with_links: bool = True,
+) -> Rendered | None:
+    """Return the mail as it reads now; None where it has nothing left to say (an invitation that is no longer open).
+
+    Without `with_links` the links that sign somebody in are left out. Raises NotFound for a recipient who is gone.
+    """
+    person = identity.get_person(recipient_id)
+    said = words(template, data, names_of([data]), person.time_zone)
+    if _is_obsolete(template, data):
+        return None
+    facts = {
+        "name": person.name,
+        "title": said.title,
+        "body": said.body,
+        "button": said.button,
+        "link": _link(notification_id, said.link, data) if with_links or not said.link else HIDDEN_LINK,
+        "is_link_shown": with_links or not said.link,
+        "why": KINDS[kind].label if KINDS[kind].fixed != KINDS[kind].offered else "",
+        "preferences": f"{settings().base_url}/notification/preferences",
+        "console": settings().base_url,
+    }
+    environment = _environment()
+    return Rendered(
+        to=person.email,
+        name=person.name,
+        subject=said.title,
+        text=environment.get_template("notification/email/message.txt").render(facts),
+        html=environment.get_template("notification/email/message.html").render(facts),
+    )
+
+
+def _link(notification_id: UUID, purpose: str, data: Mapping[str, Any]) -> str:
+    if purpose == "invitation":
+        return identity.sign_in_link(purpose, UUID(str(data["membershipId"])))
+    if purpose:
+        return identity.sign_in_link(purpose, UUID(str(data["userId"])))
+    return f"{settings().base_url}/notification/{notification_id}"
+
+
+def _is_obsolete(template: str, data: Mapping[str, Any]) -> bool:
+    if template != "MemberInvited":
+        return False
+    member = identity.find_membership(UUID(str(data["userId"])), UUID(str(data["organizationId"])))
+    return member is None or member.status != "INVITED"
+
+
+@cache
+def _environment() -> Environment:
+    return Environment(
+        loader=FileSystemLoader(PROJECT / "templates"),
+        autoescape=select_autoescape(["html"]),
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )

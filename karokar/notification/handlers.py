@@ -1,0 +1,269 @@
+"""Others' facts become messages: one row per event, recipient and channel, in the delivery's own transaction.
+
+Who is told is decided once: an event that is delivered again finds itself told. Each message holds what its recipient
+may see of the event, and nothing else.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+import msgspec
+from sqlalchemy import select
+
+from karokar.booking import queries as bookings
+from karokar.events.base import Envelope, Event
+from karokar.events.visibility import told_to_affected, visible
+from karokar.identity import queries as identity
+from karokar.kernel.actor import Actor, Scope
+from karokar.kernel.db import db
+from karokar.kernel.rows import insert_if_new, insert_missing
+from karokar.notification.models import Channel, MailState, Notification, Preference, Status, ToldEvent
+from karokar.notification.models import Mail as MailRow
+from karokar.notification.rules.matrix import (
+    EMAIL,
+    HOLDING,
+    IN_APP,
+    MATRIX,
+    To,
+    mail_id,
+    notification_id,
+    wanted_channels,
+)
+from karokar.organization import queries as organizations
+from karokar.outbox.registry import handles
+
+_FOR_GOOD = timedelta(days=3650)
+_VENDOR, _COMPANY, _OWN = "vendor_organization_id", "corporate_organization_id", "organization_id"
+
+
+def _told(prefix: str) -> list[str]:
+    return [name for name in MATRIX if name.startswith(prefix)]
+
+
+@handles(*_told("Booking"), description="Tells the parties of a booking what happened to it.")
+def tell_of_bookings(envelope: Envelope[Event]) -> None:
+    """Write the messages about a booking."""
+    _tell(envelope)
+
+
+@handles(*_told("Assignment"), description="Tells employees of vehicles for them, and their company of the answers.")
+def tell_of_assignments(envelope: Envelope[Event]) -> None:
+    """Write the messages about an assignment."""
+    _tell(envelope)
+
+
+@handles(*_told("Verification"), description="Tells reviewers of documents that wait, and their owners of decisions.")
+def tell_of_verifications(envelope: Envelope[Event]) -> None:
+    """Write the messages about a verification."""
+    _tell(envelope)
+
+
+@handles(*_told("Organization"), description="Tells reviewers of applications, and organizations of decisions.")
+def tell_of_organizations(envelope: Envelope[Event]) -> None:
+    """Write the messages about an organization."""
+    _tell(envelope)
+
+
+@handles(
+    *_told("Vehicle"),
+    *_told("Availability"),
+    description="Tells a vehicle's owner, and companies with bookings of it, of trouble with it.",
+)
+def tell_of_vehicles(envelope: Envelope[Event]) -> None:
+    """Write the messages about a vehicle or its calendar."""
+    _tell(envelope)
+
+
+@handles(*_told("Member"), *_told("Password"), description="Mails invitations, links for a new password, the welcome.")
+def tell_people(envelope: Envelope[Event]) -> None:
+    """Write the mails to a person about their account."""
+    _tell(envelope)
+
+
+@handles(*_told("Delivery"), description="Tells the platform's operators of deliveries that were given up.")
+def tell_operators(envelope: Envelope[Event]) -> None:
+    """Write the messages about a dead delivery."""
+    _tell(envelope)
+
+
+@dataclass
+class _Recipient:
+    """Somebody to be told, as a member of an organization (None: as a person), on channels, as what they may see."""
+
+    user_id: UUID
+    organization_id: UUID | None
+    reads_organization: bool
+    is_platform: bool = False
+    is_affected: bool = False
+    channels: set[str] = field(default_factory=set)
+
+    def viewer(self) -> Actor:
+        """The recipient as somebody who looks at the event."""
+        permissions = {"event.read": Scope.ALL if self.is_platform else Scope.OWN} if self.reads_organization else {}
+        return Actor(
+            user_id=self.user_id,
+            organization_id=self.organization_id,
+            organization_type="PLATFORM" if self.is_platform else None,
+            permissions=permissions,
+        )
+
+
+def _tell(envelope: Envelope[Event]) -> None:
+    if not insert_if_new(ToldEvent, {"event_id": envelope.event_id}):
+        return
+    row = MATRIX[envelope.event.event_type]
+    payload: dict[str, Any] = msgspec.to_builtins(envelope.event)
+    recipients: dict[UUID, _Recipient] = {}
+    for to, channels in row.to:
+        for found in _find(to, envelope):
+            known = recipients.setdefault(found.user_id, found)
+            known.channels.update(channels)
+            known.reads_organization |= found.reads_organization
+    choices = _choices(row.kind, recipients)
+    notifications, mails = [], []
+    for recipient in recipients.values():
+        data = _data_for(recipient, envelope, payload)
+        if data is None:
+            continue
+        for channel in wanted_channels(row.kind, tuple(sorted(recipient.channels)), choices.get(recipient.user_id, {})):
+            made = _notification(envelope, row.kind, recipient, channel, data)
+            notifications.append(made)
+            if channel == EMAIL:
+                mails.append(_mail(made))
+    insert_missing(Notification, notifications)
+    insert_missing(MailRow, mails)
+
+
+def _data_for(recipient: _Recipient, envelope: Envelope[Event], payload: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    seen = visible(envelope, recipient.viewer(), payload)
+    if seen is not None:
+        return seen.payload
+    return told_to_affected(envelope.event, payload) if recipient.is_affected else None
+
+
+def _notification(
+    envelope: Envelope[Event], kind: str, recipient: _Recipient, channel: str, data: Mapping[str, Any]
+) -> dict[str, Any]:
+    subject_type, subject_id = _leads_to(envelope)
+    return {
+        "id": notification_id(envelope.event_id, recipient.user_id, channel),
+        "source_event_id": envelope.event_id,
+        "recipient_id": recipient.user_id,
+        "organization_id": recipient.organization_id,
+        "channel": channel,
+        "kind": kind,
+        "template": envelope.event.event_type,
+        "data": dict(data),
+        "subject_type": subject_type,
+        "subject_id": subject_id,
+        "status": Status.SENT if channel == IN_APP else Status.PENDING,
+        "occurred_at": envelope.occurred_at,
+    }
+
+
+def _mail(notification: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "id": mail_id(notification["id"], 0),
+        "notification_id": notification["id"],
+        "resend": 0,
+        "recipient_id": notification["recipient_id"],
+        "organization_id": notification["organization_id"],
+        "state": MailState.QUEUED,
+        "attempts": 0,
+        "queued_at": notification["occurred_at"],
+        "due_at": notification["occurred_at"],
+    }
+
+
+def _leads_to(envelope: Envelope[Event]) -> tuple[str | None, UUID | None]:
+    """Return the page to which a message leads: the thing that the event is about."""
+    if envelope.event.producer == "identity":
+        return None, None
+    if envelope.aggregate_type == "System":
+        return "Event", getattr(envelope.event, "event_id", envelope.event_id)
+    if envelope.aggregate_type == "MaintenanceWindow":
+        vehicle_id: UUID = getattr(envelope.event, "vehicle_id")  # noqa: B009 - every event of a window names it
+        return "Vehicle", vehicle_id
+    return envelope.aggregate_type, envelope.aggregate_id
+
+
+def _choices(kind: str, user_ids: Iterable[UUID]) -> dict[UUID, dict[str, bool]]:
+    statement = select(Preference).where(Preference.kind == kind, Preference.user_id.in_(list(user_ids)))
+    found: dict[UUID, dict[str, bool]] = {}
+    for choice in db.session.scalars(statement):
+        found.setdefault(choice.user_id, {})[Channel(choice.channel)] = choice.is_on
+    return found
+
+
+# Whom a row of the matrix means ---------------------------------------------------------------------------------------
+
+
+def _find(to: To, envelope: Envelope[Event]) -> list[_Recipient]:
+    if to in {To.PERSON, To.REQUESTER, To.EMPLOYEE}:
+        return _person(to, envelope.event)
+    if to in {To.REVIEWERS, To.OPERATORS}:
+        ids = organizations.list_platform_ids()
+        return [one for platform in ids for one in _members(platform, HOLDING[to], is_platform=True)]
+    if to is To.AFFECTED:
+        companies = _affected_companies(envelope)
+        return [one for company in companies for one in _members(company, HOLDING[to], is_affected=True)]
+    if to in {To.OTHER_SIDE, To.BOTH_SIDES}:
+        return [one for side in _sides(to, envelope) for one in _find(side, envelope)]
+    name = {To.VENDOR: _VENDOR, To.COMPANY: _COMPANY}.get(to, _OWN)
+    organization_id = getattr(envelope.event, name, None)
+    return _members(organization_id, HOLDING[to]) if organization_id else []
+
+
+def _person(to: To, event: Event) -> list[_Recipient]:
+    name = {To.PERSON: "user_id", To.REQUESTER: "requested_by", To.EMPLOYEE: "employee_id"}[to]
+    user_id = getattr(event, name, None)
+    if user_id is None:
+        return []
+    if to is To.PERSON:
+        # An invited person acts for no organization yet: the message is theirs, whichever they act for later.
+        return [_Recipient(user_id, None, reads_organization=False)]
+    company = getattr(event, _COMPANY, None)
+    member = identity.find_membership(user_id, company) if company else None
+    if member is None or member.status != "ACTIVE":
+        return []
+    return [_Recipient(user_id, company, reads_organization=False)]
+
+
+def _sides(to: To, envelope: Envelope[Event]) -> list[To]:
+    acted_for = envelope.organization_id
+    if to is To.OTHER_SIDE and acted_for == getattr(envelope.event, _VENDOR, None):
+        return [To.COMPANY]
+    if to is To.OTHER_SIDE and acted_for == getattr(envelope.event, _COMPANY, None):
+        return [To.VENDOR]
+    # The clock and the platform are on nobody's side: both are told.
+    return [To.VENDOR, To.COMPANY]
+
+
+def _members(
+    organization_id: UUID, permission: str, *, is_platform: bool = False, is_affected: bool = False
+) -> list[_Recipient]:
+    return [
+        _Recipient(
+            member.user_id,
+            organization_id,
+            reads_organization=True,
+            is_platform=is_platform,
+            is_affected=is_affected,
+        )
+        for member in identity.list_members(organization_id, permission=permission)
+    ]
+
+
+def _affected_companies(envelope: Envelope[Event]) -> list[UUID]:
+    """Return the companies whose bookings of the vehicle the event touches."""
+    event = envelope.event
+    named = getattr(event, _COMPANY, None)
+    if named is not None:
+        return [named]
+    start = getattr(event, "start", None) or envelope.occurred_at
+    end = getattr(event, "end", None) or start + _FOR_GOOD
+    live = bookings.live_in_period([getattr(event, "vehicle_id")], start, end)  # noqa: B009 - every such event names it
+    return sorted({booking.corporate_organization_id for booking in live})

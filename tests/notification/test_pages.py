@@ -1,0 +1,95 @@
+"""The inbox, the choices and the mails, as people use them."""
+
+import re
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from sqlalchemy import select
+
+from karokar.kernel.db import db
+from karokar.notification.actions import send_mails
+from karokar.notification.models import Mail, Notification, Preference
+from karokar.outbox.drain import drain_all
+from tests.factories import people
+from tests.factories.people import Company
+
+
+def tokens(page: str) -> dict[str, str]:
+    """The hidden fields that every form carries, of the first form on the page."""
+    names = ("csrf_token", "acting_for", "form_key")
+    return {name: re.search(f'name="{name}" value="([^"]*)"', page)[1] for name in names}  # type: ignore[index]
+
+
+@pytest.fixture
+def invited(client: FlaskClient) -> Company:
+    """A company whose invitations and approvals were told, and its administrator's browser."""
+    company = people.make_corporate(employees=1)
+    drain_all()
+    people.sign_in(client, company.admin)
+    return company
+
+
+def test_the_inbox_says_what_happened_and_leads_there(client: FlaskClient, invited: Company):
+    page = client.get("/notification/").text
+    assert f"{invited.name} is admitted to KaroKar" in page
+    link = re.search(r'href="(/notification/[0-9a-f-]{36})"', page)
+    assert link is not None
+    answer = client.get(link[1])
+    assert answer.status_code == 303
+
+
+def test_marking_all_as_read_empties_the_count(client: FlaskClient, invited: Company):
+    assert "unread" in client.get("/notification/").text
+    form = tokens(client.get("/notification/").text)
+    assert client.post("/notification/read", data=form).status_code == 303
+    assert "Everything is read" in client.get("/notification/").text
+    assert client.get("/notification/count?seen=0").status_code == 204
+
+
+def test_the_number_at_the_bell_comes_when_it_changed(client: FlaskClient, invited: Company):
+    answer = client.get("/notification/count?seen=0")
+    assert answer.status_code == 200
+    assert "unread" in answer.text
+    assert client.get(answer.headers["X-Live-Url"]).status_code == 204
+
+
+def test_choices_are_kept_and_fixed_ones_are_not_offered(client: FlaskClient, invited: Company):
+    page = client.get("/notification/preferences").text
+    assert 'value="BOOKING_REQUESTS:IN_APP"' not in page
+    assert 'value="BOOKING_DECISIONS:EMAIL"' in page
+    form = tokens(page)
+    shown = ["BOOKING_DECISIONS:EMAIL", "BOOKING_DECISIONS:IN_APP"]
+    client.post("/notification/preferences", data={**form, "shown": shown, "on": shown[1:]})
+    row = db.session.scalars(select(Preference)).one()
+    assert (row.kind, row.channel, row.is_on) == ("BOOKING_DECISIONS", "EMAIL", False)
+
+
+def test_mails_are_kept_without_a_server_and_their_links_are_hidden(client: FlaskClient, invited: Company):
+    assert send_mails() > 0
+    page = client.get("/notification/mail").text
+    assert "No mail server is set" in page
+    kept = db.session.scalars(
+        select(Mail.id).join(Notification).where(Notification.template == "MemberInvited").limit(1)
+    ).one_or_none()
+    if kept is None:
+        kept = db.session.scalars(select(Mail.id).limit(1)).one()
+    shown = client.get(f"/notification/mail/{kept}").text
+    assert "/invitation/" not in shown
+
+
+def test_the_mails_of_another_organization_do_not_exist(client: FlaskClient, invited: Company):
+    vendor = people.make_vendor()
+    drain_all()
+    mail = db.session.scalars(select(Mail.id).where(Mail.organization_id == vendor.id).limit(1)).one()
+    assert client.get(f"/notification/mail/{mail}").status_code == 404
+    assert str(mail) not in client.get("/notification/mail").text
+
+
+def test_a_message_for_another_organization_offers_to_act_for_it(app: Flask, client: FlaskClient, invited: Company):
+    vendor = people.make_vendor()
+    drain_all()
+    foreign = db.session.scalars(
+        select(Notification.id).where(Notification.organization_id == vendor.id).limit(1)
+    ).one()
+    assert client.get(f"/notification/{foreign}").status_code == 404
