@@ -25,7 +25,8 @@ from karokar.kernel.actor import Actor, acting_as
 from karokar.kernel.db import db
 from karokar.organization import actions as organization
 from karokar.organization import queries as organization_queries
-from karokar.outbox.drain import drain_all
+from karokar.outbox import subscriptions
+from karokar.outbox.drain import drain, drain_all
 from karokar.verification import actions as verification
 from karokar.verification.actions import Upload
 
@@ -40,7 +41,7 @@ class Story:
     config: Config
     now: datetime = field(default_factory=lambda: clock.now().replace(minute=0, second=0, microsecond=0))
     ids: dict[str, UUID] = field(default_factory=dict)
-    steps: list[tuple[datetime, int, Callable[[], None]]] = field(default_factory=list)
+    steps: list[tuple[datetime, int, Callable[[], object]]] = field(default_factory=list)
 
     def tell(self) -> None:
         """Do all of it, each step with its reactions before the next."""
@@ -48,12 +49,14 @@ class Story:
         self._vehicles()
         self._bookings()
         self._own_vehicles()
+        subscriptions.sync()
         for moment, _number, step in sorted(self.steps, key=lambda planned: planned[:2]):
             with clock.standing_at(moment):
                 step()
-                drain_all()
+                drain()
+        drain_all()
 
-    def at(self, days: float, step: Callable[[], None]) -> None:
+    def at(self, days: float, step: Callable[[], object]) -> None:
         """Plan a step, so many days from now."""
         self.steps.append((self.now + timedelta(days=days), len(self.steps), step))
 
@@ -334,7 +337,7 @@ class Story:
 
         self._booking("late", "venue", "corporate2", -3, -0.2, "Client visit in Mandya", vendor="vendor2")
         self._given("late", "priya", "vendor2", -2.98, 9_320)
-        self.at(-0.1, lambda: _clock_job(booking.notice_late_returns))
+        self.at(-0.1, booking.notice_late_returns)
 
         self._booking("assigned", "swift", "corporate", 1, 4, "Visit to the dye works")
         self.by(-1.5, "corporate", lambda: booking.assign_booking(self.ids["assigned"], self.ids["employee"]))
@@ -422,8 +425,3 @@ class Story:
             -8, "arjun", lambda: assignment.start_assignment(self.ids["i20-arjun"], 7_640, 100, "For the support rota.")
         )
         self.by(-1, "corporate", lambda: assign("bolero-employee", "bolero", "employee", 12, 15))
-
-
-def _clock_job(job: Callable[[], object]) -> None:
-    """Do what the clock would have done at this moment."""
-    job()
