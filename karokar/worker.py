@@ -25,6 +25,7 @@ WORKER_TTL = 17
 # Memory that Python does not give back goes with the process.
 JOBS_PER_LIFE = 5000
 CONNECTS_WITHIN = 3.0
+PAUSE = 0.2
 
 
 class Worker(SimpleWorker):
@@ -33,6 +34,8 @@ class Worker(SimpleWorker):
     max_connection_wait_time = 2.0
     log_result_lifespan = False
     application: Flask
+    jobs_begun = 0
+    is_asked_to_stop = False
 
     def heartbeat(self, timeout: int | None = None, pipeline: Any = None) -> None:
         """Say "alive" to the supervisor first: it must hear so even while Redis is away."""
@@ -42,8 +45,14 @@ class Worker(SimpleWorker):
     def execute_job(self, job: Job, queue: Queue) -> None:
         """Run the job inside the application's context."""
         beat()
+        self.jobs_begun += 1
         with self.application.app_context():
             super().execute_job(job, queue)
+
+    def request_stop(self, signum: int, frame: FrameType | None) -> None:
+        """Remember that this was asked for: RQ also stops when it loses Redis, and then we go on."""
+        self.is_asked_to_stop = True
+        super().request_stop(signum, frame)  # type: ignore[no-untyped-call] # RQ has no types here
 
 
 def run(app: Flask, queue: str, *, max_jobs: int = JOBS_PER_LIFE) -> None:
@@ -55,39 +64,39 @@ def run(app: Flask, queue: str, *, max_jobs: int = JOBS_PER_LIFE) -> None:
     if url is None:
         sys.exit("A worker needs Redis: set REDIS_URL, or start everything with bin/up.")
     connection = Redis.from_url(url, socket_connect_timeout=CONNECTS_WITHIN)
-    if not _wait_for(connection):
-        return
-    worker = Worker([queue], connection=connection, worker_ttl=WORKER_TTL, log_job_description=False)
-    worker.application = app
-    worker.work(logging_level="WARNING", max_jobs=max_jobs)
+    left = max_jobs
+    while left > 0:
+        # Before RQ takes the signals, a request to stop ends the wait at once.
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, _leave)
+        _wait_for(connection)
+        worker = Worker([queue], connection=connection, worker_ttl=WORKER_TTL, log_job_description=False)
+        worker.application = app
+        worker.work(logging_level="WARNING", max_jobs=left)
+        if worker.is_asked_to_stop:
+            return
+        left -= worker.jobs_begun
+        time.sleep(PAUSE)
 
 
-def _wait_for(connection: Redis) -> bool:
-    """Wait until Redis answers; False when asked to stop before."""
-    is_asked_to_stop = False
+def _leave(_signal: int, _frame: FrameType | None) -> None:
+    sys.exit(0)
 
-    def ask(_signal: int, _frame: FrameType | None) -> None:
-        nonlocal is_asked_to_stop
-        is_asked_to_stop = True
 
-    kept = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+def _wait_for(connection: Redis) -> None:
+    """Wait until Redis answers, alive meanwhile."""
     is_said = False
-    try:
-        while not is_asked_to_stop:
-            beat()
-            try:
-                connection.ping()
-            except (RedisError, OSError) as error:
-                if not is_said:
-                    get_logger(__name__).warning("redis_away", reason=str(error))
-                    is_said = True
-                time.sleep(0.2)
-            else:
-                return True
-        return False
-    finally:
-        for number, handler in kept.items():
-            signal.signal(number, handler)
+    while True:
+        beat()
+        try:
+            connection.ping()
+        except (RedisError, OSError) as error:
+            if not is_said:
+                get_logger(__name__).warning("redis_away", reason=str(error))
+                is_said = True
+            time.sleep(PAUSE)
+        else:
+            return
 
 
 def refusal(url: str) -> str | None:
