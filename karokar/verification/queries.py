@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, Select, func, or_, select
-from sqlalchemy.orm import selectinload
+from sqlalchemy.orm import aliased, selectinload
 
 from karokar.kernel import clock
 from karokar.kernel.actor import Actor
@@ -162,6 +162,27 @@ def expiring_between(
         for row in db.session.scalars(statement.order_by(Verification.expires_at, Verification.id))
         if row.expires_at is not None
     ]
+
+
+def lapsing_ids(entity_type: str, kinds: Iterable[str], start: datetime, end: datetime) -> set[UUID]:
+    """Return the entities of which an approval of one of the kinds ends in `[start, end)`, and none outlasts it."""
+    later = aliased(Verification)
+    outlasted = select(later.id).where(
+        later.entity_type == entity_type,
+        later.entity_id == Verification.entity_id,
+        later.kind == Verification.kind,
+        later.status == VerificationStatus.APPROVED,
+        or_(later.expires_at.is_(None), later.expires_at >= end),
+    )
+    statement = select(Verification.entity_id).where(
+        Verification.entity_type == entity_type,
+        Verification.kind.in_(list(kinds)),
+        Verification.status == VerificationStatus.APPROVED,
+        Verification.expires_at >= start,
+        Verification.expires_at < end,
+        ~outlasted.exists(),
+    )
+    return set(db.session.scalars(statement))
 
 
 def is_covered_by_another(verification_id: UUID, entity_type: str, entity_id: UUID, kind: str, at: datetime) -> bool:

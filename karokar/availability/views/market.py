@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from uuid import UUID
 
 from karokar.availability import queries
@@ -73,21 +74,23 @@ def search_market(wish: Wish, actor: Actor, *, limit: int = 25, offset: int = 0)
     vendors = _vendors(actor, wish.vendor_id)
     own = actor.organization_id if actor.organization_type == "CORPORATE" and wish.vendor_id is None else None
     busy = queries.busy_vehicle_ids(wish.start, wish.end) | _in_buffer(wish.end, vendors)
-    lapsed = _lapsing(wish.end)
-    out = busy | lapsed.keys()
-    narrowed = {
-        "vendor_ids": list(vendors),
-        "own_organization_id": own,
-        "city": wish.city,
-        "category": wish.category,
-        "seats": wish.seats,
-        "text": wish.text,
-    }
-    free = fleet.search_candidates(**narrowed, without=out, limit=limit, offset=offset)  # type: ignore[arg-type]
-    count = fleet.count_candidates(**narrowed, without=out)  # type: ignore[arg-type]
-    taken_count = fleet.count_candidates(**narrowed, among=out) if out else 0  # type: ignore[arg-type]
-    taken = fleet.search_candidates(**narrowed, among=out, limit=TAKEN_SHOWN) if taken_count else []  # type: ignore[arg-type]
-    blocks = queries.blocks([vehicle.id for vehicle in taken], wish.start, wish.end)
+    now = clock.now()
+    lapsing = verifications.lapsing_ids("Vehicle", DOCUMENTS, now, wish.end) if wish.end > now else set()
+    out = busy | lapsing
+    find = partial(
+        fleet.find_candidates,
+        vendor_ids=list(vendors),
+        own_organization_id=own,
+        city=wish.city,
+        category=wish.category,
+        seats=wish.seats,
+        text=wish.text,
+    )
+    free, count = find(without=out, limit=limit, offset=offset)
+    taken, taken_count = find(among=out, limit=TAKEN_SHOWN) if out else ([], 0)
+    ids = [vehicle.id for vehicle in taken]
+    blocks = queries.blocks(ids, wish.start, wish.end)
+    lapsed = _lapsing(lapsing & set(ids), wish.end)
     owners = dict(vendors)
     if own is not None:
         owners.update(organizations.organizations([own]))
@@ -121,18 +124,10 @@ def _in_buffer(end: datetime, vendors: Mapping[UUID, OrganizationFacts]) -> set[
     }
 
 
-def _lapsing(end: datetime) -> dict[UUID, Reason]:
-    """Return the vehicles of which a document ends within the period, and which one; a newer one lasting on counts."""
-    now = clock.now()
-    if end <= now:
-        return {}
-    ending = {
-        found.entity_id
-        for found in verifications.expiring_between(now, end, entity_type="Vehicle")
-        if found.kind in DOCUMENTS
-    }
+def _lapsing(vehicle_ids: set[UUID], end: datetime) -> dict[UUID, Reason]:
+    """Return which document of each of these vehicles ends before the period does."""
     lapsed = {}
-    for vehicle_id, covered in verifications.coverages("Vehicle", ending).items():
+    for vehicle_id, covered in verifications.coverages("Vehicle", vehicle_ids).items():
         for kind, name in DOCUMENTS.items():
             expires_at = covered[kind].expires_at
             if covered[kind].status == "APPROVED" and expires_at is not None and expires_at < end:

@@ -12,7 +12,7 @@ from karokar.fleet.queries.lists import (
     list_vehicles,
     list_windows,
 )
-from karokar.fleet.queries.market import count_candidates, search_candidates
+from karokar.fleet.queries.market import find_candidates, search_candidates
 from karokar.fleet.queries.records import (
     count_vehicles,
     find_by_plate,
@@ -32,9 +32,9 @@ __all__ = [
     "ReadingFacts",
     "VehicleFacts",
     "WindowFacts",
-    "count_candidates",
     "count_vehicles",
     "find_by_plate",
+    "find_candidates",
     "get_seen",
     "get_vehicle",
     "get_window",

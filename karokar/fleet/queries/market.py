@@ -3,18 +3,13 @@
 from collections.abc import Collection
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, and_, bindparam, func, not_, or_, select
+from sqlalchemy import ColumnElement, Select, and_, func, not_, or_, select
 from sqlalchemy import text as sql
-from sqlalchemy.dialects.postgresql import ARRAY
-from sqlalchemy.types import Uuid
 
 from karokar.fleet.models import Vehicle
 from karokar.fleet.queries.facts import VehicleFacts, vehicle_facts
 from karokar.fleet.queries.lists import is_offered, narrowed
-from karokar.fleet.rules import (
-    Ownership,
-    VehicleStatus,
-)
+from karokar.fleet.rules import Ownership, VehicleStatus
 from karokar.kernel.db import db
 
 
@@ -35,15 +30,22 @@ def search_candidates(
 
     `without` leaves vehicles out (those that are busy), `among` keeps to some (None: to all).
     """
-    statement, values = _candidates(vendor_ids, own_organization_id, without, among)
-    statement = statement.where(*narrowed(text, category, city, seats))
-    own_first = Vehicle.organization_id != own_organization_id if own_organization_id else Vehicle.ownership_type
-    statement = statement.order_by(own_first, Vehicle.category, Vehicle.make, Vehicle.model, Vehicle.plate_key)
-    rows = db.session.execute(statement.limit(limit).offset(offset), values).scalars()
-    return [vehicle_facts(row) for row in rows]
+    found, _count = find_candidates(
+        vendor_ids=vendor_ids,
+        own_organization_id=own_organization_id,
+        city=city,
+        category=category,
+        seats=seats,
+        text=text,
+        without=without,
+        among=among,
+        limit=limit,
+        offset=offset,
+    )
+    return found
 
 
-def count_candidates(
+def find_candidates(
     *,
     vendor_ids: Collection[UUID],
     own_organization_id: UUID | None = None,
@@ -53,28 +55,18 @@ def count_candidates(
     text: str = "",
     without: Collection[UUID] = (),
     among: Collection[UUID] | None = None,
-) -> int:
-    """Return how many vehicles `search_candidates` would return without a limit."""
-    statement, values = _candidates(vendor_ids, own_organization_id, without, among)
-    statement = statement.where(*narrowed(text, category, city, seats))
-    counted = statement.with_only_columns(func.count(Vehicle.id)).order_by(None)
-    return db.session.execute(counted, values).scalar_one()
-
-
-def _candidates(
-    vendor_ids: Collection[UUID],
-    own_organization_id: UUID | None,
-    without: Collection[UUID],
-    among: Collection[UUID] | None,
-) -> tuple[Select[Vehicle], dict[str, object]]:
-    """Thousands of ids travel as one value (an array, on SQLite a JSON text): a placeholder each would be slow."""
+    limit: int = 25,
+    offset: int = 0,
+) -> tuple[list[VehicleFacts], int]:
+    """Return what `search_candidates` returns, and how many there are without the limit (0 beyond the last page)."""
     market = and_(is_offered(), Vehicle.organization_id.in_(list(vendor_ids)))
     own = and_(
         Vehicle.organization_id == own_organization_id,
         Vehicle.ownership_type == Ownership.CORPORATE_OWNED.value,
         Vehicle.status == VehicleStatus.ACTIVE.value,
     )
-    statement = select(Vehicle).where(or_(market, own) if own_organization_id else market)
+    statement = select(Vehicle, func.count().over()).where(or_(market, own) if own_organization_id else market)
+    statement = statement.where(*narrowed(text, category, city, seats))
     values: dict[str, object] = {}
     if without:
         statement = statement.where(not_(_is_among("without")))
@@ -82,16 +74,25 @@ def _candidates(
     if among is not None:
         statement = statement.where(_is_among("among"))
         values["among"] = _many(among)
-    return statement, values
+    if own_organization_id is not None:
+        statement = statement.order_by(Vehicle.organization_id != own_organization_id)
+    statement = _in_order(statement).limit(limit).offset(offset)
+    rows = db.session.execute(statement, values).all()
+    return [vehicle_facts(row[0]) for row in rows], rows[0][1] if rows else 0
+
+
+def _in_order(statement: Select[Vehicle, int]) -> Select[Vehicle, int]:
+    return statement.order_by(Vehicle.category, Vehicle.make, Vehicle.model, Vehicle.plate_key)
 
 
 def _is_among(name: str) -> ColumnElement[bool]:
+    """Thousands of ids travel as one text and are hashed once: a placeholder each would be slow on either side."""
     if db.session.get_bind().dialect.name == "postgresql":
-        return Vehicle.id == func.any(bindparam(name, type_=ARRAY(Uuid())))
+        return Vehicle.id.in_(sql(f"SELECT unnest(CAST(:{name} AS uuid[]))"))
     return Vehicle.id.in_(sql(f"SELECT value FROM json_each(:{name})"))
 
 
-def _many(ids: Collection[UUID]) -> object:
+def _many(ids: Collection[UUID]) -> str:
     if db.session.get_bind().dialect.name == "postgresql":
-        return list(ids)
+        return "{" + ",".join(map(str, ids)) + "}"
     return "[" + ",".join(f'"{item.hex}"' for item in ids) + "]"
