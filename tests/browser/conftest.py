@@ -3,7 +3,7 @@
 import json
 import shutil
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
@@ -11,12 +11,20 @@ from flask import Flask
 from playwright.sync_api import Browser, BrowserContext, sync_playwright
 from playwright.sync_api import Page as Tab
 
-from karokar.config import PROJECT
+from karokar.config import PROJECT, Config
 from tests.browser import site
 from tests.servers import keeper
+from tests.servers.databases import Databases
 
 AXE = (PROJECT / "tests" / "browser" / "vendor" / "axe.min.js").read_text()
 TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
+
+
+def settings(databases: Databases) -> Config:
+    """Settings that all workers of a run share, so that documents uploaded with the example data are there for all."""
+    data = keeper.run_directory() / "example-data"
+    data.mkdir(exist_ok=True)
+    return replace(databases.config("sqlite"), data=data)
 
 
 @pytest.fixture(scope="session")
@@ -26,7 +34,7 @@ def filled(databases) -> Path:
     with keeper.once("example-data") as done:
         if not done.exists():
             shutil.copy(databases.sqlite_template(), path)
-            site.load_example_data(databases.config("sqlite"), path)
+            site.load_example_data(settings(databases), path)
             done.touch()
     return path
 
@@ -35,7 +43,7 @@ def filled(databases) -> Path:
 def console(filled, databases, tmp_path_factory) -> Flask:
     """The application on a copy of the example data, for tests that read."""
     path = site.copy_of(filled, tmp_path_factory.mktemp("console") / "console.sqlite3")
-    return site.make_app(databases.config("sqlite"), path)
+    return site.make_app(settings(databases), path)
 
 
 @pytest.fixture(scope="session")

@@ -12,6 +12,7 @@ from sqlalchemy import event
 
 from karokar.kernel.db import db
 from tests.browser import site
+from tests.browser.conftest import settings
 from tests.browser.grow import grow
 
 MOST_BYTES = 120 * 1024
@@ -87,7 +88,7 @@ def small_and_large(filled, databases, tmp_path_factory) -> tuple[Flask, Flask]:
         counts = grow(path, wanted)
         short = {name: count for name, count in counts.items() if 0 < count < wanted}
         print(f"\n{wanted} rows wanted; fewer in: {short}")
-        apps.append(site.make_app(databases.config("sqlite"), path))
+        apps.append(site.make_app(settings(databases), path))
     return apps[0], apps[1]
 
 

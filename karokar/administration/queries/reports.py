@@ -124,6 +124,11 @@ def _hours_there(vehicle: ReportedVehicle, period: Period) -> float:
     return round(max(0.0, (ends - begins).total_seconds() / 3600), 1)
 
 
+def category_name(category: str) -> str:
+    """Return a category's code as a word; a short one is an abbreviation ("SUV")."""
+    return category if len(category) <= 3 else category.replace("_", " ").capitalize()
+
+
 def by_category(rows: Sequence[Utilisation]) -> list[Utilisation]:
     """Return the utilisation of each category as a whole."""
     found: dict[str, list[Utilisation]] = {}
@@ -131,7 +136,7 @@ def by_category(rows: Sequence[Utilisation]) -> list[Utilisation]:
         found.setdefault(row.category, []).append(row)
     return [
         Utilisation(
-            category.replace("_", " ").capitalize(),
+            category_name(category),
             category,
             None,
             round(sum(row.used_h for row in group), 1),

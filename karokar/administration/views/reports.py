@@ -49,6 +49,7 @@ def reports() -> str:
     return render_template(
         "administration/reports.html",
         period=period,
+        category_name=queries.category_name,
         totals=queries.totals(period),
         vehicles=vehicles,
         categories=queries.by_category(vehicles),
