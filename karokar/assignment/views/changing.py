@@ -1,0 +1,175 @@
+"""Answering, assigning directly, handing over, taking back, closing."""
+
+from datetime import datetime
+from uuid import UUID
+
+from flask import flash, redirect, render_template, request, url_for
+from werkzeug.wrappers import Response
+
+from karokar.assignment import actions, queries, rules
+from karokar.assignment.forms import AssignmentForm, CloseForm, DeclineForm, ReadingForm
+from karokar.assignment.models import Assignment
+from karokar.assignment.permissions import (
+    ASSIGNMENT_ACCEPT,
+    ASSIGNMENT_CLOSE,
+    ASSIGNMENT_COMPLETE,
+    ASSIGNMENT_CREATE,
+    ASSIGNMENT_REJECT,
+    ASSIGNMENT_START,
+)
+from karokar.assignment.queries import Candidate
+from karokar.assignment.rules import Status
+from karokar.assignment.views.blueprint import bp
+from karokar.assignment.views.showing import offers, shown
+from karokar.fleet import queries as fleet
+from karokar.identity import queries as identity
+from karokar.kernel.actor import current_actor
+from karokar.kernel.errors import RuleBroken, StateConflict
+from karokar.kernel.permissions import requires
+from karokar.verification import queries as verification
+from karokar.web.forms import sent_version
+from karokar.web.times import from_local
+
+
+@bp.route("/new", methods=["GET", "POST"])
+@requires(ASSIGNMENT_CREATE)
+def new() -> Response | tuple[str, int]:
+    """Assign one of the company's own vehicles to an employee."""
+    form = AssignmentForm(vehicle_id=request.args.get("vehicle_id", ""), start=_asked("start"), end=_asked("end"))
+    own = current_actor().organization_id
+    vehicles = fleet.search_candidates(vendor_ids=[], own_organization_id=own, limit=1000)
+    candidates = _candidates(form.start.data, form.end.data)
+    form.vehicle_id.choices = [("", "Choose a vehicle"), *((str(one.id), one.label) for one in vehicles)]
+    form.employee_id.choices = [
+        ("", "Choose an employee"),
+        *((str(one.user_id), _described(one)) for one in candidates),
+    ]
+    if form.is_sent():
+        with form.refusals(RuleBroken, StateConflict):
+            assignment_id = actions.create_assignment(
+                UUID(form.vehicle_id.data), UUID(form.employee_id.data), form.start.data, form.end.data
+            )
+            flash("Assigned. The employee has been asked to accept.", "good")
+            return redirect(url_for("assignment.show", assignment_id=assignment_id), 303)
+    page = render_template("assignment/new.html", form=form, vehicles=vehicles, candidates=candidates)
+    return page, form.status
+
+
+@bp.post("/<uuid:assignment_id>/accept")
+@requires(ASSIGNMENT_ACCEPT)
+def accept(assignment_id: UUID) -> Response:
+    """Accept one's own assignment."""
+    actions.accept_assignment(assignment_id, version=sent_version())
+    flash("Accepted. Your company has been told.", "good")
+    return redirect(url_for("assignment.show", assignment_id=assignment_id), 303)
+
+
+@bp.route("/<uuid:assignment_id>/decline", methods=["GET", "POST"])
+@requires(ASSIGNMENT_REJECT)
+def reject(assignment_id: UUID) -> Response | tuple[str, int]:
+    """Decline one's own assignment, with or without a reason."""
+    row = queries.get_seen(assignment_id)
+    if "reject" not in offers(row):
+        return _nothing_to_do(row, "reject")
+    form = DeclineForm()
+    if form.is_sent():
+        with form.refusals():
+            actions.reject_assignment(assignment_id, form.reason.data or "", version=form.sent_version)
+            flash("Declined. Your company chooses somebody else.", "good")
+            return redirect(url_for("assignment.show", assignment_id=assignment_id), 303)
+    return render_template("assignment/decline.html", form=form, line=shown(row)), form.status
+
+
+@bp.route("/<uuid:assignment_id>/start", methods=["GET", "POST"])
+@requires(ASSIGNMENT_START)
+def start(assignment_id: UUID) -> Response | tuple[str, int]:
+    """Hand a company's own vehicle over."""
+    row = queries.get_seen(assignment_id)
+    if "start" not in offers(row):
+        return _nothing_to_do(row, "start")
+    form = ReadingForm()
+    if form.is_sent():
+        with form.refusals(RuleBroken, StateConflict):
+            actions.start_assignment(
+                assignment_id,
+                form.odometer.data,
+                form.fuel_percent.data,
+                form.notes.data or "",
+                version=form.sent_version,
+            )
+            flash("Handed over. Have a good trip.", "good")
+            return redirect(url_for("assignment.show", assignment_id=assignment_id), 303)
+    return render_template("assignment/start.html", form=form, line=shown(row)), form.status
+
+
+@bp.route("/<uuid:assignment_id>/complete", methods=["GET", "POST"])
+@requires(ASSIGNMENT_COMPLETE)
+def complete(assignment_id: UUID) -> Response | tuple[str, int]:
+    """Take a company's own vehicle back."""
+    row = queries.get_seen(assignment_id)
+    if "complete" not in offers(row):
+        return _nothing_to_do(row, "complete")
+    form = ReadingForm()
+    if form.is_sent():
+        with form.refusals():
+            actions.complete_assignment(
+                assignment_id,
+                form.odometer.data,
+                form.fuel_percent.data,
+                form.notes.data or "",
+                version=form.sent_version,
+            )
+            flash("Taken back. The vehicle is free again.", "good")
+            return redirect(url_for("assignment.show", assignment_id=assignment_id), 303)
+    return render_template("assignment/complete.html", form=form, line=shown(row)), form.status
+
+
+@bp.route("/<uuid:assignment_id>/close", methods=["GET", "POST"])
+@requires(ASSIGNMENT_CLOSE)
+def close(assignment_id: UUID) -> Response | tuple[str, int]:
+    """End a direct assignment administratively."""
+    row = queries.get_seen(assignment_id)
+    if "close" not in offers(row):
+        return _nothing_to_do(row, "close")
+    form = CloseForm()
+    if form.is_sent():
+        with form.refusals():
+            actions.close_assignment(assignment_id, form.reason.data, version=form.sent_version)
+            flash("The assignment is closed.", "good")
+            return redirect(url_for("assignment.show", assignment_id=assignment_id), 303)
+    return render_template("assignment/close.html", form=form, line=shown(row)), form.status
+
+
+def _nothing_to_do(row: Assignment, action: str) -> Response:
+    """Send somebody who came too late (or too early) to the assignment, saying how it stands."""
+    words = rules.WORDS[Status(row.status)]
+    flash(f"This assignment is {words}, so it can't be {rules.DONE[action]} here now.", "info")
+    return redirect(url_for("assignment.show", assignment_id=row.id), 303)
+
+
+def _candidates(start: datetime | None, end: datetime | None) -> list[Candidate]:
+    """Return the company's members; with a sensible period judged for it, else only named."""
+    own = current_actor().organization_id
+    members = identity.list_members(own) if own is not None else []
+    if start is None or (end is not None and end <= start):
+        return [
+            Candidate(user_id=one.user_id, name=one.name, role=one.role, refusal="", warning="", busy=())
+            for one in members
+        ]
+    coverages = verification.coverages("User", [member.user_id for member in members])
+    return queries.list_candidates(members, coverages, start, end)
+
+
+def _described(one: Candidate) -> str:
+    """Return the name and what stands against, as a choice of a list shows them."""
+    note = one.refusal or one.warning
+    return f"{one.name} ({note.rstrip('.').lower()})" if note else one.name
+
+
+def _asked(name: str) -> datetime | None:
+    """Return the moment of the address (ISO with a zone, or local to the viewer); what can't be read is left empty."""
+    try:
+        value = datetime.fromisoformat(request.args.get(name, ""))
+    except ValueError:
+        return None
+    return value if value.tzinfo else from_local(value)

@@ -1,0 +1,184 @@
+"""The list of assignments, its export, and one assignment."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from uuid import UUID
+
+from flask import render_template, request
+from werkzeug.wrappers import Response
+
+from karokar.assignment import queries, rules
+from karokar.assignment.models import Assignment
+from karokar.assignment.permissions import (
+    ASSIGNMENT_ACCEPT,
+    ASSIGNMENT_CLOSE,
+    ASSIGNMENT_COMPLETE,
+    ASSIGNMENT_READ,
+    ASSIGNMENT_REJECT,
+    ASSIGNMENT_START,
+)
+from karokar.assignment.queries import SORTS, AssignmentFilter
+from karokar.assignment.rules import Status
+from karokar.assignment.views.blueprint import bp
+from karokar.booking import queries as booking
+from karokar.booking.queries import BookingFacts
+from karokar.fleet import queries as fleet
+from karokar.fleet.queries import VehicleFacts
+from karokar.identity import queries as identity
+from karokar.kernel import clock
+from karokar.kernel.actor import Scope, current_actor
+from karokar.kernel.permissions import may, requires, scope_of
+from karokar.organization import queries as organization
+from karokar.web.exports import Column, export
+from karokar.web.filters import Choice, Day, Field, Filters, Text
+from karokar.web.states import state_choices, state_of
+
+KINDS = (("direct", "Own vehicle"), ("booking", "Booked vehicle"))
+
+
+@dataclass(frozen=True)
+class Shown:
+    """An assignment with its names."""
+
+    assignment: Assignment
+    vehicle: VehicleFacts | None
+    employee: str
+    booking: BookingFacts | None
+
+    @property
+    def vehicle_label(self) -> str:
+        """What people call the vehicle."""
+        return self.vehicle.label if self.vehicle else "A vehicle that is gone"
+
+    @property
+    def reason(self) -> str:
+        """Why it ended, in words."""
+        return rules.reason_label(self.assignment.reason)
+
+    @property
+    def flag(self) -> str:
+        """Why somebody has to fetch the vehicle, in words."""
+        return rules.reason_label(self.assignment.flag)
+
+    @property
+    def is_late(self) -> bool:
+        """Whether the vehicle should be back by now."""
+        end = self.assignment.end
+        return self.assignment.status == Status.ACTIVE.value and end is not None and end <= clock.now()
+
+
+COLUMNS = (
+    Column("Vehicle", lambda line: line.vehicle_label),
+    Column("Employee", lambda line: line.employee),
+    Column("Status", lambda line: state_of("assignment", line.assignment.status).word),
+    Column("Start", lambda line: line.assignment.start),
+    Column("End", lambda line: line.assignment.end),
+    Column("Booking", lambda line: line.booking.reference if line.booking else ""),
+    Column("Handed over", lambda line: line.assignment.activated_at),
+    Column("Back", lambda line: line.assignment.actual_end),
+    Column("Reason", lambda line: line.reason),
+)
+
+
+def shown_many(rows: Iterable[Assignment]) -> list[Shown]:
+    """Return assignments with their names, in a fixed number of statements."""
+    rows = list(rows)
+    vehicles = fleet.vehicles({row.vehicle_id for row in rows})
+    people = identity.people({row.employee_id for row in rows})
+    bookings = booking.bookings({row.booking_id for row in rows if row.booking_id})
+    return [
+        Shown(
+            assignment=row,
+            vehicle=vehicles.get(row.vehicle_id),
+            employee=people[row.employee_id].name if row.employee_id in people else "",
+            booking=bookings.get(row.booking_id) if row.booking_id else None,
+        )
+        for row in rows
+    ]
+
+
+def shown(row: Assignment) -> Shown:
+    """Return one assignment with its names."""
+    return shown_many([row])[0]
+
+
+def offers(row: Assignment) -> frozenset[str]:
+    """Return the actions that the acting person may take on this assignment in its state."""
+    actor = current_actor()
+    status = Status(row.status)
+    is_named = actor.user_id == row.employee_id and actor.organization_id == row.corporate_organization_id
+    found = set()
+    for action, permission in (("accept", ASSIGNMENT_ACCEPT), ("reject", ASSIGNMENT_REJECT)):
+        if is_named and may(permission, actor) and rules.can(status, action):
+            found.add(action)
+    for action, permission in (
+        ("start", ASSIGNMENT_START),
+        ("complete", ASSIGNMENT_COMPLETE),
+        ("close", ASSIGNMENT_CLOSE),
+    ):
+        is_in_scope = scope_of(permission, actor) is not Scope.SELF or is_named
+        is_own = actor.organization_id == row.corporate_organization_id
+        if row.is_direct and is_own and is_in_scope and may(permission, actor) and rules.can(status, action):
+            found.add(action)
+    return frozenset(found)
+
+
+@bp.get("/")
+@requires(ASSIGNMENT_READ)
+def index() -> str:
+    """List the assignments that the person may see."""
+    filters, wanted = _asked()
+    page = queries.list_assignments(wanted, cursor=filters.cursor)
+    return render_template(
+        "assignment/index.html",
+        filters=filters,
+        page=page,
+        lines=shown_many(page.rows),
+        is_own_only=scope_of(ASSIGNMENT_READ) is Scope.SELF,
+    )
+
+
+@bp.get("/export")
+@requires(ASSIGNMENT_READ)
+def export_list() -> Response:
+    """Download what the list shows, all pages of it."""
+    _, wanted = _asked()
+    rows = shown_many(queries.iterate_assignments(wanted))
+    return export("assignments", COLUMNS, rows, request.args.get("format", "csv"))
+
+
+def _asked() -> tuple[Filters, AssignmentFilter]:
+    fields: list[Field] = [
+        Text("q", "Plate", "text"),
+        Choice("status", "Status", choices=state_choices("assignment")),
+        Choice("kind", "Kind", choices=KINDS),
+        Day("from", "From", "from_"),
+        Day("to", "To", "until", is_end=True),
+    ]
+    actor = current_actor()
+    if scope_of(ASSIGNMENT_READ) is Scope.OWN and actor.organization_id is not None:
+        people = [
+            (str(member.user_id), member.name) for member in identity.list_members(actor.organization_id, status=None)
+        ]
+        fields.insert(1, Choice("employee", "Employee", "employee_id", choices=people, is_id=True))
+    filters = Filters.of_request(fields, sorts=tuple(SORTS), default_sort="-start")
+    values = dict(filters.values)
+    text = values.pop("text")
+    plates = [vehicle.id for vehicle in fleet.find_by_plate(text)] if text else None
+    return filters, AssignmentFilter(**values, vehicle_ids=plates, sort=filters.sort)
+
+
+@bp.get("/<uuid:assignment_id>")
+@requires(ASSIGNMENT_READ)
+def show(assignment_id: UUID) -> str:
+    """Show an assignment with what can be done about it; the mail to the employee leads here."""
+    row = queries.get_seen(assignment_id)
+    line = shown(row)
+    vendor = organization.get_organization(line.booking.vendor_organization_id) if line.booking else None
+    return render_template(
+        "assignment/show.html",
+        line=line,
+        offers=offers(row),
+        vendor=vendor,
+        is_mine=current_actor().user_id == row.employee_id,
+    )
