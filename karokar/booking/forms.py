@@ -1,7 +1,10 @@
 """The forms of bookings. They check shape; the booking checks rules."""
 
+from collections.abc import Iterable
+
 from flask_wtf.file import MultipleFileField
 from wtforms import BooleanField, IntegerField, SelectField, SelectMultipleField, StringField, TextAreaField
+from wtforms.fields.choices import SelectChoice
 from wtforms.validators import DataRequired, InputRequired, Length, NumberRange, Optional
 from wtforms.widgets import CheckboxInput, ListWidget
 
@@ -10,6 +13,11 @@ from karokar.web.forms import Form, LocalTimeField, after
 
 _OTHER_SIDE_READS = "The other side reads it."
 _END_AFTER_START = "The end has to come after the start."
+
+
+def choices(pairs: Iterable[tuple[str, str]]) -> list[SelectChoice]:
+    """Return what a select offers, from (value, words) pairs."""
+    return [SelectChoice(value, label) for value, label in pairs]
 
 
 class MultiCheckboxField(SelectMultipleField):
@@ -67,7 +75,7 @@ class HandoverForm(Form):
         [InputRequired("Read the gauge."), NumberRange(0, 100, "Enter a percentage from 0 to 100.")],
         render_kw={"inputmode": "numeric", "min": 0, "max": 100},
     )
-    checks = MultiCheckboxField("Looked at", [Optional()], choices=list(rules.CHECKS.items()))
+    checks = MultiCheckboxField("Looked at", [Optional()], choices=choices(rules.CHECKS.items()))
     notes = TextAreaField("Notes", [Length(max=2000)], description="Scratches, missing parts, agreements.")
     photos = MultipleFileField(
         "Photos",

@@ -16,6 +16,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+from flask.testing import FlaskClient
 from sqlalchemy import insert, select, update
 
 from karokar.assignment import actions as assignments
@@ -30,6 +31,7 @@ from karokar.kernel.ids import new_id
 from karokar.kernel.permissions import PERMISSIONS
 from karokar.outbox import catalog
 from karokar.outbox.drain import drain_all
+from tests.factories import people
 
 NOON = datetime(2026, 11, 16, 12, 0, tzinfo=UTC)
 """The moment at which most stories begin: a Monday."""
@@ -263,7 +265,7 @@ def make_world(**vendor: Any) -> World:
         vendor_id = organization("VENDOR", "Harbour Cars", **vendor)
         company_id = organization("CORPORATE", "Meridian Textiles")
         platform_id = organization("PLATFORM", "KaroKar")
-        people: dict[str, UUID] = {}
+        ids: dict[str, UUID] = {}
         for name, of, role in (
             ("Vera", vendor_id, "VENDOR_ADMIN"),
             ("Carl", company_id, "CORPORATE_ADMIN"),
@@ -271,22 +273,22 @@ def make_world(**vendor: Any) -> World:
             ("Emil", company_id, "EMPLOYEE"),
             ("Cora", company_id, "EMPLOYEE"),
         ):
-            people[name] = person(name)
-            member(people[name], of, role)
-        verified("User", people["Carl"], company_id, "REPRESENTATIVE_IDENTITY")
+            ids[name] = person(name)
+            member(ids[name], of, role)
+        verified("User", ids["Carl"], company_id, "REPRESENTATIVE_IDENTITY")
         for name in ("Emil", "Cora"):
-            verified("User", people[name], company_id, "DRIVING_LICENSE")
+            verified("User", ids[name], company_id, "DRIVING_LICENSE")
         return World(
             vendor=vendor_id,
             company=company_id,
             platform=platform_id,
             vehicle=vehicle(vendor_id),
             own_vehicle=vehicle(company_id, owned_by="CORPORATE_OWNED"),
-            vendor_admin=actor(people["Vera"], vendor_id, "VENDOR_ADMIN"),
-            company_admin=actor(people["Carl"], company_id, "CORPORATE_ADMIN"),
-            platform_admin=actor(people["Paula"], platform_id, "PLATFORM_ADMIN"),
-            employee=actor(people["Emil"], company_id, "EMPLOYEE"),
-            colleague=actor(people["Cora"], company_id, "EMPLOYEE"),
+            vendor_admin=actor(ids["Vera"], vendor_id, "VENDOR_ADMIN"),
+            company_admin=actor(ids["Carl"], company_id, "CORPORATE_ADMIN"),
+            platform_admin=actor(ids["Paula"], platform_id, "PLATFORM_ADMIN"),
+            employee=actor(ids["Emil"], company_id, "EMPLOYEE"),
+            colleague=actor(ids["Cora"], company_id, "EMPLOYEE"),
         )
 
 
@@ -321,6 +323,29 @@ def assignment_of(booking_id: UUID) -> Assignment:
 
 def _missing(booking_id: UUID) -> Assignment:
     raise AssertionError(f"The booking {booking_id} has no assignment.")
+
+
+def sign_in(client: FlaskClient, who: Actor) -> None:
+    """Sign a browser in as this person, without the sign-in page."""
+    memberships = Base.metadata.tables["memberships"]
+    assert who.user_id is not None
+    assert who.organization_id is not None
+    membership_id = db.session.scalar(
+        select(memberships.c.id).where(
+            memberships.c.user_id == who.user_id, memberships.c.organization_id == who.organization_id
+        )
+    )
+    people.sign_in(
+        client,
+        people.Somebody(
+            user_id=who.user_id,
+            organization_id=who.organization_id,
+            membership_id=membership_id,
+            role=who.role or "",
+            email="",
+            name=who.name,
+        ),
+    )
 
 
 def told(entity_id: UUID) -> list[Event]:

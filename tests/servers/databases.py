@@ -46,11 +46,18 @@ def migrate(config: Config) -> None:
 
 
 class SeparateClient(FlaskClient):
-    """A client whose requests share nothing with the test: neither its session nor who is acting there."""
+    """A client whose requests share nothing with the test but the time at which it stands: neither its session nor who
+    is acting there.
+    """
 
     def open(self, *args: Any, **kwargs: Any) -> Any:
         """Make the request in a context of its own, as a server's thread would."""
-        return contextvars.Context().run(super().open, *args, **kwargs)
+        from karokar.kernel import clock
+
+        context, standing = contextvars.Context(), clock._frozen.get()
+        if standing is not None:
+            context.run(clock._frozen.set, standing)
+        return context.run(super().open, *args, **kwargs)
 
 
 class Databases:

@@ -7,7 +7,7 @@ from flask import flash, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response
 
 from karokar.assignment import actions, queries, rules
-from karokar.assignment.forms import AssignmentForm, CloseForm, DeclineForm, ReadingForm
+from karokar.assignment.forms import AssignmentForm, CloseForm, DeclineForm, ReadingForm, choices
 from karokar.assignment.models import Assignment
 from karokar.assignment.permissions import (
     ASSIGNMENT_ACCEPT,
@@ -39,11 +39,10 @@ def new() -> Response | tuple[str, int]:
     own = current_actor().organization_id
     vehicles = fleet.search_candidates(vendor_ids=[], own_organization_id=own, limit=1000)
     candidates = _candidates(form.start.data, form.end.data)
-    form.vehicle_id.choices = [("", "Choose a vehicle"), *((str(one.id), one.label) for one in vehicles)]
-    form.employee_id.choices = [
-        ("", "Choose an employee"),
-        *((str(one.user_id), _described(one)) for one in candidates),
-    ]
+    form.vehicle_id.choices = choices([("", "Choose a vehicle"), *((str(one.id), one.label) for one in vehicles)])
+    form.employee_id.choices = choices(
+        [("", "Choose an employee"), *((str(one.user_id), _described(one)) for one in candidates)]
+    )
     if form.is_sent():
         with form.refusals(RuleBroken, StateConflict):
             assignment_id = actions.create_assignment(

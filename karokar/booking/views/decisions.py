@@ -10,7 +10,7 @@ from werkzeug.wrappers import Response
 
 from karokar.availability import queries as availability
 from karokar.booking import actions, queries, rules
-from karokar.booking.forms import ReasonForm, RejectForm
+from karokar.booking.forms import ReasonForm, RejectForm, choices
 from karokar.booking.models import Booking
 from karokar.booking.permissions import BOOKING_APPROVE, BOOKING_REJECT
 from karokar.booking.views.blueprint import bp
@@ -105,17 +105,19 @@ def _page(booking: Booking, others_form: ReasonForm, reject_form: RejectForm) ->
 
 def _others_form() -> ReasonForm:
     form = ReasonForm(prefix="")
-    form.reason.choices = list(rules.REJECT_REASONS.items())
+    form.reason.choices = choices(rules.REJECT_REASONS.items())
     return form
 
 
 def _reject_form(booking: Booking) -> RejectForm:
     form = RejectForm()
-    form.reason.choices = list(rules.REJECT_REASONS.items())
-    form.offered_vehicle_id.choices = [
-        ("", "No other vehicle"),
-        *((str(vehicle.id), f"{vehicle.label}, {vehicle.city}") for vehicle in _alternatives(booking)),
-    ]
+    form.reason.choices = choices(rules.REJECT_REASONS.items())
+    form.offered_vehicle_id.choices = choices(
+        [
+            ("", "No other vehicle"),
+            *((str(vehicle.id), f"{vehicle.label}, {vehicle.city}") for vehicle in _alternatives(booking)),
+        ]
+    )
     return form
 
 

@@ -11,7 +11,7 @@ from karokar.assignment import queries as assignment
 from karokar.assignment.queries import Candidate
 from karokar.booking import actions, queries, rules
 from karokar.booking.actions import PhotoUpload
-from karokar.booking.forms import AssignForm, HandoverForm, ReasonForm, ReturnForm
+from karokar.booking.forms import AssignForm, HandoverForm, ReasonForm, ReturnForm, choices
 from karokar.booking.models import Booking
 from karokar.booking.permissions import (
     BOOKING_ACTIVATE,
@@ -39,7 +39,7 @@ def assign(booking_id: UUID) -> Response | tuple[str, int]:
         return _nothing_to_do(booking, "assign")
     candidates = _candidates(booking)
     form = AssignForm()
-    form.employee_id.choices = [(str(one.user_id), one.name) for one in candidates]
+    form.employee_id.choices = choices((str(one.user_id), one.name) for one in candidates)
     if form.is_sent():
         with form.refusals(RuleBroken):
             actions.assign_booking(booking_id, UUID(form.employee_id.data), version=form.sent_version)
@@ -128,7 +128,7 @@ def _with_reason(
     if action not in offers(booking):
         return _nothing_to_do(booking, action)
     form = ReasonForm()
-    form.reason.choices = [("", "Choose a reason"), *reasons.items()]
+    form.reason.choices = choices([("", "Choose a reason"), *reasons.items()])
     if form.is_sent():
         with form.refusals(RuleBroken):
             act(booking_id, form.reason.data, form.note.data or "", version=form.sent_version)

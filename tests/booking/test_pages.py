@@ -1,0 +1,374 @@
+"""The pages of bookings, as a browser without JavaScript meets them."""
+
+import io
+from collections.abc import Iterator
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+
+from karokar.booking import actions
+from karokar.kernel import clock
+from tests.factories import booking as make
+from tests.factories.booking import NOON, World, hours
+from tests.factories.browsing import follow, forms_of, send, text_of
+from tests.factories.people import PNG
+
+
+@pytest.fixture
+def world(app: Flask) -> World:
+    return make.make_world()
+
+
+@pytest.fixture(autouse=True)
+def _monday_noon() -> Iterator[None]:
+    with clock.standing_at(NOON):
+        yield
+
+
+@pytest.fixture
+def as_vendor(client: FlaskClient, world: World) -> FlaskClient:
+    make.sign_in(client, world.vendor_admin)
+    return client
+
+
+@pytest.fixture
+def as_company(client: FlaskClient, world: World) -> FlaskClient:
+    make.sign_in(client, world.company_admin)
+    return client
+
+
+@pytest.fixture
+def as_employee(client: FlaskClient, world: World) -> FlaskClient:
+    make.sign_in(client, world.employee)
+    return client
+
+
+# --- asking -------------------------------------------------------------------------------------------------------
+
+
+def test_a_free_gap_becomes_a_request_in_one_step(world: World, as_company: FlaskClient) -> None:
+    page = f"/booking/new?vehicle_id={world.vehicle}&start=2026-11-18T12:00:00Z&end=2026-11-19T12:00:00Z"
+    opened = text_of(as_company.get(page))
+    assert "The vehicle is free in this period" in opened
+    html = as_company.get(page).get_data(as_text=True)
+    assert 'value="2026-11-18T13:00"' in html  # noon in UTC, as Berlin's clocks show it
+    sent = send(as_company, page, do="send", start="2026-11-18T13:00", end="2026-11-19T13:00", purpose="Site visit")
+    told = follow(as_company, sent)
+    assert "The request was sent" in told
+    assert "Harbour Cars has been asked" in told
+    assert "18 Nov 2026, 13:00 CET" in told
+
+
+def test_a_draft_is_kept_edited_and_sent(world: World, as_company: FlaskClient) -> None:
+    page = f"/booking/new?vehicle_id={world.vehicle}"
+    kept = send(as_company, page, do="keep", start="2026-11-18T13:00", end="2026-11-19T13:00")
+    told = follow(as_company, kept)
+    assert "This is a draft" in told
+    url = kept.location
+    changed = send(as_company, f"{url}/edit", start="2026-11-18T14:00", end="2026-11-19T13:00", purpose="Later")
+    assert "18 Nov 2026, 14:00 CET" in follow(as_company, changed)
+    assert "has been asked" in follow(as_company, send(as_company, url, f"{url}/submit"))
+
+
+def test_a_period_the_wrong_way_round_is_named_at_its_field(world: World, as_company: FlaskClient) -> None:
+    page = f"/booking/new?vehicle_id={world.vehicle}"
+    answer = send(as_company, page, do="send", start="2026-11-19T13:00", end="2026-11-18T13:00")
+    assert answer.status_code == 422
+    assert "The end has to come after the start" in text_of(answer)
+
+
+def test_what_stands_in_the_way_of_a_request_keeps_what_was_typed(world: World, as_company: FlaskClient) -> None:
+    world.approved()
+    page = f"/booking/new?vehicle_id={world.vehicle}"
+    answer = send(as_company, page, do="send", start="2026-11-18T13:00", end="2026-11-19T13:00", purpose="Fair")
+    assert answer.status_code == 422
+    assert "Somebody else holds the vehicle in this period" in text_of(answer)
+    assert 'value="Fair"' in answer.get_data(as_text=True)
+
+
+def test_without_a_vehicle_the_search_comes_first(as_company: FlaskClient) -> None:
+    answer = as_company.get("/booking/new")
+    assert answer.status_code == 303
+    assert "/availability/" in answer.location
+
+
+def test_a_draft_is_discarded(world: World, as_company: FlaskClient) -> None:
+    url = f"/booking/{world.drafted().id}"
+    assert "The draft was discarded" in follow(as_company, send(as_company, url, f"{url}/discard"))
+    assert as_company.get(url).status_code == 404
+
+
+def test_a_stale_form_gets_both_versions(world: World, as_company: FlaskClient) -> None:
+    made = world.drafted()
+    url = f"/booking/{made.id}/edit"
+    opened = as_company.get(url).get_data(as_text=True)
+    with world.acting(world.company_admin):
+        actions.edit_booking(made.id, world.start, world.end, "Their purpose")
+    answer = as_company.post(
+        url, data={**forms_of(opened)[""], "start": "2026-11-18T13:00", "end": "2026-11-19T13:00", "purpose": "Mine"}
+    )
+    assert answer.status_code == 409
+    assert "Their purpose" in text_of(answer)
+    assert "Mine" in answer.get_data(as_text=True)
+
+
+# --- deciding -----------------------------------------------------------------------------------------------------
+
+
+def test_the_decision_page_names_who_loses(world: World, as_vendor: FlaskClient) -> None:
+    chosen = world.requested()
+    loser = world.requested(by=make.another_company("Other Mills"))
+    page = text_of(as_vendor.get(f"/booking/{chosen.id}/decide"))
+    assert loser.reference in page
+    assert "Other Mills" in page
+    assert "Site visit" not in page  # the purpose is the company's own
+
+
+def test_a_request_is_approved_alone(world: World, as_vendor: FlaskClient) -> None:
+    made = world.requested()
+    page = f"/booking/{made.id}/decide"
+    assert "Approved. The company has been told" in follow(
+        as_vendor, send(as_vendor, page, f"/booking/{made.id}/approve")
+    )
+
+
+def test_approving_may_reject_the_others_in_one_step(world: World, as_vendor: FlaskClient) -> None:
+    chosen, loser = world.requested(), world.requested()
+    page, url = f"/booking/{chosen.id}/decide", f"/booking/{chosen.id}/approve"
+    unsaid = send(as_vendor, page, url, others="reject", reason="ALREADY_PROMISED", note="")
+    assert unsaid.status_code == 422
+    assert make.booking(chosen.id).status == "REQUESTED"
+    follow(as_vendor, send(as_vendor, page, url, others="reject", reason="ALREADY_PROMISED", note="Sorry"))
+    assert [make.booking(one.id).status for one in (chosen, loser)] == ["APPROVED", "REJECTED"]
+
+
+def test_a_held_vehicle_cannot_be_approved_and_the_page_says_by_what(world: World, as_vendor: FlaskClient) -> None:
+    late = world.requested()
+    holder = world.approved()
+    page = text_of(as_vendor.get(f"/booking/{late.id}/decide"))
+    assert "This can't be approved" in page
+    assert holder.reference in page
+    opened = as_vendor.get(f"/booking/{late.id}/decide").get_data(as_text=True)
+    tokens = forms_of(opened)[f"/booking/{late.id}/reject"]
+    answer = as_vendor.post(f"/booking/{late.id}/approve", data=tokens)
+    assert answer.status_code == 409
+    assert holder.reference in text_of(answer)
+
+
+def test_a_rejection_offers_another_vehicle_that_the_company_requests_instead(
+    world: World, client: FlaskClient, app: Flask
+) -> None:
+    other = make.vehicle(world.vendor, model="Superb")
+    made = world.requested()
+    make.sign_in(client, world.vendor_admin)
+    page = f"/booking/{made.id}/decide"
+    follow(
+        client,
+        send(
+            client,
+            page,
+            f"/booking/{made.id}/reject",
+            reason="NEEDED_IN_WORKSHOP",
+            note="Brakes",
+            offered_vehicle_id=str(other),
+        ),
+    )
+    company = app.test_client()
+    make.sign_in(company, world.company_admin)
+    opened = company.get(f"/booking/{made.id}")
+    assert "Request this one instead" in text_of(opened)
+    assert "Skoda Superb" in text_of(opened)
+    assert f"vehicle_id={other}&amp;start=2026-11-18T12:00:00Z" in opened.get_data(as_text=True)
+
+
+def test_a_decided_request_leads_back_to_the_booking(world: World, as_vendor: FlaskClient) -> None:
+    made = world.approved()
+    answer = as_vendor.get(f"/booking/{made.id}/decide")
+    assert "there is nothing to decide" in follow(as_vendor, answer)
+
+
+# --- from assignment to return ------------------------------------------------------------------------------------
+
+
+def test_the_assign_page_says_who_may_and_who_may_not(world: World, as_company: FlaskClient) -> None:
+    world.assigned(world.colleague, vehicle_id=make.vehicle(world.vendor))
+    made = world.approved()
+    page = text_of(as_company.get(f"/booking/{made.id}/assign"))
+    assert "This person has another assignment in this period" in page
+    assert "No approved driving licence covers this period" in page  # the administrator's own
+    answer = send(as_company, f"/booking/{made.id}/assign", employee_id=str(world.employee.user_id))
+    assert "The employee has been asked to accept" in follow(as_company, answer)
+
+
+def test_a_handover_is_a_checklist_with_pictures(world: World, as_vendor: FlaskClient) -> None:
+    made = world.accepted()
+    with clock.standing_at(world.start):
+        make.sign_in(as_vendor, world.vendor_admin)
+        answer = send(
+            as_vendor,
+            f"/booking/{made.id}/activate",
+            odometer="10100",
+            fuel_percent="75",
+            checks=["KEYS", "TYRES"],
+            notes="Scratch on the left door",
+            photos=(io.BytesIO(PNG), "left.png"),
+        )
+        page = follow(as_vendor, answer)
+        assert "10,100 km" in page
+        assert "Scratch on the left door" in page
+        assert "Tyres look sound" in page
+        html = as_vendor.get(f"/booking/{made.id}").get_data(as_text=True)
+        photo = html.split('<img src="')[1].split('"')[0]
+        assert as_vendor.get(photo).content_type == "image/png"
+
+
+def test_a_handover_before_the_employee_accepts_is_explained(world: World, as_vendor: FlaskClient) -> None:
+    made = world.assigned()
+    with clock.standing_at(world.start):
+        make.sign_in(as_vendor, world.vendor_admin)
+        answer = send(as_vendor, f"/booking/{made.id}/activate", odometer="1", fuel_percent="1")
+    assert answer.status_code == 422
+    assert "has not accepted the assignment yet" in text_of(answer)
+
+
+def test_a_vehicle_is_taken_back_with_its_damage(world: World, as_company: FlaskClient) -> None:
+    made = world.active()
+    with clock.standing_at(world.end):
+        make.sign_in(as_company, world.company_admin)
+        url = f"/booking/{made.id}/complete"
+        unsaid = send(as_company, url, odometer="10900", fuel_percent="20", is_damaged="y")
+        assert "Describe the damage" in text_of(unsaid)
+        done = send(as_company, url, odometer="10900", fuel_percent="20", is_damaged="y", notes="Mirror broken")
+        page = follow(as_company, done)
+    assert "Completed" in page
+    assert "Mirror broken" in page
+    assert "Book on" in page
+
+
+@pytest.mark.parametrize(("stage", "what"), [("approved", "cancel"), ("active", "terminate")])
+def test_calling_off_asks_for_reason_and_note(world: World, as_company: FlaskClient, stage: str, what: str) -> None:
+    made = getattr(world, stage)()
+    with clock.standing_at(make.booking(made.id).start):
+        make.sign_in(as_company, world.company_admin)
+        url = f"/booking/{made.id}/{what}"
+        assert send(as_company, url, reason="", note="").status_code == 422
+        page = follow(as_company, send(as_company, url, reason="OTHER", note="The fair was moved"))
+    assert "The fair was moved" in page
+
+
+def test_the_two_sides_write_to_each_other(world: World, client: FlaskClient, app: Flask) -> None:
+    made = world.requested()
+    url = f"/booking/{made.id}"
+    make.sign_in(client, world.vendor_admin)
+    follow(client, send(client, url, f"{url}/comment", text="Child seat needed?"))
+    company = app.test_client()
+    make.sign_in(company, world.company_admin)
+    page = text_of(company.get(url))
+    assert "Child seat needed?" in page
+    assert "Harbour Cars ·" in page
+    assert "Vera" not in page  # people of the other side appear by their organization
+
+
+# --- who sees whom ------------------------------------------------------------------------------------------------
+
+
+def test_the_vendor_sees_the_driver_only_once_they_accepted(world: World, as_vendor: FlaskClient) -> None:
+    waiting = world.assigned(world.colleague, vehicle_id=make.vehicle(world.vendor))
+    accepted = world.accepted()
+    before, after = (text_of(as_vendor.get(f"/booking/{one.id}")) for one in (waiting, accepted))
+    assert "Cora" not in before
+    assert "+49 170" not in before
+    assert "Emil Test" in after
+    assert "+49 170" in after
+    assert "Emil Test" in text_of(as_vendor.get(f"/booking/{accepted.id}/sheet"))
+
+
+def test_the_vendor_sees_the_driver_until_thirty_days_after_the_end(world: World, as_vendor: FlaskClient) -> None:
+    made = world.active()
+    with world.acting(world.vendor_admin, world.end):
+        actions.complete_booking(made.id, 1, 1)
+    world.deliver(world.end)
+    for days, sees in ((30, True), (30.001, False)):
+        with clock.standing_at(world.end + hours(24 * days) - hours(0.01)):
+            make.sign_in(as_vendor, world.vendor_admin)
+            assert ("Emil Test" in text_of(as_vendor.get(f"/booking/{made.id}"))) is sees
+
+
+def test_contacts_are_shown_from_the_approval_on(world: World, as_company: FlaskClient) -> None:
+    before, after = world.requested(), world.approved(vehicle_id=make.vehicle(world.vendor))
+    assert "+49 30" not in text_of(as_company.get(f"/booking/{before.id}"))
+    assert "+49 30" in text_of(as_company.get(f"/booking/{after.id}"))
+
+
+def test_the_vendor_never_sees_purpose_or_requester(world: World, as_vendor: FlaskClient) -> None:
+    made = world.active()
+    for page in ("", "/sheet", "/complete"):
+        shown = text_of(as_vendor.get(f"/booking/{made.id}{page}"))
+        assert "Site visit" not in shown
+        assert "Carl" not in shown
+    exported = as_vendor.get("/booking/export?format=csv").get_data(as_text=True)
+    assert made.reference in exported
+    assert "Site visit" not in exported
+    assert "Emil" not in exported
+
+
+def test_a_draft_is_nobody_elses(world: World, as_vendor: FlaskClient) -> None:
+    made = world.drafted()
+    assert as_vendor.get(f"/booking/{made.id}").status_code == 404
+    assert made.reference not in text_of(as_vendor.get("/booking/"))
+
+
+def test_an_employee_sees_their_booking_and_nothing_to_decide(world: World, as_employee: FlaskClient) -> None:
+    made = world.accepted()
+    page = text_of(as_employee.get(f"/booking/{made.id}"))
+    assert made.reference in page
+    assert "Cancel…" not in page
+    assert "Send the message" not in page
+
+
+# --- lists --------------------------------------------------------------------------------------------------------
+
+
+def test_the_list_filters_by_status_reference_plate_and_day(world: World, as_company: FlaskClient) -> None:
+    asked = world.requested()
+    kept = world.drafted(vehicle_id=make.vehicle(world.vendor, license_plate="HH-AB 1", plate_key="HHAB1"))
+
+    def listed(query: str) -> tuple[bool, bool]:
+        page = text_of(as_company.get(f"/booking/?{query}"))
+        return asked.reference in page, kept.reference in page
+
+    assert listed("") == (True, True)
+    assert listed("status=REQUESTED") == (True, False)
+    assert listed(f"q={kept.reference[2:5]}") == (False, True)
+    assert listed("q=hh ab 1") == (False, True)
+    assert listed("from=2026-11-20") == (False, False)
+    assert listed("to=2026-11-18&sort=reference") == (True, True)
+    assert listed("status=NONSENSE") == (True, True)
+
+
+def test_today_shows_what_goes_out_comes_back_is_late_and_waits(world: World, as_vendor: FlaskClient) -> None:
+    late = world.active(start=NOON + hours(1), end=NOON + hours(2))
+    out = world.approved(vehicle_id=make.vehicle(world.vendor), start=NOON + hours(4), end=NOON + hours(30))
+    asked = world.requested(vehicle_id=make.vehicle(world.vendor))
+    with clock.standing_at(NOON + hours(3)):
+        page = text_of(as_vendor.get("/booking/today"))
+    assert page.index("Late") < page.index(late.reference) < page.index("Going out") < page.index(out.reference)
+    assert page.index("Waiting for your answer") < page.index(asked.reference)
+
+
+def test_home_lists_what_waits_for_whom(world: World, client: FlaskClient) -> None:
+    asked = world.requested()
+    promised = world.approved(vehicle_id=make.vehicle(world.vendor))
+    make.sign_in(client, world.vendor_admin)
+    assert f"Answer the request {asked.reference}" in text_of(client.get("/"))
+    make.sign_in(client, world.company_admin)
+    page = text_of(client.get("/"))
+    assert f"Choose who gets {promised.reference}" in page
+    assert f"Answer the request {asked.reference}" not in page
+
+
+def test_the_search_box_finds_a_reference_however_it_is_typed(world: World, as_company: FlaskClient) -> None:
+    made = world.requested()
+    for text in (made.reference, made.reference.lower().replace("-", ""), made.reference[2:]):
+        assert made.reference in text_of(as_company.get("/search", query_string={"q": text}))
