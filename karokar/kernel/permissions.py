@@ -174,18 +174,28 @@ def load(class_: type[A], entity_id: UUID, permission: str, *, version: int | No
     return found
 
 
-def requires(permission: str, *, reading: bool = False) -> Callable[[F], F]:
+def requires(permission: str, *, reading: bool = False, everywhere: bool = False) -> Callable[[F], F]:
     """Declare that a view needs this permission. Checked before the view runs, for every route.
 
-    `reading`: the page only shows, so that it opens whatever the status of the acting organization.
+    `reading`: the page only shows, so that it opens whatever the status of the acting organization. `everywhere`: the
+    permission must reach every organization.
     """
 
     def declare(view: F) -> F:
         view.__access__ = permission  # type: ignore[attr-defined]
         view.__reading__ = reading  # type: ignore[attr-defined]
+        view.__everywhere__ = everywhere  # type: ignore[attr-defined]
         return view
 
     return declare
+
+
+def check_view(view: Callable[..., Any]) -> None:
+    """Raise what `check` raises where the actor may not open a view that declares a permission."""
+    permission: str = view.__access__  # type: ignore[attr-defined]
+    scope = check(permission, reading=getattr(view, "__reading__", False))
+    if getattr(view, "__everywhere__", False) and scope is not Scope.ALL:
+        raise PermissionDenied(permission, f"{PERMISSIONS[permission].description} in other organizations")
 
 
 def signed_in(view: F) -> F:

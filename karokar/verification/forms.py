@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from flask_wtf.file import MultipleFileField
+from flask_wtf.file import FileRequired, MultipleFileField
 from wtforms import DateField, SelectField, TextAreaField
 from wtforms.fields.choices import SelectChoice
 from wtforms.validators import InputRequired, Length, Optional
@@ -24,6 +24,7 @@ class RequestForm(Form):
     kind = SelectField("What do the files prove?", [InputRequired("Choose what they prove.")])
     documents = MultipleFileField(
         "Files",
+        [FileRequired("Choose at least one file.")],
         render_kw={"accept": ".pdf,.png,.jpg,.jpeg,application/pdf,image/png,image/jpeg"},
     )
 

@@ -4,7 +4,7 @@ from datetime import datetime, time, timedelta
 from typing import Any
 from uuid import UUID
 
-from flask import Blueprint, Response, flash, redirect, render_template, request, stream_with_context, url_for
+from flask import Blueprint, Response, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from werkzeug.datastructures import FileStorage
 
@@ -215,7 +215,7 @@ def document(document_id: UUID) -> ResponseReturnValue:
         pieces = storage().read(found.sha256)
     except FileNotFoundError as error:
         raise NotFound("document") from error
-    response = Response(stream_with_context(pieces), mimetype=found.media_type)
+    response = Response(pieces, mimetype=found.media_type)
     response.content_length = found.size
     response.headers.set("Content-Disposition", "inline" if is_inline else "attachment", filename=found.filename)
     # Browsers refuse to show a PDF in a sandbox; their viewer is one of its own.

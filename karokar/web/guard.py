@@ -12,7 +12,7 @@ from werkzeug.wrappers import Response as BaseResponse
 
 from karokar.kernel.actor import Actor, Cause, acting_as, current_cause
 from karokar.kernel.ids import new_id
-from karokar.kernel.permissions import PERMISSIONS, check, public
+from karokar.kernel.permissions import PERMISSIONS, check_view, public
 from karokar.web.session_end import session_ended
 
 NOBODY = Actor(name="Somebody not signed in")
@@ -49,7 +49,7 @@ def init_app(app: Flask, resolve_actor: Callable[[], Actor | None]) -> None:
         if actor is None:
             return session_ended()
         if access != "signed_in":
-            check(access, reading=getattr(app.view_functions[request.endpoint], "__reading__", False))
+            check_view(app.view_functions[request.endpoint])
         return None
 
     @app.teardown_request

@@ -1,6 +1,5 @@
 """The desk's tables, one module per area."""
 
 from karokar.administration.models.reports import DailyFact, ReportedVehicle
-from karokar.administration.models.settings import Setting
 
-__all__ = ["DailyFact", "ReportedVehicle", "Setting"]
+__all__ = ["DailyFact", "ReportedVehicle"]

@@ -4,10 +4,8 @@ from karokar.administration.views import (
     catalog,
     deliveries,
     events,
-    health,
     reports,
     review,
-    settings,
 )
 from karokar.administration.views.blueprint import bp
 
@@ -15,10 +13,8 @@ AREAS = (
     catalog,
     deliveries,
     events,
-    health,
     reports,
     review,
-    settings,
 )
 
 __all__ = ["AREAS", "bp"]

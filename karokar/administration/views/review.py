@@ -8,13 +8,9 @@ from flask.typing import ResponseReturnValue
 
 from karokar.administration.views.blueprint import bp
 from karokar.identity import queries as identity
-from karokar.kernel.actor import Scope
-from karokar.kernel.errors import PermissionDenied
-from karokar.kernel.permissions import check, requires
+from karokar.kernel.permissions import requires
 from karokar.organization import queries as organization
 from karokar.verification import queries as verification
-
-_PEOPLE = "employee.manage"
 
 
 @dataclass(frozen=True)
@@ -75,11 +71,9 @@ def _applications() -> list[QueueRow]:
 
 
 @bp.get("/people")
-@requires(_PEOPLE)
+@requires("employee.manage", everywhere=True)
 def people() -> ResponseReturnValue:
     """List people of every organization."""
-    if check(_PEOPLE) is not Scope.ALL:
-        raise PermissionDenied(_PEOPLE, "See people of other organizations")
     text = request.args.get("q", "")
     rows = identity.list_people(text)
     names = organization.organizations(member.organization_id for row in rows for member in row.memberships)

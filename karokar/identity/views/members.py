@@ -307,7 +307,7 @@ def _problem(form: MemberForm) -> str | None:
 
 
 @bp.post("/identity/people/<uuid:user_id>/end-sessions")
-@requires(EMPLOYEE_MANAGE)
+@requires(EMPLOYEE_MANAGE, everywhere=True)
 def end_sessions_of(user_id: UUID) -> ResponseReturnValue:
     """End every session of a person, as the platform."""
     count = actions.end_sessions_of(user_id)
@@ -316,7 +316,7 @@ def end_sessions_of(user_id: UUID) -> ResponseReturnValue:
 
 
 @bp.post("/identity/people/<uuid:user_id>/reset-second-factor")
-@requires(EMPLOYEE_MANAGE)
+@requires(EMPLOYEE_MANAGE, everywhere=True)
 def reset_second_factor_of(user_id: UUID) -> ResponseReturnValue:
     """Remove the second factor of somebody who lost it, as the platform."""
     actions.reset_second_factor_of(user_id)
