@@ -119,7 +119,7 @@ def list_events(
         chunk = _read(wanted, viewer, edge, reads_up=reads_up, size=limit + 1)
         looked += [position for position, _row in chunk]
         seen = ((position, see(row, position, viewer)) for position, row in chunk)
-        shown += [(position, found) for position, found in seen if found is not None]
+        shown += [(position, found) for position, found in seen if found is not None and _may_lead_to(found, wanted)]
         is_read_out = len(chunk) <= limit
         if is_read_out or len(shown) > limit:
             break
@@ -133,6 +133,24 @@ def list_events(
     if reads_up == is_newest_first:
         rows.reverse()
     return EventPage(rows=rows, first=min(looked, default=None), last=max(looked, default=None), has_more=has_more)
+
+
+def is_told_about(found: FoundEvent, kind: str | None, entity_id: UUID | None) -> bool:
+    """Whether what the viewer sees of an event tells that it concerns an entity (`kind` None: of any kind).
+
+    An event may be seen by a side from which its employee is hidden: asked for by the employee, it must not answer.
+    """
+    if not found.hidden:
+        return True
+    named = {entity for entity in found.subjects if kind is None or entity[0] == kind}
+    return any(other == entity_id for _kind, other in named) or found.organization_id == entity_id
+
+
+def _may_lead_to(found: FoundEvent, wanted: EventFilter) -> bool:
+    if wanted.subject_id is not None and not is_told_about(found, wanted.subject_type, wanted.subject_id):
+        return False
+    direct = {found.event_id, found.correlation_id}
+    return wanted.any_id is None or wanted.any_id in direct or is_told_about(found, None, wanted.any_id)
 
 
 def find_event(event_id: UUID, viewer: Actor) -> FoundEvent:

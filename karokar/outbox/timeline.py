@@ -23,7 +23,7 @@ from karokar.kernel.db import db
 from karokar.outbox.deliveries import Delivery, deliveries
 from karokar.outbox.log import newest_position
 from karokar.outbox.models import OPEN_STATES, EventLog, EventRow, EventSubject, Trouble
-from karokar.outbox.search import FoundEvent, see
+from karokar.outbox.search import FoundEvent, is_told_about, see
 
 PAGE = 25
 MOST_NEWS = 200
@@ -137,10 +137,7 @@ def timeline(
         if edge is not None:
             chunk = chunk.where(number < edge)
         rows = db.session.execute(chunk.order_by(number.desc()).limit(limit + 1)).all()
-        for place, row in rows:
-            seen = see(row, place, viewer)
-            if seen is not None:
-                found.append(seen)
+        found += _seen(rows, viewer, subject_type, subject_id)
         is_read_out = len(rows) <= limit
         if is_read_out or len(found) > limit:
             break
@@ -177,7 +174,7 @@ def news(subject_type: str, subject_id: UUID, viewer: Actor, after: int, wanted:
             .prefix_with("materialized", dialect="postgresql")
         )
         rows = db.session.execute(statement.join(fresh, fresh.c.number == EventRow.id).limit(MOST_NEWS)).all()
-        count += sum(see(row, place, viewer) is not None for place, row in rows)
+        count += len(_seen(rows, viewer, subject_type, subject_id))
         after = until
     return News(count=min(count, MOST_NEWS), head=head, is_more=count >= MOST_NEWS)
 
@@ -191,8 +188,7 @@ def whole_story(
     while True:
         chunk = statement if edge is None else statement.where(number < edge)
         rows = db.session.execute(chunk.order_by(number.desc()).limit(_MOST_FOLLOWED)).all()
-        seen = [see(row, place, viewer) for place, row in rows]
-        yield from (one for one in seen if one is not None)
+        yield from _seen(rows, viewer, subject_type, subject_id)
         if len(rows) < _MOST_FOLLOWED:
             return
         edge = rows[-1][1].id
@@ -234,6 +230,12 @@ def state_then(aggregate_type: str, aggregate_id: UUID, viewer: Actor, at: datet
 
 
 # What is read ---------------------------------------------------------------------------------------------------------
+
+
+def _seen(rows: Sequence[Any], viewer: Actor, subject_type: str, subject_id: UUID) -> list[FoundEvent]:
+    """Return those of the rows that the viewer may see, and may know to be about the entity."""
+    seen = (see(row, position, viewer) for position, row in rows)
+    return [found for found in seen if found is not None and is_told_about(found, subject_type, subject_id)]
 
 
 def _entries(events: Sequence[FoundEvent], viewer: Actor) -> list[Entry]:
