@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any, Literal, TypeVar
+from uuid import UUID
 
 from karokar.events.base import LATEST, Event
 
@@ -55,6 +56,15 @@ class Handler:
 
 HANDLERS: dict[str, Handler] = {}
 """Every declared handler by name."""
+
+RESENDERS: list[Callable[[UUID], int]] = []
+"""Functions that make anew what was sent outside about an event, where a replay asks for it."""
+
+
+def resends(function: Callable[[UUID], int]) -> Callable[[UUID], int]:
+    """Declare a function that sends again what left the database about an event (its id), and returns how many."""
+    RESENDERS.append(function)
+    return function
 
 
 def handles(

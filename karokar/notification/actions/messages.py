@@ -17,6 +17,7 @@ from karokar.kernel.rows import insert_if_new
 from karokar.notification.models import Channel, Mail, MailState, Notification, Preference, Status
 from karokar.notification.permissions import MAIL_READ, NOTIFICATION_READ
 from karokar.notification.rules.matrix import can_choose, mail_id
+from karokar.outbox.registry import resends
 
 _AT_AN_END = (MailState.UNKNOWN, MailState.REFUSED, MailState.FAILED, MailState.KEPT, MailState.LET_GO)
 
@@ -120,6 +121,7 @@ def let_go(mail: UUID) -> None:
     _publish_settled(row, has_arrived=False)
 
 
+@resends
 @action
 def resend(source_event_id: UUID) -> int:
     """Make new mails, with a new number, of every mail about an event, and return how many: a replay that asks for it.
