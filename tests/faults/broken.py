@@ -1,0 +1,58 @@
+"""Engines that break a promise on purpose: whoever checks must catch them."""
+
+import time
+
+from karokar.kernel.db import transaction
+from karokar.outbox import batch, trouble
+from karokar.outbox.batch import handled_rows
+from karokar.outbox.careful import claim
+from karokar.outbox.plan import make_plan
+from karokar.outbox.react import react
+from karokar.outbox.store.postgresql import PostgresqlStore
+
+
+def commit_effects_and_progress_apart() -> None:
+    """What handlers wrote is committed first, how far we are afterwards: whoever dies in between does it twice."""
+
+    def deliver_together(store, shard, progress, events):
+        with transaction() as session:
+            claim(store, session.connection(), shard, progress)
+            plan = make_plan(store, session.connection(), shard, progress, events)
+            times = {number: react(reaction) for number, reaction in plan.reactions.items()}
+        with transaction() as session:
+            connection = session.connection()
+            claim(store, connection, shard, progress)
+            trouble.add_waiting(connection, shard, plan.waiting)
+            store.add_handled(connection, handled_rows(events, plan, times))
+            store.advance(connection, shard, events[-1].position)
+
+    batch._deliver_together = deliver_together
+
+
+def poll_by_cursor() -> None:
+    """Read on from the last row number that was seen: a number that is committed later is never seen."""
+
+    def sequence(self):
+        self._execute(
+            "insert into event_log(position, event_id, shard)"
+            " select (select coalesce(max(position), 0) from event_log) + row_number() over (order by id), id, shard"
+            " from events where id > (select coalesce(max(event_id), 0) from event_log) on conflict do nothing"
+        )
+
+    PostgresqlStore.sequence = sequence
+
+
+def slow_commits(seconds: float) -> None:
+    """Hold each writer's transaction open for a while after its event was recorded."""
+    from karokar.outbox import recorder
+
+    recorded = recorder.add_event
+
+    def add_event(connection, event):
+        recorded(connection, event)
+        time.sleep(seconds * (event.aggregate_seq % 5) / 4)
+
+    recorder.add_event = add_event
+
+
+BROKEN = {"apart": commit_effects_and_progress_apart, "cursor": poll_by_cursor}
