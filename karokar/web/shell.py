@@ -124,12 +124,15 @@ class Shell:
         if self.actor.user_id is None:
             return []
         members = ask("identity", "list_memberships_of", self.actor.user_id, default=[])
-        ids = [member.organization_id for member in members]
-        facts: Mapping[UUID, Any] = ask("organization", "organizations", ids, default={})
+        # The acting organization's name is known; only those of others are asked for.
+        names = {self.organization_id: self.organization_name}
+        others = [member.organization_id for member in members if member.organization_id not in names]
+        facts: Mapping[UUID, Any] = ask("organization", "organizations", others, default={}) if others else {}
+        names |= {id_: found.name for id_, found in facts.items()}
         choices = [
             MembershipChoice(
                 member.organization_id,
-                facts[member.organization_id].name if member.organization_id in facts else "An organization",
+                names.get(member.organization_id, "An organization"),
                 ROLE_NAMES.get(str(member.role), str(member.role)),
                 member.organization_id == self.organization_id,
             )
@@ -140,7 +143,11 @@ class Shell:
     @property
     def unread(self) -> int:
         """How many notifications the person has not read."""
-        return int(ask("notification", "count_unread", self.actor, default=0)) if self.is_signed_in else 0
+        if "unread" not in self._found:
+            count = ask("notification", "count_unread", self.actor, default=0) if self.is_signed_in else 0
+            self._found["unread"] = int(count)
+        unread: int = self._found["unread"]
+        return unread
 
     @property
     def notifications_url(self) -> str | None:

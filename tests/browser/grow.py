@@ -6,7 +6,7 @@ import uuid
 from pathlib import Path
 from typing import Any
 
-LEFT_ALONE = {"alembic_version", "sqlite_sequence"}
+LEFT_ALONE = {"alembic_version", "sqlite_sequence", "roles"}
 
 
 def grow(path: Path, wanted: int) -> dict[str, int]:
@@ -42,7 +42,7 @@ def _grow_table(connection: sqlite3.Connection, table: str, wanted: int) -> None
         for column in columns:
             name = column["name"]
             if name in unique and name not in foreign:
-                row[name] = _another(row[name], column, number)
+                row[name] = _another(row[name], table, column, number)
         try:
             connection.execute(statement, list(row.values()))
         except sqlite3.Error:
@@ -52,27 +52,37 @@ def _grow_table(connection: sqlite3.Connection, table: str, wanted: int) -> None
 
 
 def _unique_columns(connection: sqlite3.Connection, table: str) -> set[str]:
-    """The columns of unique indexes and of the key, but for those that only say whose row it is."""
-    found = set()
+    """What must differ in a copy: the key, and one column of each unique index, never whose organization it is."""
+    kinds = {row["name"]: row["type"].upper() for row in connection.execute(f"pragma table_info({table})")}
+    found = {name for name in ("id",) if name in kinds}
     for index in connection.execute(f"pragma index_list({table})").fetchall():
-        if index["unique"]:
-            names = [row["name"] for row in connection.execute(f"pragma index_info({index['name']})") if row["name"]]
-            ends = [name for name in names if not name.endswith(("organization_id", "user_id", "recipient_id"))]
-            found |= set((ends or names)[-1:] if len(names) > 1 else names)
-    found |= {
-        row["name"] for row in connection.execute(f"pragma table_info({table})") if row["pk"] and row["name"] == "id"
-    }
+        names = [row["name"] for row in connection.execute(f"pragma index_info({index['name']})") if row["name"]]
+        if index["unique"] and names:
+            found.add(min(names, key=lambda name: _unwilling(name, kinds[name])))
     return found
 
 
-def _another(value: Any, column: sqlite3.Row, number: int) -> Any:
+def _unwilling(name: str, kind: str) -> int:
+    """How little a column lends itself to be changed in a copy."""
+    if name.endswith("organization_id"):
+        return 9
+    if name.endswith(("user_id", "recipient_id")):
+        return 2
+    return 0 if _is_id(kind) else 3
+
+
+def _is_id(kind: str) -> bool:
+    return "CHAR(32)" in kind or "UUID" in kind
+
+
+def _another(value: Any, table: str, column: sqlite3.Row, number: int) -> Any:
     kind = column["type"].upper()
     if "INT" in kind:
         return None if column["pk"] else (value or 0) + number
-    if "CHAR(32)" in kind or "UUID" in kind:
-        return uuid.UUID(
-            int=uuid.UUID(int=0x0199 << 112 | 7 << 76 | 2 << 62).int + hash((column["name"], number)) % 10**15
-        ).hex
+    if _is_id(kind):
+        # A copied person's id is the id that a copied membership names: joins find as many rows as there are copies.
+        name = f"{table.removesuffix('s')}_id" if column["name"] == "id" else column["name"]
+        return uuid.uuid5(uuid.NAMESPACE_OID, f"{name}:{number}").hex
     if isinstance(value, str):
         limit = int(kind.split("(")[1].rstrip(")")) if "(" in kind else 200
         return (value[: max(0, limit - 8)] + f"x{number:06}")[:limit]
