@@ -53,26 +53,40 @@ def lift_with_documents(envelope: Envelope[VerificationApproved]) -> None:
             actions.lift_document_suspension(vehicle_id)
 
 
+_Read = BookingActivated | BookingCompleted | AssignmentActivated | AssignmentCompleted
+
+
 @handles(
     BookingActivated,
     BookingCompleted,
+    AssignmentActivated,
+    AssignmentCompleted,
     effect="action",
     key="stream",
     description="Takes the odometer readings of handovers and returns into the vehicle's log.",
 )
-def log_odometer(envelope: Envelope[BookingActivated | BookingCompleted]) -> None:
-    """Record the reading, under an id that the event gives, so that it is recorded once."""
+def log_odometer(envelope: Envelope[_Read]) -> None:
+    """Record the reading, under an id that the event gives, so that it is recorded once.
+
+    An assignment of a booking tells nothing new: the booking's own event has the reading.
+    """
     event = envelope.event
-    is_return = isinstance(event, BookingCompleted)
+    if isinstance(event, AssignmentActivated | AssignmentCompleted):
+        source_id, is_told_elsewhere = event.assignment_id, event.booking_id is not None
+    else:
+        source_id, is_told_elsewhere = event.booking_id, False
+    if is_told_elsewhere or event.odometer is None:
+        return
     found = queries.vehicles([event.vehicle_id]).get(event.vehicle_id)
     if found is None or found.status == VehicleStatus.RETIRED:
         return
+    is_return = isinstance(event, BookingCompleted | AssignmentCompleted)
     actions.record_odometer(
         event.vehicle_id,
         kilometres=event.odometer,
-        read_at=event.actual_end if isinstance(event, BookingCompleted) else event.activated_at,
+        read_at=event.actual_end if isinstance(event, BookingCompleted | AssignmentCompleted) else event.activated_at,
         source=(ReadingSource.RETURN if is_return else ReadingSource.HANDOVER).value,
-        source_id=event.booking_id,
+        source_id=source_id,
         reading_id=_reading_id(envelope.event_id),
     )
 

@@ -388,7 +388,7 @@ class OdometerReading(Base):
     kilometres: Mapped[int]
     read_at: Mapped[datetime]
     source: Mapped[str] = mapped_column(String(20))
-    source_id: Mapped[UUID | None]  # booking's Booking, where a handover or return was read
+    source_id: Mapped[UUID | None]  # booking's Booking or assignment's Assignment of the handover or return
     mark: Mapped[str] = mapped_column(String(20), default="")
     note: Mapped[str] = mapped_column(Text, default="")
     recorded_at: Mapped[datetime]

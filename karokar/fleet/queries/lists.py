@@ -139,6 +139,8 @@ def list_cities(*, offered_only: bool = False) -> list[str]:
 
 def list_readings(vehicle_id: UUID) -> list[ReadingFacts]:
     """Return a vehicle's odometer log, newest first: for those whose vehicle it is, and the platform."""
+    if scope_of(VEHICLE_READ) is Scope.SELF:
+        return []
     owner = select(Vehicle.id).where(own_or_all(current_actor()))
     statement = (
         select(OdometerReading)
