@@ -80,7 +80,8 @@ def _load_contexts(app: Flask) -> None:
             _register(app, context, role, module)
             if role == "queries":
                 asked[context] = module
-    # What the shell asks of contexts without knowing them: karokar.web.asking.
+    # What the shell asks of contexts (and of the engine) without knowing them: karokar.web.asking.
+    asked["outbox"] = import_module("karokar.outbox.desk")
     app.extensions["karokar.queries"] = asked
 
 

@@ -1,10 +1,15 @@
-"""What the desk does: decides about deliveries and handlers, on behalf of whoever may operate events."""
+"""What the desk does: decides about deliveries, handlers and settings, on behalf of whoever may do so."""
 
 from uuid import UUID
 
-from karokar.administration.permissions import EVENT_OPERATE
-from karokar.kernel.db import action
-from karokar.kernel.errors import RuleBroken, StateConflict
+from karokar.administration.models.settings import Setting
+from karokar.administration.permissions import EVENT_OPERATE, SETTING_MANAGE
+from karokar.administration.rules import as_text, rule_of
+from karokar.events.bus import publish
+from karokar.kernel import clock
+from karokar.kernel.actor import Scope
+from karokar.kernel.db import action, db
+from karokar.kernel.errors import NotFound, RuleBroken, StaleVersion, StateConflict
 from karokar.kernel.permissions import check
 from karokar.outbox import actions as outbox
 from karokar.outbox.actions import Selection
@@ -83,3 +88,25 @@ def resume_handler(name: str) -> None:
     """Let a paused handler go on. Raises NotFound for an unknown one."""
     check(EVENT_OPERATE)
     outbox.resume_handler(name)
+
+
+_CHANGED_AT_ONCE = StaleVersion("setting")
+
+
+@action(refusals={"pk_settings": _CHANGED_AT_ONCE, "settings.key": _CHANGED_AT_ONCE})
+def change_setting(key: str, *, is_on: bool, version: int | None = None) -> None:
+    """Turn a setting of the platform on or off.
+
+    Raises NotFound for anybody but the platform's people, RuleBroken for an unknown setting, and StaleVersion where
+    somebody else changed it meanwhile.
+    """
+    if check(SETTING_MANAGE) is not Scope.ALL:
+        raise NotFound("setting")
+    rule = rule_of(key)
+    setting = db.session.get(Setting, key, populate_existing=True, with_for_update=True)
+    if setting is None:
+        setting = Setting(key=key, value=as_text(is_on=rule.default), version=0, changed_at=clock.now())
+        db.session.add(setting)
+    setting.expect(version)
+    if setting.value != as_text(is_on=is_on):
+        publish(setting.change(as_text(is_on=is_on)))

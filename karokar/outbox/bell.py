@@ -44,6 +44,22 @@ def clear() -> None:
         _with_redis(_clear)
 
 
+def ping() -> bool:
+    """Whether Redis answers now."""
+    return _with_redis(_ping)
+
+
+def count_rings() -> int | None:
+    """Return how many rings nobody has taken yet; None where Redis does not answer."""
+    counts: list[int] = []
+    is_there = _with_redis(lambda redis: counts.append(len(Queue(QUEUE, connection=redis))))
+    return counts[0] if is_there else None
+
+
+def _ping(redis: Redis) -> None:
+    redis.ping()
+
+
 def _ring(redis: Redis) -> None:
     if redis.set(_BELL, 1, nx=True, ex=_RINGS_FOR_SECONDS):
         Queue(QUEUE, connection=redis).enqueue_call(_JOB, timeout=_JOB_SECONDS, result_ttl=0, failure_ttl=0)

@@ -1,5 +1,6 @@
 """The desk's tables, one module per area."""
 
 from karokar.administration.models.reports import DailyFact, ReportedVehicle
+from karokar.administration.models.settings import Setting
 
-__all__ = ["DailyFact", "ReportedVehicle"]
+__all__ = ["DailyFact", "ReportedVehicle", "Setting"]

@@ -4,8 +4,10 @@ from karokar.administration.views import (
     catalog,
     deliveries,
     events,
+    health,
     reports,
     review,
+    settings,
 )
 from karokar.administration.views.blueprint import bp
 
@@ -13,8 +15,10 @@ AREAS = (
     catalog,
     deliveries,
     events,
+    health,
     reports,
     review,
+    settings,
 )
 
 __all__ = ["AREAS", "bp"]

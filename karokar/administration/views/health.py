@@ -1,0 +1,88 @@
+"""System health: whether every part is at work, and what to do where one is not."""
+
+import platform
+import shutil
+from importlib.metadata import version
+
+from flask import render_template
+
+from karokar.administration.permissions import EVENT_OPERATE
+from karokar.administration.views.blueprint import bp
+from karokar.kernel.permissions import requires
+from karokar.kernel.schedule import JOBS
+from karokar.kernel.settings import settings
+from karokar.outbox.health import Part, in_bytes, parts
+from karokar.web.asking import ask
+from karokar.web.health import readiness
+from karokar.web.shell import VERSION
+
+LITTLE_SPACE = 500_000_000
+
+
+@bp.get("/health")
+@requires(EVENT_OPERATE)
+def health() -> str:
+    """Show every part of the installation and how it is."""
+    found = [*_migrations(), *parts(), storage(), mail()]
+    worst = next((status for status in ("down", "degraded") if any(part.status == status for part in found)), "ok")
+    return render_template(
+        "administration/health.html",
+        parts=found,
+        worst=worst,
+        jobs=sorted(JOBS.values(), key=lambda job: job.name),
+        build={
+            "KaroKar": VERSION,
+            "Python": platform.python_version(),
+            "Flask": version("flask"),
+            "SQLAlchemy": version("sqlalchemy"),
+            "Machine": f"{platform.system()} {platform.machine()}",
+            "Environment": settings().environment,
+            "Delivers events": settings().event_bus_dispatcher,
+        },
+    )
+
+
+def _migrations() -> list[Part]:
+    return [
+        Part(name=check.name.capitalize(), status="ok" if check.is_ok else "down", sentence=_sentence(check.sentence))
+        for check in readiness()
+        if check.name == "migrations"
+    ]
+
+
+def _sentence(text: str) -> str:
+    return "The database is of this version." if text == "ok" else text
+
+
+def storage() -> Part:
+    """Whether there is room for documents and the embedded database."""
+    free = shutil.disk_usage(settings().data).free
+    if free < LITTLE_SPACE:
+        return Part(
+            name="Storage",
+            status="degraded",
+            sentence="Little room is left for documents and the database. Make room, or move the data directory.",
+            detail=f"{in_bytes(free)} free",
+        )
+    return Part(name="Storage", status="ok", sentence="There is room.", detail=f"{in_bytes(free)} free")
+
+
+def mail() -> Part:
+    """Whether mails leave."""
+    counts: dict[str, int] = ask("notification", "count_by_state", default={})
+    detail = ", ".join(f"{count:,} {state.lower().replace('_', ' ')}" for state, count in sorted(counts.items()))
+    if settings().smtp_url is None:
+        return Part(
+            name="Mail",
+            status="off",
+            sentence="No mail server is set: mails are kept and can be read here. Set KAROKAR_SMTP_URL to send them.",
+            detail=detail,
+        )
+    if ask("notification", "is_sending_late", default=False):
+        return Part(
+            name="Mail",
+            status="degraded",
+            sentence="Mails have waited too long. Look whether a relay runs and the mail server answers.",
+            detail=detail,
+        )
+    return Part(name="Mail", status="ok", sentence="Mails are sent.", detail=detail)
