@@ -42,9 +42,18 @@ def upgrade() -> None:
     op.create_index("ix_daily_facts_all", "daily_facts", ["side", "measure", "day"])
     op.create_index("ix_daily_facts_booking", "daily_facts", ["booking_id", "measure"])
     op.create_index("ix_daily_facts_report", "daily_facts", ["organization_id", "measure", "day"])
+    op.create_table(
+        "settings",
+        sa.Column("key", sa.String(), nullable=False),
+        sa.Column("value", sa.String(), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.Column("changed_at", UtcDateTime(), nullable=False),
+        sa.PrimaryKeyConstraint("key", name=op.f("pk_settings")),
+    )
 
 
 def downgrade() -> None:
     """Drop the tables."""
+    op.drop_table("settings")
     op.drop_table("daily_facts")
     op.drop_table("reported_vehicles")
