@@ -3,7 +3,7 @@
 from flask import Flask
 
 from karokar.events.bus import published
-from karokar.outbox import bell, cli, upkeep, verify
+from karokar.outbox import bell, cli, cli_replay, upkeep, verify
 from karokar.outbox.recorder import record
 
 
@@ -11,6 +11,7 @@ def init_app(app: Flask) -> None:
     """Record what is published, and offer the commands."""
     published.connect(record)
     app.cli.add_command(cli.events)
+    app.cli.add_command(cli_replay.replay_events)
     app.extensions["karokar.redis_ping"] = bell.ping
     if app.config["KAROKAR"].event_bus_dispatcher == "web":
         from karokar.outbox import background

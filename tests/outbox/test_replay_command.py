@@ -1,0 +1,111 @@
+"""`flask replay-events`: shows a plan, asks, does it unit by unit, and says what came of it."""
+
+from collections.abc import Iterator
+
+import pytest
+from click.testing import Result
+from flask import Flask
+from sqlalchemy import select
+
+from karokar.kernel.db import db
+from karokar.outbox import subscriptions
+from karokar.outbox.drain import drain, drain_all
+from karokar.outbox.models import EventRow
+from tests.factories.events import approved, record, requested
+from tests.factories.handlers import Planted, only
+
+
+@pytest.fixture
+def keeper(app: Flask) -> Iterator[Planted]:
+    planted = Planted("planted.keeper", "Booking*")
+    with only(planted):
+        subscriptions.sync()
+        yield planted
+
+
+def call(app: Flask, *options: str, answer: str | None = None) -> Result:
+    db.session.rollback()
+    return app.test_cli_runner().invoke(args=["replay-events", *options], input=answer)
+
+
+def told() -> list[str]:
+    db.session.rollback()
+    return list(
+        db.session.scalars(select(EventRow.event_type).where(EventRow.event_type.like("Replay%")).order_by(EventRow.id))
+    )
+
+
+def test_the_plan_is_shown_and_nothing_is_done_without_a_yes(app: Flask, keeper: Planted) -> None:
+    record(requested())
+    record(approved())
+    drain()
+    result = call(app, "--type", "Booking*", answer="n\n")
+    assert result.exit_code == 1
+    assert "planted.keeper" in result.output
+    assert "1 × BookingApproved" in result.output
+    assert "Do these 2 units?" in result.output
+    assert len(keeper.taken) == 2
+    assert told() == []
+
+
+def test_a_yes_runs_it_and_tells_so(app: Flask, keeper: Planted) -> None:
+    event_id = record(requested())
+    drain()
+    result = call(app, "--handler", "planted.keeper", "--rate", "100", answer="y\n")
+    assert result.exit_code == 0, result.output
+    assert "1 units done, 0 failed." in result.output
+    assert "No row changed." in result.output
+    assert keeper.taken == [event_id, event_id]
+    assert told() == ["ReplayStarted", "ReplayCompleted"]
+
+
+def test_a_dry_run_asks_nothing_and_tells_nothing(app: Flask, keeper: Planted) -> None:
+    record(requested())
+    drain()
+    result = call(app, "--dry-run")
+    assert result.exit_code == 0, result.output
+    assert "1 units tried, 0 failed." in result.output
+    assert told() == []
+
+
+def test_dead_letters_run_again(app: Flask, keeper: Planted) -> None:
+    keeper.is_broken = True
+    event_id = record(requested())
+    drain_all()
+    keeper.is_broken = False
+    assert call(app, "--dead", "--yes").exit_code == 0
+    drain_all()
+    assert keeper.taken == [event_id]
+
+
+def test_a_unit_that_fails_is_named_and_the_command_says_so(app: Flask, keeper: Planted) -> None:
+    record(requested())
+    drain()
+    keeper.is_broken = True
+    result = call(app, "--yes")
+    assert result.exit_code == 1
+    assert "planted.keeper is told to fail" in result.output
+    assert "1 failed" in result.output
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (("--handler", "planted.nobody"), "no such handler"),
+        (("--since", "yesterday"), "give a time such as"),
+        (("--aggregate", "Booking:7"), "give a type, or a type and an id"),
+        (("--rate", "0"), "not in the range"),
+    ],
+)
+def test_what_cannot_be_meant_is_refused_in_one_line(
+    app: Flask, keeper: Planted, options: tuple[str, ...], sentence: str
+) -> None:
+    result = call(app, *options)
+    assert result.exit_code != 0
+    assert sentence in result.output
+
+
+def test_nothing_selected_is_nothing_to_do(app: Flask, keeper: Planted) -> None:
+    result = call(app, "--type", "Vehicle*", "--aggregate", "Vehicle", "--until", "2001-01-01")
+    assert result.exit_code == 0
+    assert "Nothing is to be done." in result.output
