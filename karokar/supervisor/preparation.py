@@ -6,6 +6,8 @@ small and a half-done start can be ended at any moment. Says one line and ends w
 
 import contextlib
 import dataclasses
+import hashlib
+import json
 import os
 import sqlite3
 import sys
@@ -35,14 +37,16 @@ def prepare(config: Config, *, with_demo: bool) -> None:
     leaves nothing that the next one could stumble over.
     """
     final = _embedded_file(config)
+    example = _Example(config)
     if final is None or final.exists():
-        _prepare(config, with_demo=with_demo)
+        _prepare(config, example if with_demo else None)
         return
+    example.forget()
     final.parent.mkdir(parents=True, exist_ok=True)
     draft = final.with_name(f"{final.name}.new")
     for leftover in ("", "-wal", "-shm", "-journal"):
         draft.with_name(draft.name + leftover).unlink(missing_ok=True)
-    _prepare(dataclasses.replace(config, database_url=f"sqlite:///{draft}"), with_demo=with_demo)
+    _prepare(dataclasses.replace(config, database_url=f"sqlite:///{draft}"), example if with_demo else None)
     with contextlib.closing(sqlite3.connect(draft)) as connection:
         # A log that stayed behind would be lost by the renaming.
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
@@ -76,9 +80,34 @@ def check_database(database_url: str) -> bool:
     return current == set(scripts.get_heads())
 
 
-def _prepare(config: Config, *, with_demo: bool) -> None:
+class _Example:
+    """What is known, outside the database, about the example data in it: asking the application takes a second."""
+
+    def __init__(self, config: Config) -> None:
+        self._file = config.data / "example-data.json"
+        # The address may hold a password.
+        self._database = hashlib.sha256(config.database_url.encode()).hexdigest()
+
+    def state(self) -> str | None:
+        """`loading`, `loaded`, or None where nothing is known about this database."""
+        try:
+            known = json.loads(self._file.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return None
+        return known.get("state") if known.get("database") == self._database else None
+
+    def note(self, state: str) -> None:
+        """Keep the state for the next start."""
+        self._file.write_text(json.dumps({"database": self._database, "state": state}), encoding="utf-8")
+
+    def forget(self) -> None:
+        """A new database has none, whatever was in one that was here before."""
+        self._file.unlink(missing_ok=True)
+
+
+def _prepare(config: Config, example: _Example | None) -> None:
     is_current = check_database(config.database_url)
-    if is_current and not with_demo:
+    if is_current and (example is None or example.state() == "loaded"):
         return
     from karokar.app import create_app
 
@@ -88,8 +117,8 @@ def _prepare(config: Config, *, with_demo: bool) -> None:
             if not is_current:
                 _say("Bringing the database to its newest form.")
                 _migrate()
-            if with_demo:
-                _load_demo(app)
+            if example is not None:
+                _load_example(app, example, is_new=not is_current)
         finally:
             db.session.remove()
             db.engine.dispose()
@@ -101,12 +130,19 @@ def _migrate() -> None:
     flask_migrate.upgrade(directory=str(PROJECT / "migrations"))
 
 
-def _load_demo(app: Flask) -> None:
+def _load_example(app: Flask, example: _Example, *, is_new: bool) -> None:
+    if example.state() == "loading" and not is_new:
+        _say(
+            "An earlier start was ended while it loaded the example data, so a part of it is missing. "
+            "For all of it, give an empty database."
+        )
     group = app.cli.get_command(None, "demo")  # type: ignore[arg-type] # the context is not used for own commands
     load = group.get_command(None, "load") if group is not None else None  # type: ignore[attr-defined]
     if load is None:
         raise NotReady("This version has no example data: start with --no-demo.")
+    example.note("loading")
     load.main(args=[], prog_name="flask demo load", standalone_mode=False)
+    example.note("loaded")
 
 
 def _embedded_file(config: Config) -> Path | None:

@@ -23,6 +23,7 @@ from karokar.supervisor.watch import NeverStarted, Part, Question, Watch
 PORT_FREE_WITHIN = 3.0
 REDIS_ANSWERS_WITHIN = 5.0
 BACKLOG = 512
+HEALTH = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
 ACCOUNTS = (
     ("platform@karokar.example", "runs the platform"),
     ("vendor@karokar.example", "runs a fleet (another: vendor2@)"),
@@ -231,6 +232,7 @@ def _valkey(config: Config, environ: Mapping[str, str], socket_path: Path) -> Pa
         environment=environ,
         directory=directory,
         question=Question(socket_path, b"PING\r\n"),
+        is_needed_to_stop=True,
     )
 
 
@@ -242,20 +244,6 @@ def _parts(
     *,
     needs_redis: bool,
 ) -> list[Part]:
-    flask = (sys.executable, "-m", "flask", "events")
-    parts = []
-    if needs_redis:
-        for name in ("relay", "worker"):
-            heartbeat = run / f"{name}.alive"
-            parts.append(
-                Part(
-                    name=f"The {name}",
-                    command=(*flask, name),
-                    environment={**environ, "KAROKAR_HEARTBEAT": str(heartbeat)},
-                    directory=PROJECT,
-                    heartbeat=heartbeat,
-                )
-            )
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(options.host, options.host)  # noqa: S104 -- compared, not bound
     web = Part(
         name="The web server",
@@ -265,12 +253,22 @@ def _parts(
         ),
         environment=environ,
         directory=PROJECT,
-        question=Question(
-            (host, options.port), b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
-        ),
+        question=Question((host, options.port), HEALTH),
         pass_fds=(listener.fileno(),),
     )
-    return [*parts, web]
+    return [web, *(_background(name, environ, run) for name in ("relay", "worker") if needs_redis)]
+
+
+def _background(name: str, environ: Mapping[str, str], run: Path) -> Part:
+    heartbeat = run / f"{name}.alive"
+    return Part(
+        name=f"The {name}",
+        command=(sys.executable, "-m", "flask", "events", name),
+        environment={**environ, "KAROKAR_HEARTBEAT": str(heartbeat)},
+        directory=PROJECT,
+        heartbeat=heartbeat,
+        is_background=True,
+    )
 
 
 # What people read -----------------------------------------------------------------------------------------------------

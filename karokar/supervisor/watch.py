@@ -22,6 +22,7 @@ LIVED_FOR_A_WHILE = 10.0
 PROBE_EVERY = 1.0
 PROBE_WAITS = 4.0
 GIVE_UP_AFTER = 4
+BACKGROUND_WAITS = 10.0
 
 
 class NeverStarted(Exception):
@@ -46,11 +47,15 @@ class Part:
     directory: Path
     heartbeat: Path | None = None
     question: Question | None = None
+    # A background part starts when those before it live, so that people see a page as early as they can.
+    is_background: bool = False
+    # What others need while they stop is stopped after them.
+    is_needed_to_stop: bool = False
     pass_fds: tuple[int, ...] = ()
 
 
 class Watch:
-    """Starts parts in their order, keeps them running, and stops them in the opposite order."""
+    """Starts parts in their order, keeps them running, and stops them all together."""
 
     def __init__(self, parts: Sequence[Part], say: Callable[[str], None]) -> None:
         """Take the parts, and where to say what happens to them (one sentence each)."""
@@ -70,9 +75,9 @@ class Watch:
         kept = {number: signal.signal(number, self.ask_to_stop) for number in _STOPPING}
         is_ready = False
         try:
-            for part in self._running:
-                part.start()
+            began = time.monotonic()
             while not self._stop_asked:
+                self._start_waiting(is_late=time.monotonic() - began > BACKGROUND_WAITS)
                 for part in self._running:
                     part.look()
                 if not is_ready and all(part.has_lived for part in self._running):
@@ -84,14 +89,24 @@ class Watch:
             for number, handler in kept.items():
                 signal.signal(number, handler)
 
+    def _start_waiting(self, *, is_late: bool) -> None:
+        for number, part in enumerate(self._running):
+            before = self._running[:number]
+            if not part.was_started and (
+                is_late or not part.is_background or all(each.has_lived for each in before if not each.is_background)
+            ):
+                part.start()
+
     def _stop(self) -> None:
-        for part in reversed(self._running):
-            part.ask_to_stop()
-            # The next one is asked when this one is gone: workers end before the server that wakes them.
+        for group in (False, True):
+            parts = [part for part in self._running if part.is_needed_to_stop is group]
+            for part in parts:
+                part.ask_to_stop()
             deadline = time.monotonic() + STOPS_WITHIN
-            while not part.is_gone() and time.monotonic() < deadline and self._stop_asked < 2:
+            while not all(part.is_gone() for part in parts) and time.monotonic() < deadline and self._stop_asked < 2:
                 time.sleep(0.02)
-            part.end()
+            for part in parts:
+                part.end()
 
 
 _STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -110,11 +125,15 @@ class _Running:
         self._last_sign = 0.0
         self._last_touch = 0
         self._probe: _Probe | None = None
+        self.was_started = False
         self.has_lived = False
+        self.is_needed_to_stop = part.is_needed_to_stop
+        self.is_background = part.is_background
         self._shows_life = False
 
     def start(self) -> None:
         part = self._part
+        self.was_started = True
         self._started_at = self._last_sign = time.monotonic()
         self._shows_life = False
         self._probe = _Probe(part.question) if part.question else None
@@ -126,6 +145,8 @@ class _Running:
     def look(self) -> None:
         """See whether the process lives; start it again where it does not, end it where it is frozen."""
         now = time.monotonic()
+        if not self.was_started:
+            return
         if self._process is None:
             if now >= self._start_again_at:
                 self.start()
@@ -143,6 +164,9 @@ class _Running:
             process.signal_group(self._process, signal.SIGKILL)
 
     def ask_to_stop(self) -> None:
+        if self._probe is not None:
+            # A server that stops waits for its open connections.
+            self._probe.close()
         if self._process is not None and self._process.poll() is None:
             # A stopped process takes a signal only when it goes on.
             for number in (signal.SIGTERM, signal.SIGCONT):

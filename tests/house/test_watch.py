@@ -38,7 +38,8 @@ watch.FROZEN_AFTER = 1.0
 watch.STOPS_WITHIN = 1.0
 parts = [
     watch.Part(name=name, command=[sys.executable, str(folder / "part.py"), name, str(folder)], environment={},
-               directory=folder, heartbeat=folder / f"{name}.alive")
+               directory=folder, heartbeat=folder / f"{name}.alive",
+               is_background=name == "background", is_needed_to_stop=name == "server")
     for name in sys.argv[2:]
 ]
 if "broken" in sys.argv:
@@ -138,12 +139,21 @@ def test_a_part_has_ten_seconds_to_give_a_sign_of_life():
     assert watch.FROZEN_AFTER == 10
 
 
-def test_the_parts_stop_in_the_opposite_order(watching):
-    watched = watching("first", "second", "third")
+def test_what_others_need_stops_last(watching):
+    watched = watching("server", "second", "third")
     assert watched.says("ready")
     watched.process.send_signal(signal.SIGTERM)
     assert watched.process.wait(15) == 0
-    assert (watched.folder / "order").read_text().split() == ["third", "second", "first"]
+    order = (watched.folder / "order").read_text().split()
+    assert sorted(order) == ["second", "server", "third"]
+    assert order[-1] == "server"
+
+
+def test_a_background_part_starts_when_those_before_it_live(watching):
+    watched = watching("server", "second", "background")
+    assert watched.says("ready")
+    first, last = watched.folder / "second.pid", watched.folder / "background.pid"
+    assert first.stat().st_mtime_ns < last.stat().st_mtime_ns
 
 
 def test_a_part_that_does_not_stop_when_asked_is_ended(watching):
