@@ -13,7 +13,7 @@ A view reads:
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from flask import Flask, request
@@ -95,7 +95,15 @@ class LocalTimeField(DateTimeLocalField):
         super().__init__(label, validators, format=["%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M"], **kwargs)
 
     def process_formdata(self, valuelist: list[str]) -> None:
-        """Read local time as a moment."""
+        """Read local time as a moment; one that names its own offset ("…Z", as links carry it) is taken as it is."""
+        if valuelist and valuelist[0].endswith(("Z", "+00:00")):
+            try:
+                self.data = datetime.fromisoformat(valuelist[0]).astimezone(UTC)
+            except ValueError:
+                self.data = None
+                raise ValueError(self.gettext("Not a valid datetime value.")) from None
+            self.raw_data = [to_local(self.data, self.zone).strftime("%Y-%m-%dT%H:%M")]
+            return
         super().process_formdata(valuelist)
         if self.data is not None:
             self.data = from_local(self.data, self.zone)

@@ -5,6 +5,7 @@ from uuid import UUID
 
 from flask import current_app, request, url_for
 
+from karokar.kernel.actor import Scope, current_actor
 from karokar.kernel.permissions import scope_of
 
 PAGES = {
@@ -28,6 +29,8 @@ PAGES = {
 
 def entity_url(type_: str, id_: UUID | str) -> str | None:
     """Return the address of a thing's page, None where its kind has no page or the acting person may not open it."""
+    if type_.lower() == "organization" and not _reads_organization(id_):
+        return None
     for endpoint in PAGES.get(type_.replace("_", "").lower(), ()):
         if not _opens(endpoint):
             continue
@@ -37,6 +40,11 @@ def entity_url(type_: str, id_: UUID | str) -> str | None:
                 values: dict[str, Any] = {next(iter(rule.arguments)): id_}
                 return url_for(endpoint, **values)
     return None
+
+
+def _reads_organization(id_: UUID | str) -> bool:
+    """Another tenant is known by its name alone; its page is for its own people and for the platform."""
+    return scope_of("organization.read") is Scope.ALL or str(id_) == str(current_actor().organization_id)
 
 
 def _opens(endpoint: str) -> bool:

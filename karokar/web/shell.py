@@ -9,7 +9,7 @@ from flask import Flask, current_app, g, request, url_for
 from werkzeug.local import LocalProxy
 
 from karokar.kernel.actor import Actor, current_actor
-from karokar.kernel.permissions import may
+from karokar.kernel.permissions import may, scope_of
 from karokar.kernel.settings import settings
 from karokar.web import saved_views, times
 from karokar.web.asking import ask
@@ -201,6 +201,7 @@ def init_app(app: Flask) -> None:
     app.jinja_env.globals["shell"] = LocalProxy(current_shell)
     app.jinja_env.globals.update(
         may=may,
+        reach=scope_of,
         state_of=state_of,
         state_choices=state_choices,
         entity_url=entity_url,
