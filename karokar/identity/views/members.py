@@ -259,8 +259,10 @@ def _read(text: str) -> list[dict[str, str]]:
     """Return the file's rows. Raises ValueError with a sentence where it is no such file."""
     if not text.strip():
         raise ValueError("Choose a CSV file that has rows.")
-    dialect = csv.Sniffer().sniff(text.splitlines()[0], delimiters=",;\t") if text else csv.excel
-    reader = csv.DictReader(io.StringIO(text), dialect=dialect)
+    head = text.splitlines()[0]
+    # Spreadsheets of many countries separate by semicolons.
+    delimiter = max(",;\t", key=head.count)
+    reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter)
     names = [(name or "").strip().lower() for name in reader.fieldnames or []]
     missing = [name for name in ("first_name", "last_name", "email") if name not in names]
     if missing:
