@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from typing import Any
 from zoneinfo import available_timezones
 
-from flask_wtf.file import FileField
+from flask_wtf.file import FileField, FileRequired
 from wtforms import (
     EmailField,
     HiddenField,
@@ -118,9 +118,17 @@ class ProfileForm(Form):
     first_name = StringField("First name", [needed("your first name"), NAME], render_kw={"autocomplete": "given-name"})
     last_name = StringField("Last name", [needed("your last name"), NAME], render_kw={"autocomplete": "family-name"})
     phone = TelField("Phone", [Optional(), PHONE], render_kw={"autocomplete": "tel"})
-    time_zone = SelectField("Your time zone", choices=time_zones, description="Your mails name times in this zone.")
+    time_zone = SelectField(
+        "Your time zone",
+        [needed("your time zone")],
+        choices=time_zones,
+        description="Your mails name times in this zone.",
+    )
     theme = RadioField(
-        "Display", choices=choices(("auto", "As the device"), ("light", "Light"), ("dark", "Dark")), default="auto"
+        "Display",
+        [needed("how pages look")],
+        choices=choices(("auto", "As the device"), ("light", "Light"), ("dark", "Dark")),
+        default="auto",
     )
 
 
@@ -147,9 +155,15 @@ class TokenForm(Form):
         description="For example: nightly export to the fleet software",
     )
     days = SelectField(
-        "It works for", coerce=int, choices=choices((30, "30 days"), (90, "90 days"), (365, "a year")), default=90
+        "It works for",
+        [needed("how long it works")],
+        coerce=int,
+        choices=choices((30, "30 days"), (90, "90 days"), (365, "a year")),
+        default=90,
     )
-    permissions = SelectMultipleField("What may it do?", choices=[])
+    permissions = SelectMultipleField(
+        "What may it do?", [InputRequired("Choose at least one of the permissions.")], choices=[]
+    )
 
 
 class MemberForm(Form):
@@ -159,13 +173,13 @@ class MemberForm(Form):
     last_name = StringField("Last name", [needed("the last name"), NAME])
     email = EmailField("E-mail address", [needed("the e-mail address"), EMAIL, EMAIL_LENGTH])
     phone = TelField("Phone", [Optional(), PHONE])
-    role_id = SelectField("Role", choices=[])
+    role_id = SelectField("Role", [needed("the role")], choices=[])
 
 
 class RoleChangeForm(Form):
     """Another role for a member."""
 
-    role_id = SelectField("New role", choices=[])
+    role_id = SelectField("New role", [needed("the new role")], choices=[])
 
 
 class ReasonForm(Form):
@@ -188,7 +202,11 @@ class RoleForm(Form):
 class ImportForm(Form):
     """A file of employees."""
 
-    file = FileField("CSV file", description="Columns: first_name, last_name, email, phone, role.")
+    file = FileField(
+        "CSV file",
+        [FileRequired("Choose a CSV file that has rows.")],
+        description="Columns: first_name, last_name, email, phone, role.",
+    )
 
 
 class ImportNowForm(Form):

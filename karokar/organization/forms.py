@@ -58,7 +58,13 @@ class ApplicationForm(Form):
     registration_number = StringField("Registration number", [Optional(), SHORT])
     tax_number = StringField("Tax number", [Optional(), SHORT])
     address = StringField("Address", [Optional(), Length(max=200, message="Use at most 200 characters.")])
-    time_zone = SelectField("Time zone", choices=time_zones, default="UTC", description="Times are shown in this zone.")
+    time_zone = SelectField(
+        "Time zone",
+        [InputRequired("Choose the time zone.")],
+        choices=time_zones,
+        default="UTC",
+        description="Times are shown in this zone.",
+    )
     first_name = StringField(
         "Your first name", [needed("your first name"), SHORT], render_kw={"autocomplete": "given-name"}
     )
@@ -92,7 +98,12 @@ class OrganizationForm(Form):
     region = StringField("Region", [Optional(), SHORT])
     contract = StringField("Contract", [Optional(), SHORT])
     website = URLField("Website", [Optional(), Length(max=200, message="Use at most 200 characters.")])
-    time_zone = SelectField("Time zone", choices=time_zones, description="Times are shown in this zone.")
+    time_zone = SelectField(
+        "Time zone",
+        [InputRequired("Choose the time zone.")],
+        choices=time_zones,
+        description="Times are shown in this zone.",
+    )
     buffer_minutes = IntegerField(
         "Minutes between two bookings of a vehicle",
         [
