@@ -2,6 +2,8 @@
 
 from uuid import UUID
 
+from sqlalchemy import select
+
 from karokar.administration.models.settings import Setting
 from karokar.administration.permissions import EVENT_OPERATE, SETTING_MANAGE
 from karokar.administration.rules import as_text, rule_of
@@ -10,10 +12,15 @@ from karokar.kernel import clock
 from karokar.kernel.actor import Scope
 from karokar.kernel.db import action, db
 from karokar.kernel.errors import NotFound, RuleBroken, StaleVersion, StateConflict
+from karokar.kernel.ids import new_id
 from karokar.kernel.permissions import check
 from karokar.outbox import actions as outbox
+from karokar.outbox import replay as outbox_replay
 from karokar.outbox.actions import Selection
+from karokar.outbox.replay import Unit, Wanted, make_plan
 from karokar.outbox.state import failure_groups
+from karokar.runs import actions as runs
+from karokar.runs.models import Run
 
 RETRIED = ("retrying", "dead", "dismissed")
 DISMISSED = ("retrying", "waiting", "dead")
@@ -110,3 +117,65 @@ def change_setting(key: str, *, is_on: bool, version: int | None = None) -> None
     setting.expect(version)
     if setting.value != as_text(is_on=is_on):
         publish(setting.change(as_text(is_on=is_on)))
+
+
+# Replay ---------------------------------------------------------------------------------------------------------------
+
+
+@action
+def start_replay(wanted: Wanted, *, expected: str, is_try: bool = False, with_mails: bool = False) -> UUID:
+    """Start a replay, or a try that is taken back, as a run; returns the run's id.
+
+    Raises StateConflict where the plan is no longer the one that the person saw (`expected`, "units-deliveries"), and
+    RuleBroken where there is nothing to do.
+    """
+    check(EVENT_OPERATE)
+    plan = make_plan(wanted)
+    if expected != f"{plan.units}-{plan.deliveries}":
+        raise StateConflict(
+            "PLAN_CHANGED",
+            f"Since you saw the plan it has changed: now it is about {plan.deliveries:,} deliveries. Nothing was done: "
+            "look at it again, then decide.",
+        )
+    if not plan.units and not with_mails:
+        raise RuleBroken("NOTHING_TO_REPLAY", "Nothing that was selected can run again.")
+    replay_id = new_id()
+    if not is_try:
+        outbox_replay.tell_start(replay_id, wanted, plan.units)
+    parameters = {
+        "wanted": wanted.in_words(),
+        "replay_id": str(replay_id),
+        "is_try": is_try,
+        "with_mails": with_mails,
+        "filters": wanted.in_words(),
+    }
+    title = f"{'Try a replay' if is_try else 'Replay'}: {plan.deliveries:,} deliveries"
+    return runs.start_run("event.replay_try" if is_try else "event.replay", parameters, title=title)
+
+
+@action
+def replay_unit(unit: Unit, wanted: Wanted, *, is_try: bool) -> str:
+    """Do one unit of a replay, or try it and take it back; returns what it did, in words."""
+    check(EVENT_OPERATE)
+    return outbox_replay.perform(unit, wanted, is_dry_run=is_try).in_words
+
+
+@action
+def end_replay(replay_id: UUID, wanted: Wanted) -> None:
+    """Tell that a replay came to its end, with its counts."""
+    check(EVENT_OPERATE)
+    run = _run_of(replay_id)
+    counts = {"done": run.ok, "failed": run.failed, "skipped": run.skipped} if run else {}
+    outbox_replay.tell_end(replay_id, wanted, counts)
+
+
+def count_failed_units(replay_id: UUID) -> int:
+    """Return how many units of a running replay have failed."""
+    run = _run_of(replay_id)
+    return run.failed if run else 0
+
+
+def _run_of(replay_id: UUID) -> Run | None:
+    kinds = ("event.replay", "event.replay_try")
+    running = db.session.scalars(select(Run).where(Run.kind.in_(kinds), Run.status == "RUNNING"))
+    return next((run for run in running if run.parameters.get("replay_id") == str(replay_id)), None)

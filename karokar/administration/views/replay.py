@@ -1,0 +1,103 @@
+"""Replay: say what, see what it means for each handler, try it, then start it and watch it as a run."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+from uuid import UUID
+
+from flask import flash, redirect, render_template, request, url_for
+from werkzeug.wrappers import Response
+
+from karokar.administration import actions
+from karokar.administration.permissions import EVENT_OPERATE
+from karokar.administration.views.blueprint import bp
+from karokar.administration.views.events import Id
+from karokar.events.base import LATEST
+from karokar.kernel.errors import RuleBroken
+from karokar.kernel.permissions import requires
+from karokar.outbox.replay import Unit, Wanted, list_units, make_plan
+from karokar.outbox.state import handler_names
+from karokar.runs.kinds import Item, Skipped, row_kind
+from karokar.runs.queries import list_runs
+from karokar.web.filters import Choice, Day, Filters, Text
+
+MOST_FAILURES = 20
+"""After so many failed units a replay stops by itself."""
+
+
+def _filters() -> Filters:
+    names = sorted(set(handler_names().values()))
+    aggregates = sorted({class_.aggregate_type for class_ in LATEST.values()} - {"System"})
+    return Filters.of_request(
+        (
+            Choice("handler", "Handler", choices=tuple((name, name) for name in names)),
+            Text("type", "Event, or a pattern such as Booking*", "types"),
+            Choice("about", "About", "aggregate_type", choices=tuple((name, name) for name in aggregates)),
+            Id("id", "Its id", "aggregate_id"),
+            Day("from", "From", "since"),
+            Day("to", "To", "until", is_end=True),
+            Choice("only", "Only", "is_dead_only", choices=(("dead", "Dead letters"),)),
+        )
+    )
+
+
+def _wanted(filters: Filters) -> Wanted:
+    values = dict(filters.values)
+    return Wanted(**{**values, "is_dead_only": values["is_dead_only"] == "dead"})
+
+
+@bp.get("/replays")
+@requires(EVENT_OPERATE)
+def replays() -> str:
+    """Ask what is to be delivered again; once asked, show what that means. Lists earlier replays."""
+    filters = _filters()
+    plan = make_plan(_wanted(filters)) if filters.is_filtered else None
+    return render_template(
+        "administration/replays.html",
+        filters=filters,
+        plan=plan,
+        expected=f"{plan.units}-{plan.deliveries}" if plan else "",
+        runs=list_runs(kind="event.replay"),
+        tries=list_runs(kind="event.replay_try"),
+        most_failures=MOST_FAILURES,
+    )
+
+
+@bp.post("/replays")
+@requires(EVENT_OPERATE)
+def start_replay() -> Response:
+    """Start the replay that was planned, or try it; asks again where the plan is no longer the one that was seen."""
+    filters = _filters()
+    if not filters.is_filtered:
+        raise RuleBroken("NOTHING_SELECTED", "Say what is to be delivered again: fill in at least one field.")
+    is_try = request.form.get("try") == "yes"
+    run_id = actions.start_replay(
+        _wanted(filters),
+        expected=request.form.get("expected", ""),
+        is_try=is_try,
+        with_mails=request.form.get("with_mails") == "yes",
+    )
+    flash("It is tried stream by stream, and taken back." if is_try else "The replay has begun.", "good")
+    return redirect(url_for("runs.show", run_id=run_id), 303)
+
+
+def _items(parameters: Mapping[str, Any]) -> Iterator[Item]:
+    wanted = Wanted.of_words(parameters["wanted"])
+    for unit in list_units(wanted, with_mails=bool(parameters.get("with_mails"))):
+        yield Item(unit.label, unit.as_data())
+    if not parameters["is_try"]:
+        yield Item("Tell that the replay has come to its end", {"kind": "end"})
+
+
+def _do(item: Item, parameters: Mapping[str, Any]) -> str | None:
+    wanted = Wanted.of_words(parameters["wanted"])
+    replay_id = UUID(parameters["replay_id"])
+    if item.data["kind"] == "end":
+        actions.end_replay(replay_id, wanted)
+        return None
+    if actions.count_failed_units(replay_id) >= MOST_FAILURES:
+        raise Skipped(f"{MOST_FAILURES} units failed before this one, so the replay stopped.")
+    return actions.replay_unit(Unit(**item.data), wanted, is_try=bool(parameters["is_try"]))
+
+
+row_kind("event.replay", "Replay events", permission=EVENT_OPERATE, list_items=_items, do=_do)
+row_kind("event.replay_try", "Try a replay", permission=EVENT_OPERATE, list_items=_items, do=_do)
