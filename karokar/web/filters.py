@@ -21,7 +21,7 @@ from uuid import UUID
 from flask import request
 
 from karokar.kernel.db import primitive
-from karokar.web.times import end_of_day, local_day, start_of_day
+from karokar.web.times import end_of_day, from_local, local_day, start_of_day
 
 
 @dataclass(frozen=True)
@@ -190,3 +190,12 @@ class Filters:
         is_known = asked.removeprefix("-") in sorts
         sort = asked if is_known else default_sort
         return cls(shown, values, chips, sort, asked if is_known else "", source.get("cursor"), raws)
+
+
+def asked_moment(name: str) -> datetime | None:
+    """Return the moment that the address carries (with its zone, or local to the viewer); None for none or nonsense."""
+    try:
+        value = datetime.fromisoformat(request.args.get(name, ""))
+        return value if value.tzinfo else from_local(value)
+    except (ValueError, OverflowError):
+        return None

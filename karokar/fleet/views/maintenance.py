@@ -21,7 +21,7 @@ from karokar.kernel import clock
 from karokar.kernel.actor import Scope, current_actor
 from karokar.kernel.errors import NotFound, RuleBroken, StateConflict
 from karokar.kernel.permissions import may, requires, scope_of
-from karokar.web.filters import Choice, Filters
+from karokar.web.filters import Choice, Filters, asked_moment
 from karokar.web.forms import sent_version
 from karokar.web.states import state_choices
 
@@ -50,7 +50,7 @@ def schedule(vehicle_id: UUID) -> Any:
     vehicle = queries.get_seen(vehicle_id)
     if vehicle.organization_id != current_actor().organization_id:
         raise NotFound("vehicle")
-    form = WindowForm()
+    form = WindowForm(start=asked_moment("start"), end=asked_moment("end"))
     hit: list[Hit] = []
     if form.is_sent():
         hit = hits(vehicle_id, form.start.data, form.end.data)
