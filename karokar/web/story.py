@@ -83,8 +83,15 @@ _WAIT = ("Requested", "Scheduled", "Expiring", "Reminded", "Created", "Reapplied
 _NEUTRAL = ("Cancelled", "Closed", "Retired", "Discarded", "Removed", "Withdrawn", "Deleted", "Dismissed", "Voided")
 _ICONS = {"good": "circle-check", "live": "player-play", "bad": "alert-triangle", "wait": "hourglass", "neutral": "ban",
           "info": "point"}  # fmt: skip
-_OF_THE_PERSON = frozenset({"UserRegistered", "EmailVerified", "UserLoginFailed", "PasswordResetRequested"})
-"""Events whose sentence is about the person themselves, whoever set it off."""
+_OF_THE_PERSON = {
+    "UserRegistered": "userId",
+    "EmailVerified": "userId",
+    "UserLoginFailed": "userId",
+    "PasswordResetRequested": "userId",
+    "AssignmentActivated": "employeeId",
+    "AssignmentCompleted": "employeeId",
+}
+"""Events whose sentence is about a person, whoever set it off, and the field that names them."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -313,8 +320,8 @@ def _show_text(name: str, text: str, names: Names) -> str:
 
 def _who(event: FoundEvent, viewer: Actor, names: Names) -> tuple[str, str]:
     """Return who did it, and for which organization where that says more."""
-    person = next((entity_id for kind, entity_id in event.subjects if kind == "User"), None)
-    if event.event_type in _OF_THE_PERSON and person is not None:
+    person = event.payload.get(_OF_THE_PERSON.get(event.event_type, ""))
+    if person is not None:
         return names.of(person, "Somebody"), ""
     organization = names.of(event.organization_id, "Another organization") if event.organization_id else ""
     if event.actor_id is not None:

@@ -21,7 +21,7 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 from uuid import UUID
 
-from sqlalchemy import func, select, update
+from sqlalchemy import DateTime, func, select, update
 
 from karokar.kernel import clock
 from karokar.kernel.db import UtcDateTime, action, db
@@ -37,7 +37,7 @@ from karokar.notification.rules.matrix import MOST_ATTEMPTS, message_id, pause_b
 CLAIM_SECONDS = 60
 TURN_SECONDS = 5.0
 """How long one turn of the sender goes on taking mails; the clock comes again."""
-SERVER_TIMEOUT_SECONDS = 15
+SERVER_TIMEOUT_SECONDS = 10
 
 
 @dataclass(frozen=True)
@@ -310,5 +310,5 @@ def _update(conditions: tuple[Any, ...], **values: Any) -> int:
 def _database_time(seconds: int = 0) -> Any:
     """Return the database's own time, so many seconds from now, as its columns hold times."""
     if db.session.get_bind().dialect.name == "postgresql":
-        return func.clock_timestamp(type_=UtcDateTime()) + timedelta(seconds=seconds)
+        return func.clock_timestamp(type_=DateTime(timezone=True)) + timedelta(seconds=seconds)
     return func.strftime("%Y-%m-%d %H:%M:%f000", "now", f"+{seconds} seconds", type_=UtcDateTime())

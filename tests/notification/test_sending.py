@@ -1,0 +1,350 @@
+"""Mails against a real SMTP server on this machine, with senders that are killed at every step."""
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from email import message_from_bytes, policy
+from email.message import EmailMessage
+from uuid import UUID
+
+import pytest
+from aiosmtpd.controller import Controller
+from flask import Flask
+from sqlalchemy import select, update
+
+from karokar.app import create_app
+from karokar.config import PROJECT, Config
+from karokar.kernel import clock
+from karokar.kernel.db import db, transaction
+from karokar.kernel.errors import StateConflict
+from karokar.notification.actions import let_go, resend, send_again, send_mails, settle_as_arrived
+from karokar.notification.models import Mail, Notification
+from karokar.notification.rules.matrix import MOST_ATTEMPTS
+from tests.factories.booking import World, make_world
+
+
+@dataclass
+class Server:
+    """A mail server that keeps what it is given; `answers` says what it answers instead of taking it."""
+
+    received: list[EmailMessage] = field(default_factory=list)
+    answers: dict[str, str] = field(default_factory=dict)
+    url: str = ""
+
+    async def handle_RCPT(self, server, session, envelope, address, rcpt_options):  # noqa: N802 - the library's name
+        if "RCPT" in self.answers:
+            return self.answers["RCPT"]
+        envelope.rcpt_tos.append(address)
+        return "250 OK"
+
+    async def handle_DATA(self, server, session, envelope):  # noqa: N802 - the library's name
+        if "DATA" in self.answers:
+            return self.answers["DATA"]
+        self.received.append(message_from_bytes(envelope.content, policy=policy.default))  # type: ignore[arg-type]
+        if "hang up" in self.answers:
+            server.transport.abort()
+            return "421 gone"
+        return "250 OK"
+
+    def ids(self) -> list[str]:
+        """The Message-IDs of what was taken, in order."""
+        return [str(one["Message-ID"]) for one in self.received]
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    made = Server()
+    controller = Controller(made, hostname="127.0.0.1", port=_free_port())
+    controller.start()
+    made.url = f"smtp://127.0.0.1:{controller.port}"
+    yield made
+    controller.stop()
+
+
+def _free_port() -> int:
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", 0))
+        return int(held.getsockname()[1])
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgresql)])
+def config_of(request: pytest.FixtureRequest, config: Config, server: Server) -> Config:
+    """Settings with the mail server, on a database of this test alone."""
+    name = {"sqlite": "database_url", "postgresql": "pg_database_url"}[request.param]
+    return replace(config, database_url=request.getfixturevalue(name), smtp_url=server.url)
+
+
+@contextmanager
+def running(config: Config) -> Iterator[Flask]:
+    app = create_app(config)
+    with app.app_context():
+        try:
+            yield app
+        finally:
+            db.session.rollback()
+            db.session.remove()
+            db.engine.dispose()
+
+
+@pytest.fixture
+def app_with_mail(config_of: Config) -> Iterator[Flask]:
+    with running(config_of) as app:
+        yield app
+
+
+@pytest.fixture
+def world(app_with_mail: Flask) -> World:
+    """A marketplace in which one request was told, so that one mail waits: to the vendor's administrator."""
+    made = make_world()
+    made.requested()
+    made.deliver()
+    return made
+
+
+def mail() -> Mail:
+    """The one mail, as it is now."""
+    db.session.rollback()
+    return db.session.scalars(select(Mail).execution_options(populate_existing=True)).one()
+
+
+def let_claims_run_out() -> None:
+    with transaction():
+        db.session.execute(update(Mail).where(Mail.claimed_until.is_not(None)).values(claimed_until=_long_ago()))
+
+
+def let_be_due() -> None:
+    with transaction():
+        db.session.execute(update(Mail).values(due_at=_long_ago()))
+
+
+def _long_ago():
+    return clock.now() - timedelta(hours=1)
+
+
+def test_a_mail_arrives_once_in_text_and_html_with_its_own_message_id(world: World, server: Server):
+    assert send_mails() == 1
+    assert send_mails() == 0
+    (received,) = server.received
+    assert mail().state == "SENT"
+    assert received["Message-ID"] == f"<{mail().id}@karokar.example>"
+    assert (
+        received["Subject"] == "Meridian Textiles asks for Skoda Octavia · " + str(received["Subject"]).split("· ")[1]
+    )
+    text = received.get_body(("plain",)).get_content()
+    html = received.get_body(("html",)).get_content()
+    assert "Please approve or reject it before it begins" in re.sub(r"\s+", " ", text)
+    assert f"/notification/{mail().notification_id}" in text
+    assert "<h1>Meridian Textiles asks for" in html
+    notification = db.session.get(Notification, mail().notification_id)
+    assert notification is not None
+    assert notification.status == "SENT"
+
+
+def test_an_event_delivered_again_makes_no_second_mail(world: World, server: Server):
+    send_mails()
+    with transaction() as session:
+        for table in ("progress", "handled"):
+            session.connection().exec_driver_sql(f"delete from {table}")
+    world.deliver()
+    assert send_mails() == 0
+    assert len(server.received) == 1
+
+
+def test_a_refused_address_is_shown_and_not_tried_again(world: World, server: Server):
+    server.answers["RCPT"] = "550 no such user here"
+    send_mails()
+    assert mail().state == "REFUSED"
+    assert "550" in str(mail().error)
+    let_be_due()
+    assert send_mails() == 0
+    assert server.received == []
+
+
+def test_a_server_that_puts_it_off_is_asked_again_later_and_not_for_ever(world: World, server: Server):
+    server.answers["DATA"] = "451 come back later"
+    send_mails()
+    assert mail().state == "QUEUED"
+    assert mail().due_at > clock.now()
+    assert send_mails() == 0, "it is not due yet"
+    for _ in range(MOST_ATTEMPTS - 1):
+        let_be_due()
+        assert send_mails() == 1
+    assert mail().state == "FAILED"
+    assert mail().attempts == MOST_ATTEMPTS
+    server.answers.clear()
+    with world.acting(world.vendor_admin, clock.now()):
+        send_again(mail().id)
+    let_be_due()
+    send_mails()
+    assert mail().state == "SENT"
+
+
+def test_a_server_that_is_away_costs_only_time(world: World, server: Server, config_of: Config):
+    with running(replace(config_of, smtp_url=f"smtp://127.0.0.1:{_free_port()}")):
+        send_mails()
+        assert mail().state == "QUEUED"
+        assert "could not be used" in str(mail().error)
+        let_be_due()
+    send_mails()
+    assert mail().state == "SENT"
+    assert len(server.received) == 1
+
+
+def test_a_connection_lost_while_the_server_takes_it_leaves_an_unknown_outcome_for_a_person(
+    world: World, server: Server
+):
+    server.answers["hang up"] = "yes"
+    send_mails()
+    assert mail().state == "UNKNOWN"
+    let_be_due()
+    assert send_mails() == 0, "nobody repeats it blindly"
+    with world.acting(world.platform_admin, clock.now()):
+        settle_as_arrived(mail().id)
+        assert mail().state == "SENT"
+        with pytest.raises(StateConflict):
+            let_go(mail().id)
+
+
+SENDER = """
+import os, signal, sys
+from karokar.app import create_app
+from karokar.notification.actions import sending
+
+def killed(*_args, **_kwargs):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+def after(function):
+    def run(*args, **kwargs):
+        function(*args, **kwargs)
+        killed()
+    return run
+
+step = sys.argv[1]
+if step == "claimed":
+    sending.deliver = killed
+elif step == "addressed":
+    sending._address = after(sending._address)
+elif step == "handing over":
+    sending.begin_handing_over = after(sending.begin_handing_over)
+elif step == "taken":
+    sending.finish = killed
+elif step == "noted":
+    sending.finish = after(sending.finish)
+with create_app().app_context():
+    sending.send_mails()
+"""
+
+
+def run_sender(config: Config, step: str) -> int:
+    environ = {
+        **os.environ,
+        "KAROKAR_DATA": str(config.data),
+        "DATABASE_URL": config.database_url,
+        "SECRET_KEY": config.secret_key,
+        "KAROKAR_SMTP_URL": str(config.smtp_url),
+        "KAROKAR_TESTING": "true",
+        "EVENT_BUS_DISPATCHER": "none",
+    }
+    db.session.remove()
+    command = [sys.executable, "-c", SENDER, step]
+    return subprocess.run(command, check=False, env=environ, cwd=PROJECT, timeout=100).returncode
+
+
+@pytest.mark.parametrize(
+    ("step", "end"),
+    [
+        ("claimed", (1, "SENT")),
+        ("addressed", (1, "SENT")),
+        ("handing over", (0, "UNKNOWN")),
+        ("taken", (1, "UNKNOWN")),
+        ("noted", (1, "SENT")),
+    ],
+)
+def test_a_sender_killed_at_any_step_never_makes_a_second_mail(
+    world: World, server: Server, config_of: Config, step: str, end: tuple[int, str]
+):
+    assert run_sender(config_of, step) == -signal.SIGKILL
+    let_claims_run_out()
+    let_be_due()
+    send_mails()
+    send_mails()
+    assert (len(server.received), mail().state) == end
+
+
+def test_only_the_mail_whose_acknowledgement_was_lost_can_repeat_and_it_has_the_same_message_id(
+    world: World, server: Server, config_of: Config
+):
+    run_sender(config_of, "taken")
+    let_claims_run_out()
+    send_mails()
+    with world.acting(world.platform_admin, clock.now()):
+        send_again(mail().id)
+    let_be_due()
+    send_mails()
+    assert mail().state == "SENT"
+    assert len(server.received) == 2
+    assert len(set(server.ids())) == 1
+
+
+def test_a_sender_that_lost_its_claim_hands_nothing_over(world: World, server: Server):
+    from karokar.notification.actions import sending
+
+    claim = sending.claim_one()
+    assert claim is not None
+    let_claims_run_out()
+    with sending._server() as connect:
+        outcome = sending.deliver(claim, connect)
+        sending.finish(claim, outcome)
+    assert server.received == []
+    let_be_due()
+    send_mails()
+    assert len(server.received) == 1
+
+
+def test_senders_at_work_at_the_same_time_take_each_mail_once(world: World, server: Server, config_of: Config):
+    for number in range(12):
+        world.requested(
+            start=world.start + timedelta(days=2 * number + 2), end=world.end + timedelta(days=2 * number + 2)
+        )
+    world.deliver()
+    app = create_app(config_of)
+    failures: list[BaseException] = []
+
+    def work() -> None:
+        try:
+            with app.app_context():
+                while send_mails():
+                    pass
+                db.session.remove()
+        except BaseException as error:
+            failures.append(error)
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    with app.app_context():
+        db.engine.dispose()
+    assert failures == []
+    while send_mails():
+        pass
+    assert len(server.received) == 13
+    assert len(set(server.ids())) == 13
+
+
+def test_a_replay_that_asks_for_it_sends_anew_under_a_new_number(world: World, server: Server):
+    send_mails()
+    event_id: UUID = db.session.scalars(select(Notification.source_event_id)).first()  # type: ignore[assignment]
+    assert resend(event_id) == 1
+    assert resend(event_id) == 0, "the new one is still on its way"
+    send_mails()
+    assert len(set(server.ids())) == 2
