@@ -6,6 +6,7 @@ import fcntl
 import os
 import shutil
 import socket
+import sqlite3
 import subprocess
 import sys
 import tempfile
@@ -86,6 +87,7 @@ def _run(options: argparse.Namespace) -> None:
         parts += _parts(options, environ, run, listener, needs_redis=needs_redis)
         remember(config, environ)
         held.callback(_leave, config, environ)
+        held.callback(_close_database, config)
         Watch(parts, _say).run(lambda: _welcome(config, environ))
     _say("Stopped. Start again with bin/up.")
 
@@ -94,6 +96,16 @@ def _leave(config: Config, environ: Mapping[str, str]) -> None:
     # The own Valkey is gone; everything else still finds the same database.
     remember(config, environ if config.redis_url else {k: v for k, v in environ.items() if k != "REDIS_URL"})
     forget_place(config)
+
+
+def _close_database(config: Config) -> None:
+    """The last one to close a SQLite file brings its log home: then the one file is the whole database."""
+    if config.is_sqlite:
+        with (
+            contextlib.suppress(sqlite3.Error),
+            contextlib.closing(sqlite3.connect(config.database_url.removeprefix("sqlite:///"))) as connection,
+        ):
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
 
 def _environment(options: argparse.Namespace) -> dict[str, str]:
