@@ -7,7 +7,7 @@ from sqlalchemy import exists, select
 
 from karokar.availability import queries as availability
 from karokar.booking import rules
-from karokar.booking.actions.loading import NOT_AVAILABLE, check_registered, hold_bookable_vehicle, holding
+from karokar.booking.actions.loading import NOT_AVAILABLE, check_registered, held_until, hold_bookable_vehicle, holding
 from karokar.booking.models import Booking
 from karokar.booking.permissions import BOOKING_CREATE, BOOKING_DISCARD, BOOKING_EDIT, BOOKING_SUBMIT
 from karokar.events.bus import publish
@@ -89,7 +89,7 @@ def submit_booking(booking_id: UUID, *, version: int | None = None) -> Booking:
     _check_representative(booking.corporate_organization_id)
     hold_bookable_vehicle(booking)
     # Our own bookings are the truth; availability adds what only it knows and may be some milliseconds behind.
-    if holding(booking.vehicle_id, booking.start, booking.end) or not availability.is_free(
+    if holding(booking.vehicle_id, booking.start, held_until(booking)) or not availability.is_free(
         booking.vehicle_id, booking.start, booking.end
     ):
         raise NOT_AVAILABLE
