@@ -54,7 +54,12 @@ def deliveries(positions: Iterable[int]) -> dict[int, list[Delivery]]:
         for row in db.session.scalars(select(Trouble).where(Trouble.position.in_(wanted)))
     }
     subscriptions = _by_event_type({event_type for _position, event_type, _shard in events})
-    progress = progress_by_shard()
+    is_any_behind = any(
+        handled.get(position) is None or subscription.handler not in handled[position].handlers
+        for position, event_type, _shard in events
+        for subscription in subscriptions.get(event_type, ())
+    )
+    progress = progress_by_shard() if is_any_behind else {}
     blockers = _blockers([row for row in troubles.values() if row.state == "waiting"])
     found: dict[int, list[Delivery]] = {}
     for position, event_type, shard in events:

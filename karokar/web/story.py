@@ -47,7 +47,6 @@ LABELS = {
     "entity_type": "kind of thing",
     "suspended_by": "taken off the road by",
     "actual_end": "ended at",
-    "activated_at": "handed over at",
     "fuel_percent": "fuel (percent)",
     "odometer": "odometer (km)",
     "valid_from": "valid from",
@@ -72,6 +71,9 @@ _DETAILS = (
     "resolution", "handler", "error", "daysLeft", "expiresAt", "formerRole", "role",
 )  # fmt: skip
 """Fields of payloads that say more than the sentence and the changes do."""
+
+_NOT_SHOWN = frozenset({"id", "version", "event_count", "plate_key", "city_key"})
+"""Fields that say nothing to people."""
 
 _GOOD = ("Approved", "Completed", "Accepted", "Joined", "Reinstated", "Resolved", "Verified", "Retried", "Enabled")
 _LIVE = ("Activated", "Started", "Resumed")
@@ -279,7 +281,8 @@ def line(
 
 def state_rows(state: StateThen, names: Names) -> list[tuple[str, str]]:
     """Return an entity's fields as they were, in words; personal ones say that they are not kept."""
-    rows = [(label(name), show(name, value, names)) for name, value in sorted(state.fields.items())]
+    shown = {name: value for name, value in state.fields.items() if name not in _NOT_SHOWN}
+    rows = [(label(name), show(name, value, names)) for name, value in sorted(shown.items())]
     return rows + [(label(name), "personal, not kept in the history") for name in sorted(state.personal)]
 
 
@@ -302,6 +305,9 @@ def show(name: str, value: Any, names: Names) -> str:
     return _show_text(name, str(value), names)
 
 
+_CODES = frozenset({"status", "kind", "type", "reason", "suspended_by", "channel", "category", "round", "method"})
+
+
 def _is_empty(value: Any) -> bool:
     return value is None or value in ("", [], {})
 
@@ -314,7 +320,7 @@ def _show_text(name: str, text: str, names: Names) -> str:
         return names.of(text)
     if text.isupper() and name != "license_plate" and "_" in text:
         return text.replace("_", " ").capitalize()
-    is_code = name in {"status", "kind", "type", "reason", "suspended_by", "channel"} and text.isupper()
+    is_code = name in _CODES and text.isupper()
     return text.capitalize() if is_code else text
 
 
@@ -341,7 +347,7 @@ def _name_of(kind: str, entity_id: UUID, event: FoundEvent, names: Names) -> str
 def _changes(event: FoundEvent, names: Names) -> list[Change]:
     found = []
     for name, change in event.changes.items():
-        if name in {"id", "version", "event_count"}:
+        if name in _NOT_SHOWN:
             continue
         if isinstance(change, Mapping):
             found.append(Change(label=label(name), before=None, after=None, is_personal=True))

@@ -7,7 +7,8 @@ import csv
 import io
 import json
 from collections.abc import Iterator, Sequence
-from datetime import datetime
+from dataclasses import replace
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -67,7 +68,9 @@ def show(kind: str, subject_id: UUID) -> str:
     """Show the whole story of an entity with filters; `?part=1` is the list alone, `?as_of=` what it was then."""
     subject = _subject(kind, subject_id)
     filters = _filters()
-    wanted = _wanted(filters)
+    wanted, then = _wanted(filters), _then(subject)
+    if then and then.get("at"):
+        wanted = replace(wanted, until=then["at"] + timedelta(microseconds=1))
     before = _uuid(request.args.get("before", ""))
     found = read_timeline(*subject, current_actor(), wanted, before=before)
     if not found.entries and not filters.is_filtered and before is None:
@@ -81,7 +84,7 @@ def show(kind: str, subject_id: UUID) -> str:
         name=_name(subject, found.entries),
         kind_word=story.kind_in_words(kind),
         subject_url=entity_url(kind, subject_id),
-        then=_then(subject),
+        then=then,
         before=before,
         **part,
     )
