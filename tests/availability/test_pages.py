@@ -120,6 +120,9 @@ def test_a_company_sees_its_own_vehicles_and_those_it_booked(world, as_company):
     assert plate(world.own_vehicle) in page
     assert plate(world.vehicle) in page
     assert booking.reference in page
+    other = make.vehicle(world.vendor)
+    asked = world.requested(vehicle_id=other)
+    assert f"Request {asked.reference}" in text_of(as_company.get("/availability/timeline?on=2026-11-18"))
 
 
 def test_another_company_sees_that_a_vehicle_is_taken_and_not_by_whom(client, world):

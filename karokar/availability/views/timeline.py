@@ -116,7 +116,8 @@ def _vehicles(filters: Filters, grid: Grid) -> tuple[list[VehicleFacts], Any]:
         and not filters.is_filtered
     ):
         booked = queries.vehicles_of_company(actor.organization_id, grid.start, grid.end)
-        others = fleet.vehicles(booked - {vehicle.id for vehicle in found})
+        requested = bookings.vehicles_requested_by(actor.organization_id, grid.start, grid.end)
+        others = fleet.vehicles((booked | requested) - {vehicle.id for vehicle in found})
         found += sorted(
             (vehicle for vehicle in others.values() if vehicle.organization_id != actor.organization_id),
             key=lambda vehicle: vehicle.label,

@@ -10,6 +10,7 @@ from karokar.booking.queries.facts import (
     get_booking,
     live_in_period,
     requests_in_period,
+    vehicles_requested_by,
 )
 from karokar.booking.queries.pages import (
     SORTS,
@@ -55,4 +56,5 @@ __all__ = [
     "requests_in_period",
     "search",
     "today",
+    "vehicles_requested_by",
 ]

@@ -123,6 +123,17 @@ def requests_in_period(vehicle_ids: Iterable[UUID], start: datetime, end: dateti
     return [facts(row) for row in db.session.scalars(statement)]
 
 
+def vehicles_requested_by(organization_id: UUID, start: datetime, end: datetime) -> set[UUID]:
+    """Return the vehicles that a company has asked for, without an answer yet, somewhere in `[start, end)`."""
+    statement = select(Booking.vehicle_id).where(
+        Booking.corporate_organization_id == organization_id,
+        Booking.status == Status.REQUESTED.value,
+        Booking.start < end,
+        Booking.end > start,
+    )
+    return set(db.session.scalars(statement))
+
+
 def count_cancellable(organization_id: UUID) -> int:
     """Return how many bookings would be called off if the organization (either side of them) were suspended."""
     statement = select(func.count(Booking.id)).where(
