@@ -12,8 +12,7 @@ from karokar.kernel.db import transaction
 from karokar.kernel.heartbeat import beat
 from karokar.kernel.log import get_logger
 from karokar.outbox import careful, trouble
-from karokar.outbox.careful import Overtaken, claim
-from karokar.outbox.plan import Plan, make_plan, types_of
+from karokar.outbox.plan import Overtaken, Plan, claim, make_plan, types_in, types_of
 from karokar.outbox.react import is_passing, react
 from karokar.outbox.registry import HANDLERS
 from karokar.outbox.store import Store, StoredEvent
@@ -88,13 +87,12 @@ def deliver_batch(store: Store, shard: int, progress: int, events: Sequence[Stor
 def _deliver_together(store: type[Store], shard: int, progress: int, events: Sequence[StoredEvent]) -> None:
     with transaction() as session:
         connection = session.connection()
-        claim(store, connection, shard, progress)
-        plan = make_plan(store, connection, shard, progress, events)
+        standing = claim(store, connection, shard, progress, types_in(events))
+        plan = make_plan(standing, events)
         times = {number: react(reaction) for number, reaction in plan.reactions.items()}
         session.flush()
         trouble.add_waiting(connection, shard, plan.waiting)
-        store.add_handled(connection, handled_rows(events, plan, times))
-        store.advance(connection, shard, events[-1].position)
+        store.add_progress(connection, shard, handled_rows(events, plan, times))
 
 
 def handled_rows(events: Sequence[StoredEvent], plan: Plan, times: dict[int, int]) -> list[Row]:

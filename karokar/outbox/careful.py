@@ -7,29 +7,19 @@ per delivery, begun in writing, so that a delivery that ends its worker is known
 from collections.abc import Callable, Sequence
 from functools import partial
 
-from sqlalchemy import Connection, select
+from sqlalchemy import select
 
 from karokar.kernel.db import transaction
 from karokar.kernel.heartbeat import beat
 from karokar.outbox import trouble
 from karokar.outbox.models import Trouble
-from karokar.outbox.plan import Plan, Reaction, make_plan
+from karokar.outbox.plan import Overtaken, Reaction, claim, make_plan
 from karokar.outbox.react import is_passing, react
 from karokar.outbox.store import Store, StoredEvent
 from karokar.outbox.store.base import Row
 
 ATTEMPTS_AT_ONCE = 20
 LOST_ATTEMPTS = 3
-
-
-class Overtaken(Exception):
-    """Somebody else has the shard, or has delivered these events already."""
-
-
-def claim(store: type[Store], connection: Connection, shard: int, progress: int) -> None:
-    """Take the shard for this transaction. Raises Overtaken where it is not as it was seen."""
-    if not store.lock(connection, shard) or store.progress_in(connection, shard) != progress:
-        raise Overtaken
 
 
 def deliver_one_by_one(store: Store, shard: int, progress: int, events: Sequence[StoredEvent]) -> bool:
@@ -58,8 +48,7 @@ def deliver_alone(
         store.note_start(shard, events[-1].position)
         try:
             with transaction() as session:
-                claim(type(store), session.connection(), shard, progress)
-                plan = _plan(type(store), session.connection(), shard, progress, event)
+                plan = make_plan(claim(type(store), session.connection(), shard, progress, [event.event_type]), [event])
             for reaction in plan.reactions.values():
                 beat()
                 _deliver_begun(type(store), shard, progress, reaction, event)
@@ -70,23 +59,17 @@ def deliver_alone(
                     select(Trouble.handler).where(Trouble.position == event.position, Trouble.state == "done")
                 ).all()
                 trouble.add_waiting(connection, shard, plan.waiting)
-                store.add_handled(connection, [Row(event.position, done, [0] * len(done))])
-                store.advance(connection, shard, event.position)
+                store.add_progress(connection, shard, [Row(event.position, done, [0] * len(done))])
         except Overtaken:
             return False
         progress = event.position
     return True
 
 
-def _plan(store: type[Store], connection: Connection, shard: int, progress: int, event: StoredEvent) -> Plan:
-    return make_plan(store, connection, shard, progress, [event])
-
-
 def _deliver_one(store: type[Store], shard: int, progress: int, event: StoredEvent) -> None:
     with transaction() as session:
         connection = session.connection()
-        claim(store, connection, shard, progress)
-        plan = _plan(store, connection, shard, progress, event)
+        plan = make_plan(claim(store, connection, shard, progress, [event.event_type]), [event])
         done: dict[int, int] = {}
         for number, reaction in plan.reactions.items():
             try:
@@ -101,8 +84,7 @@ def _deliver_one(store: type[Store], shard: int, progress: int, event: StoredEve
                 done[number] = took
         session.flush()
         trouble.add_waiting(connection, shard, plan.waiting)
-        store.add_handled(connection, [Row(event.position, list(done), list(done.values()))])
-        store.advance(connection, shard, event.position)
+        store.add_progress(connection, shard, [Row(event.position, list(done), list(done.values()))])
 
 
 def _deliver_begun(store: type[Store], shard: int, progress: int, reaction: Reaction, event: StoredEvent) -> None:

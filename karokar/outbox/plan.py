@@ -1,6 +1,6 @@
 """What a batch of events means: which handler is given which of them, and which must wait."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, NamedTuple
@@ -12,6 +12,7 @@ from karokar.events.base import Envelope, Event
 from karokar.outbox.catalog import UnknownContract, decode
 from karokar.outbox.registry import HANDLERS, Handler
 from karokar.outbox.store import Store, StoredEvent
+from karokar.outbox.store.base import Standing
 
 BEHIND = "Waits for an earlier event of the same key."
 PAUSED = "The handler is paused."
@@ -86,15 +87,29 @@ class Plan:
     waiting: list[Waiting] = field(default_factory=list)
 
 
-def make_plan(
-    store: type[Store], connection: Connection, shard: int, progress: int, events: Sequence[StoredEvent]
-) -> Plan:
-    """Decide who is given what. Subscriptions are read here, after the events: see docs/events.md.
+class Overtaken(Exception):
+    """Somebody else has the shard, or has delivered these events already."""
 
-    Raises PayloadRefused for a stored event that does not keep its contract.
+
+def claim(
+    store: type[Store], connection: Connection, shard: int, progress: int, event_types: Collection[str] = ()
+) -> Standing:
+    """Take the shard for this transaction, and return how it stands. Raises Overtaken where it is not as it was seen.
+
+    The subscriptions are read here, after the events: see docs/events.md.
     """
-    subscribers = read_subscribers(store, connection, {event.event_type for event in events})
-    blocked = store.blocked(connection, shard, progress)
+    if not store.lock(connection, shard):
+        raise Overtaken
+    standing = store.standing(connection, shard, event_types)
+    if standing.progress != progress:
+        raise Overtaken
+    return standing
+
+
+def make_plan(standing: Standing, events: Sequence[StoredEvent]) -> Plan:
+    """Decide who is given what. Raises PayloadRefused for a stored event that does not keep its contract."""
+    subscribers = _subscribers(standing)
+    blocked = set(standing.blocked)
     troubled = {number for number, _key in blocked}
     plan = Plan()
     for event in events:
@@ -123,16 +138,21 @@ def make_plan(
     return plan
 
 
-def read_subscribers(
-    store: type[Store], connection: Connection, event_types: Iterable[str]
-) -> dict[str, list[Subscriber]]:
-    """Return who subscribed to these event types, by event type."""
+def types_in(events: Iterable[StoredEvent]) -> set[str]:
+    """Return the stored names among these events."""
+    return {event.event_type for event in events}
+
+
+def _subscribers(standing: Standing) -> dict[str, list[Subscriber]]:
+    """Return who subscribed, by event type, with the code that this process has for it."""
     found: dict[str, list[Subscriber]] = {}
-    for event_type, number, name, key, since, until, is_paused in store.subscriptions(connection, list(event_types)):
-        handler = HANDLERS.get(name)
-        if handler is not None and event_type not in types_of(handler):
+    for row in standing.subscriptions:
+        handler = HANDLERS.get(row.name)
+        if handler is not None and row.event_type not in types_of(handler):
             handler = None
-        found.setdefault(event_type, []).append(Subscriber(number, name, key, since, until, bool(is_paused), handler))
+        found.setdefault(row.event_type, []).append(
+            Subscriber(row.handler, row.name, row.key, row.since, row.until, bool(row.is_paused), handler)
+        )
     return found
 
 

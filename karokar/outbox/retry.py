@@ -9,10 +9,10 @@ from karokar.kernel import clock
 from karokar.kernel.db import db, transaction
 from karokar.kernel.heartbeat import beat
 from karokar.outbox import trouble
-from karokar.outbox.careful import LOST_ATTEMPTS, Overtaken, again_while_passing
+from karokar.outbox.careful import LOST_ATTEMPTS, again_while_passing
 from karokar.outbox.catalog import UnknownContract
 from karokar.outbox.models import Subscription, Trouble
-from karokar.outbox.plan import PAUSED, UNKNOWN, Reaction, envelope_of, types_of
+from karokar.outbox.plan import PAUSED, UNKNOWN, Overtaken, Reaction, envelope_of, types_of
 from karokar.outbox.react import react
 from karokar.outbox.registry import HANDLERS, Handler
 from karokar.outbox.store import Store, StoredEvent

@@ -5,8 +5,7 @@ import time
 from karokar.kernel.db import transaction
 from karokar.outbox import batch, trouble
 from karokar.outbox.batch import handled_rows
-from karokar.outbox.careful import claim
-from karokar.outbox.plan import make_plan
+from karokar.outbox.plan import claim, make_plan, types_in
 from karokar.outbox.react import react
 from karokar.outbox.store.postgresql import PostgresqlStore
 
@@ -16,15 +15,13 @@ def commit_effects_and_progress_apart() -> None:
 
     def deliver_together(store, shard, progress, events):
         with transaction() as session:
-            claim(store, session.connection(), shard, progress)
-            plan = make_plan(store, session.connection(), shard, progress, events)
+            plan = make_plan(claim(store, session.connection(), shard, progress, types_in(events)), events)
             times = {number: react(reaction) for number, reaction in plan.reactions.items()}
         with transaction() as session:
             connection = session.connection()
             claim(store, connection, shard, progress)
             trouble.add_waiting(connection, shard, plan.waiting)
-            store.add_handled(connection, handled_rows(events, plan, times))
-            store.advance(connection, shard, events[-1].position)
+            store.add_progress(connection, shard, handled_rows(events, plan, times))
 
     batch._deliver_together = deliver_together
 

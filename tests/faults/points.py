@@ -12,7 +12,8 @@ from functools import wraps
 from typing import Any
 
 from karokar.outbox import batch, bell, careful, retry
-from karokar.outbox.store.base import Store
+from karokar.outbox.store.postgresql import PostgresqlStore
+from karokar.outbox.store.sqlite import SqliteStore
 
 POINTS = (
     "before claim",
@@ -47,7 +48,8 @@ def plant(chance: Chance) -> None:
     """Put the points into this process's engine. Handlers call `handler started` themselves."""
     batch.claim = before(batch.claim, lambda: chance.at("before claim"))
     careful.claim = before(careful.claim, lambda: chance.at("before claim"))
-    Store.advance = classmethod(after(Store.advance.__func__, lambda: chance.at("before commit")))
+    for store in (PostgresqlStore, SqliteStore):
+        store.add_progress = classmethod(after(store.add_progress.__func__, lambda: chance.at("before commit")))
     batch._deliver_together = after(batch._deliver_together, lambda: chance.at("after commit"))
     careful._deliver_one = after(careful._deliver_one, lambda: chance.at("after commit"))
     retry._begin = after(retry._begin, lambda: chance.at("attempt begun"))

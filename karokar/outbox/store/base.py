@@ -57,6 +57,26 @@ class Lost(NamedTuple):
     age: float
 
 
+class SubscriptionRow(NamedTuple):
+    """A row of `subscriptions`: who is given the events of a type, and within which positions."""
+
+    event_type: str
+    handler: int
+    name: str
+    key: str
+    since: int
+    until: int | None
+    is_paused: bool
+
+
+class Standing(NamedTuple):
+    """How a shard stands: its progress, the subscriptions asked for, and the (handler, key) pairs that are blocked."""
+
+    progress: int
+    subscriptions: Sequence[SubscriptionRow]
+    blocked: set[tuple[int, str]]
+
+
 class Row(NamedTuple):
     """One row of `handled`: who handled the event at a position, and how long each took in microseconds."""
 
@@ -74,9 +94,6 @@ READ_COLUMNS = (
     "l.position, e.id, e.event_id, e.event_type, e.version, e.aggregate_type, e.aggregate_id, e.aggregate_seq, "
     "e.stream, e.occurred_at, {payload}, {metadata}"
 )
-SUBSCRIPTIONS = (
-    "select event_type, handler, name, key, since_position, until_position, paused_at is not null from subscriptions"
-)
 _PROGRESS = "select position from progress where shard = {value} order by position desc limit 1"
 ALL_SHARDS = range(SHARDS)
 
@@ -84,9 +101,8 @@ ALL_SHARDS = range(SHARDS)
 class Store(ABC):
     """The statements of one database."""
 
-    # How SQL names a value, the present moment, and the numbers of all shards.
+    # How SQL names a value, and the numbers of all shards.
     value: ClassVar[str]
-    now: ClassVar[str]
     shards: ClassVar[str]
     first_batch: ClassVar[int]
     largest_batch: ClassVar[int]
@@ -202,22 +218,13 @@ class Store(ABC):
 
     @classmethod
     @abstractmethod
-    def subscriptions(cls, connection: Connection, event_types: Collection[str]) -> list[Any]:
-        """Return (event type, handler, name, key, since, until, is paused) of the subscriptions to these types."""
-
-    @classmethod
-    def blocked(cls, connection: Connection, shard: int, progress: int) -> set[tuple[int, str]]:
-        """Return the (handler, key) pairs for which something earlier is still open."""
-        sql = (
-            f"select distinct handler, stream from troubles where shard = {cls.value} and position <= {cls.value}"
-            " and state in ('retrying', 'waiting', 'dead')"
-        )
-        return {(row[0], row[1]) for row in connection.exec_driver_sql(sql, (shard, progress))}
+    def standing(cls, connection: Connection, shard: int, event_types: Collection[str]) -> Standing:
+        """Return how the shard stands, and who subscribed to these types of events."""
 
     @classmethod
     @abstractmethod
-    def add_handled(cls, connection: Connection, rows: Sequence[Row]) -> None:
-        """Insert what was handled by whom."""
+    def add_progress(cls, connection: Connection, shard: int, rows: Sequence[Row]) -> None:
+        """Say who handled these events, and that the shard is delivered up to the last of them."""
 
     @classmethod
     @abstractmethod
@@ -228,9 +235,3 @@ class Store(ABC):
     def progress_in(cls, connection: Connection, shard: int) -> int:
         """Return the position up to which the shard is delivered, as this transaction sees it."""
         return int(connection.exec_driver_sql(_PROGRESS.format(value=cls.value), (shard,)).scalar() or 0)
-
-    @classmethod
-    def advance(cls, connection: Connection, shard: int, position: int) -> None:
-        """Say that the shard is delivered up to this position."""
-        sql = f"insert into progress(shard, position, at) values ({cls.value}, {cls.value}, {cls.now})"
-        connection.exec_driver_sql(sql, (shard, position))

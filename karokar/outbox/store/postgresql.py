@@ -12,12 +12,13 @@ from karokar.outbox.store.base import (
     ADDED_COLUMNS,
     ALL_SHARDS,
     READ_COLUMNS,
-    SUBSCRIPTIONS,
     Lost,
     NewEvent,
     Row,
+    Standing,
     Store,
     StoredEvent,
+    SubscriptionRow,
 )
 
 # Names of advisory locks: the sequencer's, and one per shard.
@@ -54,10 +55,25 @@ select pg_try_advisory_xact_lock({SHARD}, %s),
        set_config('lock_timeout', '{LOCK_WAIT_MS}', true)
 """
 
-_ADD_HANDLED = """
-insert into handled(position, at, handlers, us)
-select r.position, clock_timestamp(), r.handlers, r.us
-from json_to_recordset(%s::json) as r(position bigint, handlers smallint[], us int[])
+# A statement of its own after the lock, so that it sees what the lock's last holder committed.
+_STANDING = """
+select coalesce(p.position, 0),
+  (select json_agg(json_build_array(
+     s.event_type, s.handler, s.name, s.key, s.since_position, s.until_position, s.paused_at is not null))
+   from subscriptions s where s.event_type = any(%s)),
+  (select json_agg(distinct jsonb_build_array(t.handler, t.stream)) from troubles t
+   where t.shard = shards.shard and t.position <= p.position and t.state in ('retrying', 'waiting', 'dead'))
+from (select %s::smallint as shard) shards
+left join lateral (
+  select position from progress where progress.shard = shards.shard order by position desc limit 1) p on true
+"""
+
+_ADD_PROGRESS = """
+with added as (
+  insert into handled(position, at, handlers, us)
+  select r.position, clock_timestamp(), r.handlers, r.us
+  from json_to_recordset(%s::json) as r(position bigint, handlers smallint[], us int[]))
+insert into progress(shard, position, at) values (%s, %s, clock_timestamp())
 """
 
 
@@ -65,7 +81,6 @@ class PostgresqlStore(Store):
     """See `Store`."""
 
     value: ClassVar[str] = "%s"
-    now: ClassVar[str] = "clock_timestamp()"
     shards: ClassVar[str] = f"select generate_series(0, {len(ALL_SHARDS) - 1}) as shard"
     first_batch: ClassVar[int] = 200
     largest_batch: ClassVar[int] = 200
@@ -152,13 +167,19 @@ class PostgresqlStore(Store):
         connection.exec_driver_sql(f"select pg_advisory_xact_lock({SHARD}, s.shard) from ({cls.shards}) s")
 
     @classmethod
-    def subscriptions(cls, connection: Connection, event_types: Collection[str]) -> list[Any]:  # noqa: D102
-        return list(connection.exec_driver_sql(f"{SUBSCRIPTIONS} where event_type = any(%s)", (list(event_types),)))
+    def standing(cls, connection: Connection, shard: int, event_types: Collection[str]) -> Standing:  # noqa: D102
+        row = connection.exec_driver_sql(_STANDING, (list(event_types), shard)).one()
+        progress, subscriptions, blocked = row
+        return Standing(
+            progress,
+            [SubscriptionRow._make(one) for one in subscriptions or ()],
+            {(handler, key) for handler, key in blocked or ()},
+        )
 
     @classmethod
-    def add_handled(cls, connection: Connection, rows: Sequence[Row]) -> None:  # noqa: D102
+    def add_progress(cls, connection: Connection, shard: int, rows: Sequence[Row]) -> None:  # noqa: D102
         document = [{"position": row.position, "handlers": row.handlers, "us": row.us} for row in rows]
-        connection.exec_driver_sql(_ADD_HANDLED, (msgspec.json.encode(document).decode(),))
+        connection.exec_driver_sql(_ADD_PROGRESS, (msgspec.json.encode(document).decode(), shard, rows[-1].position))
 
     @classmethod
     def append_handler(cls, connection: Connection, position: int, handler: int, us: int) -> None:  # noqa: D102

@@ -13,12 +13,13 @@ from karokar.outbox.store.base import (
     ADDED_COLUMNS,
     ALL_SHARDS,
     READ_COLUMNS,
-    SUBSCRIPTIONS,
     Lost,
     NewEvent,
     Row,
+    Standing,
     Store,
     StoredEvent,
+    SubscriptionRow,
 )
 
 _ADD_EVENT = f"insert into events({ADDED_COLUMNS}) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
@@ -28,12 +29,22 @@ _SELECT = (
     " from event_log l join events e on e.id = l.event_id"
 )
 
+_NOW = "strftime('%Y-%m-%d %H:%M:%f000', 'now')"
+_SUBSCRIPTIONS = (
+    "select event_type, handler, name, key, since_position, until_position, paused_at is not null from subscriptions"
+)
+_BLOCKED = (
+    "select distinct handler, stream from troubles where shard = ? and position <= ?"
+    " and state in ('retrying', 'waiting', 'dead')"
+)
+_ADD_HANDLED = f"insert into handled(position, at, handlers, us) values (?, {_NOW}, ?, ?)"
+_ADVANCE = f"insert into progress(shard, position, at) values (?, ?, {_NOW})"
+
 
 class SqliteStore(Store):
     """See `Store`."""
 
     value: ClassVar[str] = "?"
-    now: ClassVar[str] = "strftime('%Y-%m-%d %H:%M:%f000', 'now')"
     shards: ClassVar[str] = " union all ".join(f"select {shard} as shard" for shard in ALL_SHARDS)
     first_batch: ClassVar[int] = 50
     largest_batch: ClassVar[int] = 1000
@@ -107,7 +118,7 @@ class SqliteStore(Store):
         ]
 
     def note_start(self, shard: int, until: int) -> int:  # noqa: D102
-        sql = f"insert into starts(shard, until, at) values (?, ?, {self.now})"
+        sql = f"insert into starts(shard, until, at) values (?, ?, {_NOW})"
         # Not waiting for the disk: losing a note in a power cut is harmless.
         self._execute("pragma synchronous=normal")
         try:
@@ -139,15 +150,21 @@ class SqliteStore(Store):
         pass
 
     @classmethod
-    def subscriptions(cls, connection: Connection, event_types: Collection[str]) -> list[Any]:  # noqa: D102
-        marks = ", ".join("?" for _ in event_types)
-        return list(connection.exec_driver_sql(f"{SUBSCRIPTIONS} where event_type in ({marks})", tuple(event_types)))
+    def standing(cls, connection: Connection, shard: int, event_types: Collection[str]) -> Standing:  # noqa: D102
+        progress = cls.progress_in(connection, shard)
+        subscriptions: list[SubscriptionRow] = []
+        if event_types:
+            marks = ", ".join("?" for _ in event_types)
+            rows = connection.exec_driver_sql(f"{_SUBSCRIPTIONS} where event_type in ({marks})", tuple(event_types))
+            subscriptions = [SubscriptionRow(*row) for row in rows]
+        blocked = {(row[0], row[1]) for row in connection.exec_driver_sql(_BLOCKED, (shard, progress))}
+        return Standing(progress, subscriptions, blocked)
 
     @classmethod
-    def add_handled(cls, connection: Connection, rows: Sequence[Row]) -> None:  # noqa: D102
-        sql = f"insert into handled(position, at, handlers, us) values (?, {cls.now}, ?, ?)"
+    def add_progress(cls, connection: Connection, shard: int, rows: Sequence[Row]) -> None:  # noqa: D102
         values = [(row.position, json.dumps(list(row.handlers)), json.dumps(list(row.us))) for row in rows]
-        connection.exec_driver_sql(sql, values)
+        connection.exec_driver_sql(_ADD_HANDLED, values)
+        connection.exec_driver_sql(_ADVANCE, (shard, rows[-1].position))
 
     @classmethod
     def append_handler(cls, connection: Connection, position: int, handler: int, us: int) -> None:  # noqa: D102
