@@ -25,6 +25,7 @@ from werkzeug.serving import make_server
 from karokar.app import create_app
 from karokar.config import Config
 from karokar.kernel.db import db
+from tests.browser.rare import add_rare_states, links
 from tests.servers.databases import SeparateClient
 
 PASSWORD = "karokar-demo"
@@ -34,6 +35,8 @@ ROLES = {
     "corporate": "corporate@karokar.example",
     "employee": "employee@karokar.example",
 }
+MORE_ROLES = {"vendor2": "vendor2@karokar.example", "corporate2": "corporate2@karokar.example"}
+"""Others who may be shown a page that the first ones are not."""
 DOOR = "door"
 """Who is not signed in."""
 
@@ -63,7 +66,7 @@ class Crawl:
 
 
 def load_example_data(config: Config, path: Path) -> None:
-    """Fill a migrated SQLite file with the example data, all events delivered."""
+    """Fill a migrated SQLite file with the example data and with what is rare, all events delivered."""
     app = create_app(replace(config, database_url=f"sqlite:///{path}", demo=True, demo_password=PASSWORD))
     result = app.test_cli_runner().invoke(args=["demo", "load"])
     assert result.exit_code == 0, result.output
@@ -71,6 +74,7 @@ def load_example_data(config: Config, path: Path) -> None:
         from karokar.outbox.drain import drain_all
 
         drain_all()
+        add_rare_states(app)
         db.session.remove()
         db.engine.dispose()
     with contextlib.closing(sqlite3.connect(path)) as connection:
@@ -108,7 +112,7 @@ def sign_in(client: FlaskClient, role: str) -> None:
     """Sign in as the role's example account."""
     token = _TOKEN.search(client.get("/login").text)
     assert token, "The sign-in page holds no form."
-    data = {"email": ROLES[role], "password": PASSWORD, "csrf_token": unescape(token[1])}
+    data = {"email": (ROLES | MORE_ROLES)[role], "password": PASSWORD, "csrf_token": unescape(token[1])}
     answer = client.post("/login", data=data)
     assert answer.status_code == 303, answer.text[:2000]
 
@@ -131,7 +135,8 @@ def crawl(app: Flask, role: str, *, most_per_endpoint: int = 30) -> Crawl:
         sign_in(client, role)
     found = Crawl()
     plain = [rule.rule for rule in app.url_map.iter_rules() if not rule.arguments and _opens_for(app, rule, role)]
-    waiting = [(url, "") for url in ("/", *plain)]
+    mailed = list(links(app).values()) if role == DOOR else []
+    waiting = [(url, "") for url in ("/", *plain, *mailed)]
     seen: set[str] = set()
     visits: Counter[str] = Counter()
     while waiting:

@@ -1,0 +1,96 @@
+"""What a happy history does not hold: an assignment to collect, a delivery that died, a run, an open invitation."""
+
+from uuid import UUID
+
+from flask import Flask
+from sqlalchemy import select, text
+
+from karokar.assignment import actions as assignment
+from karokar.assignment.models import Assignment
+from karokar.identity import actions as identity
+from karokar.identity.models import Membership, User
+from karokar.identity.queries import list_roles_to_give, sign_in_link
+from karokar.kernel import clock
+from karokar.kernel.actor import acting_as, current_actor
+from karokar.kernel.db import db, transaction
+from karokar.outbox.drain import drain_all
+from karokar.outbox.models import Trouble
+from karokar.runs import actions as runs
+from karokar.runs import worker
+
+
+def member(app: Flask, email: str):
+    """The actor that the owner of this address is."""
+    user_id, organization_id = db.session.execute(
+        select(User.id, Membership.organization_id)
+        .join(Membership, Membership.user_id == User.id)
+        .where(User.email == email)
+    ).first()
+    return app.extensions["karokar.actor_of_member"](user_id, organization_id)
+
+
+def add_rare_states(app: Flask) -> None:
+    """Add them to a database with the example data."""
+    _accept_direct_assignments(app)
+    with acting_as(member(app, "corporate@karokar.example")):
+        _invite_somebody()
+    identity.request_password_reset("vendor2@karokar.example")
+    with acting_as(member(app, "platform@karokar.example")):
+        runs.start_run("delivery.retry", {"filters": {"q": "nothing matches this"}, "chosen": []})
+    worker.work()
+    drain_all()
+    _let_a_delivery_die()
+
+
+def links(app: Flask) -> dict[str, str]:
+    """Addresses that only a mail holds."""
+    with app.app_context():
+        invited = db.session.scalars(select(Membership.id).where(Membership.status == "INVITED")).first()
+        person = db.session.scalars(select(User.id).where(User.email == "vendor2@karokar.example")).one()
+        found = {"identity.new_password": sign_in_link("password_reset", person)}
+        if invited is not None:
+            found["identity.invitation"] = sign_in_link("invitation", invited)
+    return {endpoint: "/" + address.split("/", 3)[3] for endpoint, address in found.items()}
+
+
+def _invite_somebody() -> None:
+    actor = current_actor()
+    roles = list_roles_to_give(actor.organization_id, actor.organization_type)
+    identity.invite_member(
+        first_name="Lakshmi",
+        last_name="Iyer",
+        email="new.driver@karokar.example",
+        role_id=next(role.id for role in roles if role.code == "EMPLOYEE"),
+    )
+
+
+def _accept_direct_assignments(app: Flask) -> None:
+    waiting = select(Assignment.id, Assignment.employee_id, Assignment.corporate_organization_id).where(
+        Assignment.status == "PENDING", Assignment.booking_id.is_(None)
+    )
+    for assignment_id, employee_id, organization_id in db.session.execute(waiting).all():
+        with acting_as(app.extensions["karokar.actor_of_member"](employee_id, organization_id)):
+            assignment.accept_assignment(assignment_id)
+
+
+def _let_a_delivery_die() -> None:
+    position, event_id, shard = db.session.execute(
+        text("select position, event_id, shard from event_log order by position desc limit 1")
+    ).one()
+    handler = db.session.execute(text("select handler from subscriptions order by handler limit 1")).scalar_one()
+    with transaction() as session:
+        session.add(
+            Trouble(
+                handler=handler,
+                position=position,
+                event_id=event_id,
+                shard=shard,
+                stream=str(UUID(int=1)),
+                state="dead",
+                started=8,
+                failed=8,
+                error="ValueError: an example of a delivery that gave up",
+                fingerprint="example",
+                since=clock.now(),
+            )
+        )
