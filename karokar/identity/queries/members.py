@@ -69,10 +69,12 @@ def get_member_row(membership_id: UUID) -> MemberRow:
     return _row(*row)
 
 
-def find_member_row(user_id: UUID, organization_id: UUID) -> MemberRow | None:
-    """Return the membership of a person that the actor may manage; None where there is none."""
-    conditions = (Membership.user_id == user_id, Membership.organization_id == organization_id)
-    row = db.session.execute(_rows().where(*conditions)).one_or_none()
+def find_member_row(user_id: UUID, organization_id: UUID | None) -> MemberRow | None:
+    """Return a person's membership in an organization, or (None) their oldest anywhere; None where there is none."""
+    statement = _rows().where(Membership.user_id == user_id)
+    if organization_id is not None:
+        statement = statement.where(Membership.organization_id == organization_id)
+    row = db.session.execute(statement.order_by(None).order_by(Membership.id).limit(1)).one_or_none()
     return _row(*row) if row else None
 
 

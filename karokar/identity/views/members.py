@@ -193,8 +193,7 @@ def person(user_id: UUID) -> ResponseReturnValue:
     """Lead to a person's membership in the acting organization (the platform: to their first anywhere)."""
     row = queries.find_member_row(user_id, _acting_for())
     if row is None and current_actor().is_platform:
-        memberships = queries.list_memberships_of(user_id)
-        row = queries.get_member_row(memberships[0].membership_id) if memberships else None
+        row = queries.find_member_row(user_id, None)
     if row is None:
         raise NotFound("person")
     return redirect(url_for("identity.member", membership_id=row.id), 303)
