@@ -12,13 +12,13 @@ A cursor names the row after which (or before which) the page begins, so rows th
 import base64
 import binascii
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from typing import Any, Generic, TypeVar
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Row, Select, and_, func, literal, literal_column, or_, select, tuple_
+from sqlalchemy import ColumnElement, Row, Select, and_, func, literal, literal_column, or_, select, tuple_, union_all
 
 from karokar.kernel.db import db, primitive
 
@@ -106,6 +106,35 @@ def count_up_to(statement: Select[Any], limit: int) -> int:
         statement.order_by(None).with_only_columns(literal_column("1"), maintain_column_froms=True).limit(limit + 1)
     )
     return db.session.scalar(select(func.count()).select_from(few.subquery())) or 0
+
+
+def count_each(statement: Select[Any], column: Any, values: Iterable[str]) -> dict[str, int]:
+    """Count a statement's rows for each value of a column, in one go and each up to COUNT_LIMIT + 1 at most.
+
+    Values without a row are left out. `count_words` says a count as people read it.
+    """
+    counts = [
+        select(
+            literal(value).label("value"),
+            select(func.count())
+            .select_from(
+                statement.where(column == value)
+                .order_by(None)
+                .with_only_columns(literal_column("1"), maintain_column_froms=True)
+                .limit(COUNT_LIMIT + 1)
+                .subquery()
+            )
+            .scalar_subquery()
+            .label("count"),
+        )
+        for value in values
+    ]
+    return {value: count for value, count in db.session.execute(union_all(*counts)) if count}
+
+
+def count_words(count: int) -> str:
+    """Return a capped count as people read it: "12", or "more than 1,000"."""
+    return f"{count:,}" if count <= COUNT_LIMIT else f"more than {COUNT_LIMIT:,}"
 
 
 def _count(statement: Select[Any]) -> tuple[int, bool]:

@@ -9,6 +9,7 @@ from flask import Flask, current_app, g, request, url_for
 from werkzeug.local import LocalProxy
 
 from karokar.kernel.actor import Actor, current_actor
+from karokar.kernel.paging import count_words
 from karokar.kernel.permissions import may, scope_of
 from karokar.kernel.settings import settings
 from karokar.web import saved_views, times
@@ -209,6 +210,7 @@ def init_app(app: Flask) -> None:
         saved_views_here=saved_views.list_here,
     )
     app.jinja_env.filters.update(
+        counted=count_words,
         zip=lambda first, second: list(zip(first, second, strict=True)),
         iso=times.iso,
         local_time=times.local_time,

@@ -67,6 +67,9 @@ def upgrade() -> None:
         sa.UniqueConstraint("reference", name=op.f("uq_bookings_reference")),
     )
     for columns in (
+        ["start", "id"],
+        ["vendor_organization_id", "start", "id"],
+        ["corporate_organization_id", "start", "id"],
         ["vendor_organization_id", "status", "start"],
         ["corporate_organization_id", "status", "start"],
         ["vehicle_id", "start"],

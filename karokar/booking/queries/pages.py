@@ -14,7 +14,7 @@ from karokar.booking.permissions import BOOKING_READ
 from karokar.booking.rules import Status
 from karokar.kernel.db import db
 from karokar.kernel.errors import NotFound
-from karokar.kernel.paging import Page, paginate
+from karokar.kernel.paging import Page, count_each, paginate
 from karokar.kernel.permissions import permitted
 
 SORTS: dict[str, Any] = {
@@ -96,19 +96,19 @@ def _listed(wanted: BookingFilter) -> Select[Booking]:
 
 
 def count_by_status(*, vehicle_id: UUID | None = None) -> dict[str, int]:
-    """Return how many of the bookings that the acting person may see are in each state."""
-    statement = select(Booking.status, func.count(Booking.id)).where(permitted(Booking, BOOKING_READ))
+    """Return how many of the bookings that the acting person may see are in each state; see `count_each`."""
+    statement = select(Booking.id).where(permitted(Booking, BOOKING_READ))
     if vehicle_id is not None:
         statement = statement.where(Booking.vehicle_id == vehicle_id)
-    return {row[0]: row[1] for row in db.session.execute(statement.group_by(Booking.status))}
+    return count_each(statement, Booking.status, [status.value for status in Status])
 
 
 def count_with(corporate_organization_id: UUID) -> dict[str, int]:
-    """Return how the acting vendor's bookings with a company ended, or stand, by state."""
-    statement = select(Booking.status, func.count(Booking.id)).where(
+    """Return how the acting vendor's bookings with a company ended, or stand, by state; see `count_each`."""
+    statement = select(Booking.id).where(
         permitted(Booking, BOOKING_READ), Booking.corporate_organization_id == corporate_organization_id
     )
-    return {row[0]: row[1] for row in db.session.execute(statement.group_by(Booking.status))}
+    return count_each(statement, Booking.status, [status.value for status in Status])
 
 
 # --- one booking ------------------------------------------------------------------------------------------------------
