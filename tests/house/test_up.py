@@ -1,5 +1,6 @@
 """`bin/up` in real processes: what is in the way is one clear line, and a second start just works."""
 
+import json
 import os
 import signal
 import socket
@@ -243,3 +244,48 @@ def test_everything_ends_with_a_whole_console_that_is_killed(whole: Console, up)
     assert wait_until(lambda: not started & {pid for pid, *_ in processes()}, within=10)
     again = up("--no-demo", port=whole.port)
     assert again.is_ready(), again.said
+
+
+# With the example data ------------------------------------------------------------------------------------------------
+
+
+def example_state(console: Console) -> str:
+    return json.loads((console.data / "example-data.json").read_text())["state"]
+
+
+def count_people(console: Console) -> int:
+    with closing(sqlite3.connect(console.data / "karokar.sqlite3")) as connection:
+        (count,) = connection.execute("SELECT count(*) FROM users").fetchone()
+        return int(count)
+
+
+def test_a_start_killed_while_the_example_is_loaded_is_made_up_for_by_the_next(up):
+    first = up(**BARE)
+    draft = first.data / "example-data.json"
+    assert wait_until(draft.exists, within=60), first.said
+    time.sleep(1)  # somewhere in the middle of the story
+    os.killpg(first.process.pid, signal.SIGKILL)
+    first.process.wait()
+    assert not (first.data / "karokar.sqlite3").exists()
+    second = up(**BARE)
+    assert second.is_ready(), second.said
+    assert example_state(second) == "loaded"
+    assert "platform@karokar.example" in second.said
+    assert not list(second.data.glob("*.new*"))
+
+
+def test_the_example_is_loaded_once(up):
+    first = up("--no-demo", **BARE)
+    assert first.is_ready(), first.said
+    first.stop()
+    assert count_people(first) == 0
+    assert "platform@karokar.example" not in first.said
+    second = up(**BARE)
+    assert second.is_ready(), second.said
+    second.stop()
+    people = count_people(second)
+    assert people > 5
+    third = up(**BARE)
+    assert third.is_ready(), third.said
+    assert "example data is loaded" not in third.said
+    assert count_people(third) == people
