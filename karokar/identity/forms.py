@@ -17,7 +17,7 @@ from wtforms import (
     TextAreaField,
 )
 from wtforms.fields.choices import SelectChoice
-from wtforms.validators import Email, EqualTo, InputRequired, Length, Optional
+from wtforms.validators import DataRequired, Email, EqualTo, InputRequired, Length, Optional
 
 from karokar.identity.queries import RoleFacts
 from karokar.identity.rules import passwords
@@ -30,9 +30,9 @@ PHONE = Length(max=40, message="Use at most 40 characters.")
 _PASSWORD_HINT = f"At least {passwords.SHORTEST} characters. A few words in a row are easy to remember."
 
 
-def needed(what: str) -> InputRequired:
-    """Return the validator that asks for something: `needed("the first name")`."""
-    return InputRequired(f"Enter {what}.")
+def needed(what: str) -> DataRequired:
+    """Return the validator that asks for something more than spaces: `needed("the first name")`."""
+    return DataRequired(f"Enter {what}.")
 
 
 def choices(*pairs: tuple[Any, str]) -> list[SelectChoice]:

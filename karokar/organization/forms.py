@@ -17,7 +17,7 @@ from wtforms import (
     ValidationError,
 )
 from wtforms.fields.choices import SelectChoice
-from wtforms.validators import Email, InputRequired, Length, NumberRange, Optional
+from wtforms.validators import DataRequired, Email, InputRequired, Length, NumberRange, Optional
 
 from karokar.organization import rules
 from karokar.web.forms import Form
@@ -27,9 +27,9 @@ SHORT = Length(max=80, message="Use at most 80 characters.")
 NOTE = Length(max=1000, message="Use at most 1000 characters.")
 
 
-def needed(what: str) -> InputRequired:
-    """Return the validator that asks for something: `needed("the name")`."""
-    return InputRequired(f"Enter {what}.")
+def needed(what: str) -> DataRequired:
+    """Return the validator that asks for something more than spaces: `needed("the name")`."""
+    return DataRequired(f"Enter {what}.")
 
 
 def choices(pairs: Any) -> list[SelectChoice]:

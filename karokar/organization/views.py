@@ -9,9 +9,9 @@ from flask.typing import ResponseReturnValue
 from karokar.booking import queries as booking
 from karokar.fleet import queries as fleet
 from karokar.identity import queries as identity
-from karokar.kernel.actor import current_actor
+from karokar.kernel.actor import Scope, current_actor
 from karokar.kernel.errors import NotFound
-from karokar.kernel.permissions import may, public, requires
+from karokar.kernel.permissions import may, public, requires, scope_of
 from karokar.organization import actions, queries, rules
 from karokar.organization.forms import ApplicationForm, ApproveForm, OrganizationForm, RejectForm, SuspendForm
 from karokar.organization.permissions import (
@@ -86,8 +86,31 @@ def _acting_for() -> UUID:
 @bp.get("/<uuid:organization_id>")
 @requires(ORGANIZATION_READ)
 def show(organization_id: UUID) -> str:
-    """Show an organization: one's own, or any to the platform."""
+    """Show an organization: one's own, any to the platform, and little of those with which one deals."""
+    actor = current_actor()
+    if organization_id != actor.organization_id and not actor.is_platform:
+        return _partner(organization_id)
     return _page(organization_id)
+
+
+def _partner(organization_id: UUID) -> str:
+    """Show name, kind and whether it is verified of a partner. Raises NotFound for one with which nothing is shared."""
+    facts = queries.get_organization(organization_id)
+    actor = current_actor()
+    # An employee sees what concerns them, and that is not who the partners are.
+    if scope_of("booking.read") is not Scope.PARTY or not _deals_with(facts, actor.organization_type):
+        raise NotFound("organization")
+    coverage = verification.coverage("Organization", organization_id)[actions.REGISTRATION]
+    return render_template("organization/partner.html", organization=facts, coverage=coverage)
+
+
+def _deals_with(facts: queries.OrganizationFacts, own_type: str | None) -> bool:
+    """Whether the acting organization may know of this one: a vendor that offers vehicles, a company with a booking."""
+    if own_type == "CORPORATE" and facts.type == "VENDOR":
+        return fleet.count_vehicles(facts.id).get("ACTIVE", 0) > 0
+    if own_type == "VENDOR" and facts.type == "CORPORATE":
+        return sum(booking.count_with(facts.id).values()) > 0
+    return False
 
 
 def _page(organization_id: UUID) -> str:

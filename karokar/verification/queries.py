@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, Select, func, or_, select
 from sqlalchemy.orm import aliased, selectinload
 
 from karokar.kernel import clock
-from karokar.kernel.actor import Actor
+from karokar.kernel.actor import Actor, Scope
 from karokar.kernel.db import db
 from karokar.kernel.errors import NotFound
 from karokar.kernel.permissions import permitted, scope_of
@@ -299,7 +299,27 @@ def list_waiting_for(actor: Actor) -> list[WaitingItem]:
         ]
     if scope_of(VERIFICATION_REQUEST, actor) is None:
         return []
-    return [*_refused_for(actor), *_expiring_for(actor)]
+    return [*_missing_for(actor), *_refused_for(actor), *_expiring_for(actor)]
+
+
+def _missing_for(actor: Actor) -> list[WaitingItem]:
+    """Return the first document that a newcomer has to hand in: of the organization, or an employee's licence."""
+    is_oneself = scope_of(VERIFICATION_REQUEST, actor) is Scope.SELF
+    entity_type, kind = ("User", "DRIVING_LICENSE") if is_oneself else ("Organization", "ORGANIZATION_REGISTRATION")
+    entity_id = actor.user_id if is_oneself else actor.organization_id
+    if entity_id is None or actor.is_platform or coverage(entity_type, entity_id)[kind].status != MISSING:
+        return []
+    return [
+        WaitingItem(
+            kind="Document",
+            title=f"{rules.label_of(kind)} is missing",
+            since=clock.now(),
+            endpoint="verification.new",
+            values={"entity_type": entity_type, "entity_id": str(entity_id), "kind": kind},
+            detail="Hand it in, so that you can take part",
+            subject_id=entity_id,
+        )
+    ]
 
 
 def _refused_for(actor: Actor) -> list[WaitingItem]:

@@ -154,6 +154,8 @@ def show(verification_id: UUID) -> ResponseReturnValue:
 
 def _show(verification_id: UUID, forms: dict[str, Any]) -> ResponseReturnValue:
     page = queries.get_page(verification_id)
+    approve_form = forms.get("approve") or ApproveForm()
+    approve_form.expires_on.flags.required = rules.must_end(page.kind)
     is_reviewer = may(VERIFICATION_REVIEW)
     openings = []
     if is_reviewer:
@@ -176,9 +178,8 @@ def _show(verification_id: UUID, forms: dict[str, Any]) -> ResponseReturnValue:
         is_reviewer=is_reviewer,
         is_own_try=is_reviewer and page.requested_by == current_actor().user_id,
         may_request=may(VERIFICATION_REQUEST) and page.organization_id == current_actor().organization_id,
-        must_end=rules.must_end(page.kind),
         reasons={**rules.REJECTION_REASONS, **rules.REVOCATION_REASONS},
-        approve_form=forms.get("approve") or ApproveForm(),
+        approve_form=approve_form,
         reject_form=forms.get("reject") or RejectForm(),
         revoke_form=forms.get("revoke") or RevokeForm(),
     )

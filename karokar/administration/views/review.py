@@ -2,12 +2,14 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from uuid import UUID
 
 from flask import render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
 from karokar.administration.views.blueprint import bp
 from karokar.identity import queries as identity
+from karokar.kernel.actor import current_actor
 from karokar.kernel.permissions import requires
 from karokar.organization import queries as organization
 from karokar.verification import queries as verification
@@ -41,6 +43,7 @@ def _documents() -> list[QueueRow]:
     names = organization.organizations(page.organization_id for page in waiting)
     openings = verification.openings(page.id for page in waiting)
     people = identity.people(user_id for found in openings.values() for user_id, _at in found)
+    people.pop(current_actor().user_id or UUID(int=0), None)
     return [
         QueueRow(
             kind="Document",
@@ -57,6 +60,7 @@ def _documents() -> list[QueueRow]:
 def _applications() -> list[QueueRow]:
     waiting = organization.list_waiting()
     people = identity.people(user_id for row in waiting for user_id in row.opened_by)
+    people.pop(current_actor().user_id or UUID(int=0), None)
     return [
         QueueRow(
             kind="Application",
