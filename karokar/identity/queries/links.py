@@ -1,12 +1,13 @@
 """Links that are sent by mail: signed, for one purpose, for a time, and for one use."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from karokar.identity import rules
 from karokar.identity.models import Membership, User
 from karokar.identity.rules import tokens
+from karokar.kernel import clock
 from karokar.kernel.db import db
 from karokar.kernel.errors import NotFound
 from karokar.kernel.settings import settings
@@ -14,7 +15,10 @@ from karokar.kernel.settings import settings
 PATHS = {"invitation": "/invitation/", "password_reset": "/password/reset/"}
 """Where a link of each purpose leads; the token follows."""
 
-_LIFE = {"invitation": rules.INVITATION_DAYS * 86400, "password_reset": rules.PASSWORD_RESET_HOURS * 3600}
+_LIFE = {
+    "invitation": timedelta(days=rules.INVITATION_DAYS),
+    "password_reset": timedelta(hours=rules.PASSWORD_RESET_HOURS),
+}
 
 
 @dataclass(frozen=True)
@@ -49,7 +53,9 @@ def sign_in_link(purpose: str, id: UUID) -> str:  # noqa: A002 - the name that t
     """
     path = PATHS[purpose]
     nonce = _nonce(purpose, id)
-    return settings().base_url + path + tokens.sign_link(settings().secret_key, purpose, str(id), nonce or "")
+    return (
+        settings().base_url + path + tokens.sign_link(settings().secret_key, purpose, str(id), nonce or "", clock.now())
+    )
 
 
 def _nonce(purpose: str, entity_id: UUID) -> str | None:
@@ -93,7 +99,7 @@ def find_reset(token: str) -> ResetLink | None:
 
 
 def _read(purpose: str, token: str) -> tuple[UUID, str] | None:
-    found = tokens.read_link(settings().secret_key, purpose, token, _LIFE[purpose])
+    found = tokens.read_link(settings().secret_key, purpose, token, _LIFE[purpose], clock.now())
     try:
         return (UUID(found[0]), found[1]) if found else None
     except ValueError:
