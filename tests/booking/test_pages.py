@@ -79,7 +79,7 @@ def test_a_period_the_wrong_way_round_is_named_at_its_field(world: World, as_com
 
 
 def test_what_stands_in_the_way_of_a_request_keeps_what_was_typed(world: World, as_company: FlaskClient) -> None:
-    world.approved()
+    world.approved(by=make.another_company())
     page = f"/booking/new?vehicle_id={world.vehicle}"
     answer = send(as_company, page, do="send", start="2026-11-18T13:00", end="2026-11-19T13:00", purpose="Fair")
     assert answer.status_code == 422
@@ -268,6 +268,21 @@ def test_the_two_sides_write_to_each_other(world: World, client: FlaskClient, ap
     assert "Child seat needed?" in page
     assert "Harbour Cars ·" in page
     assert "Vera" not in page  # people of the other side appear by their organization
+
+
+def test_booking_on_begins_where_the_booking_ends_and_its_turnaround_is_over(app: Flask, client: FlaskClient) -> None:
+    world = make.make_world(buffer_minutes=60)
+    made = world.approved()
+    make.sign_in(client, world.company_admin)
+    html = client.get(f"/booking/{made.id}").get_data(as_text=True)
+    link = html.split('href="/booking/new?')[1].split('"')[0]
+    assert "start=2026-11-19T13:00:00Z&amp;end=2026-11-20T13:00:00Z" in link
+    page = f"/booking/new?{link.replace('&amp;', '&')}"
+    assert "The vehicle is free in this period" in text_of(client.get(page))
+    sent = send(client, page, do="send", start="2026-11-19T14:00", end="2026-11-20T14:00")
+    assert "The request was sent" in follow(client, sent)
+    early = send(client, page, do="send", start="2026-11-19T13:30", end="2026-11-20T14:00")
+    assert f"Your own booking {made.reference} keeps the vehicle" in text_of(early)
 
 
 # --- who sees whom ------------------------------------------------------------------------------------------------

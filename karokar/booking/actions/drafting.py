@@ -89,9 +89,16 @@ def submit_booking(booking_id: UUID, *, version: int | None = None) -> Booking:
     _check_representative(booking.corporate_organization_id)
     hold_bookable_vehicle(booking)
     # Our own bookings are the truth; availability adds what only it knows and may be some milliseconds behind.
-    if holding(booking.vehicle_id, booking.start, held_until(booking)) or not availability.is_free(
-        booking.vehicle_id, booking.start, booking.end
-    ):
+    holders = holding(booking.vehicle_id, booking.start, held_until(booking))
+    own = [row.reference for row in holders if row.corporate_organization_id == booking.corporate_organization_id]
+    if own:
+        raise StateConflict(
+            NOT_AVAILABLE.code,
+            f"Your own booking {own[0]} keeps the vehicle in this period, with the vendor's time for turnaround. "
+            "Choose another period or another vehicle.",
+            reference=own[0],
+        )
+    if holders or not availability.is_free(booking.vehicle_id, booking.start, booking.end):
         raise NOT_AVAILABLE
     publish(event)
     return booking

@@ -1,5 +1,6 @@
 """One booking: everything about it that is due for the viewer, its messages, its printable sheet, its pictures."""
 
+from datetime import datetime
 from uuid import UUID
 
 from flask import flash, make_response, redirect, render_template, url_for
@@ -94,7 +95,20 @@ def _page(booking: Booking, form: CommentForm) -> str:
         opens_at=booking.start - rules.GRACE,
         answer_until=rules.unanswered_at(booking.start, booking.submitted_at) if booking.submitted_at else None,
         length=booking.end - booking.start,
+        book_on_from=_book_on_from(booking),
     )
+
+
+def _book_on_from(booking: Booking) -> datetime | None:
+    """Return from when the same vehicle can be had again; None where it has not been had, or that has passed.
+
+    It is the old end and, while the vehicle is held, the vendor's time for turnaround after it.
+    """
+    status = Status(booking.status)
+    if status not in rules.LIVE | {Status.COMPLETED}:
+        return None
+    start = booking.end if status is Status.COMPLETED else booking.held_until or booking.end
+    return start if start > clock.now() - rules.GRACE else None
 
 
 def _own() -> UUID | None:
