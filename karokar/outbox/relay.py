@@ -47,7 +47,7 @@ def run(app: Flask, stop: threading.Event) -> None:
         with app.app_context():
             try:
                 if not is_synced:
-                    subscriptions.sync()
+                    _begin()
                     is_synced = True
                 look()
             except SQLAlchemyError as error:
@@ -58,6 +58,13 @@ def run(app: Flask, stop: threading.Event) -> None:
                 log.exception("relay_failed")
         _rest(app, stop, interval)
     keeper.join(timeout=CLOCK_LEASE_SECONDS)
+
+
+def _begin() -> None:
+    with open_store() as store:
+        if store.mend():
+            log.warning("restored_from_another_cluster")
+    subscriptions.sync()
 
 
 def look() -> None:

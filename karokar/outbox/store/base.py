@@ -148,6 +148,10 @@ class Store(ABC):
         """Give a position to every event that is visible and has none."""
 
     @abstractmethod
+    def mend(self) -> bool:
+        """Let the sequencer go on after a restore into another cluster; False where there is nothing to mend."""
+
+    @abstractmethod
     def read(self, shard: int, after: int, limit: int) -> list[StoredEvent]:
         """Return the next events of a shard, in position order."""
 

@@ -77,6 +77,25 @@ insert into progress(shard, position, at) values (%s, %s, clock_timestamp())
 """
 
 
+# Numbers of transactions only grow within a cluster: a tick from the future was made in another one. There, new events
+# would have numbers that the sequencer takes for seen. What has no position gets one, and a new tick counts from now.
+_IS_FROM_ELSEWHERE = """
+select pg_snapshot_xmax(snapshot) > pg_snapshot_xmax(pg_current_snapshot())
+from ticks order by position desc limit 1
+"""
+_MEND = f"""
+with lock as materialized (select pg_advisory_xact_lock({SEQUENCER})),
+newest as (select coalesce(max(position), 0) as position from event_log, lock),
+added as (
+  insert into event_log(position, event_id, shard)
+  select n.position + row_number() over (order by e.id), e.id, e.shard from events e, newest n
+  where not exists (select 1 from event_log l where l.event_id = e.id) returning position)
+insert into ticks(position, snapshot, at)
+select greatest((select max(position) from added), n.position), pg_current_snapshot(), clock_timestamp() from newest n
+on conflict (position) do update set snapshot = excluded.snapshot, at = excluded.at
+"""
+
+
 class PostgresqlStore(Store):
     """See `Store`."""
 
@@ -125,6 +144,12 @@ class PostgresqlStore(Store):
 
     def sequence(self) -> None:  # noqa: D102
         self._execute("select sequence_events()")
+
+    def mend(self) -> bool:  # noqa: D102
+        is_from_elsewhere = self._execute(_IS_FROM_ELSEWHERE)[0][0]
+        if is_from_elsewhere:
+            self._execute(_MEND)
+        return bool(is_from_elsewhere)
 
     def read(self, shard: int, after: int, limit: int) -> list[StoredEvent]:  # noqa: D102
         sql = f"{_SELECT} where l.shard = %s and l.position > %s order by l.position limit %s"

@@ -90,6 +90,10 @@ class SqliteStore(Store):
     def sequence(self) -> None:
         """Do nothing: an event's row number is its position."""
 
+    def mend(self) -> bool:
+        """Do nothing: positions are part of the file that was restored."""
+        return False
+
     def read(self, shard: int, after: int, limit: int) -> list[StoredEvent]:  # noqa: D102
         sql = f"{_SELECT} where l.shard = ? and l.position > ? order by l.position limit ?"
         return self._stored(sql, (shard, after, limit))
