@@ -18,6 +18,7 @@ from karokar.outbox.models import Canary
 
 KEPT = timedelta(days=1)
 LATE = timedelta(minutes=3)
+_LOOKED_AT = 60
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,14 +68,13 @@ def answer() -> None:
 
 def look() -> Answer:
     """Return how the canaries do."""
-    answered = db.session.scalars(
-        select(Canary).where(Canary.answered_at.is_not(None)).order_by(Canary.id.desc()).limit(1)
-    ).one_or_none()
+    newest = list(db.session.scalars(select(Canary).order_by(Canary.id.desc()).limit(_LOOKED_AT)))
+    answered = next((one for one in newest if one.answered_at is not None), None)
     seconds = None
     if answered is not None and answered.answered_at is not None:
         seconds = (answered.answered_at - answered.asked_at).total_seconds()
     return Answer(
-        asked_at=db.session.scalar(select(Canary.asked_at).order_by(Canary.id.desc()).limit(1)),
+        asked_at=newest[0].asked_at if newest else None,
         seconds=seconds,
-        waiting_since=waiting_since(),
+        waiting_since=min((one.asked_at for one in newest if one.answered_at is None), default=None),
     )

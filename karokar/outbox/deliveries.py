@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
-from sqlalchemy import func, select
+from sqlalchemy import and_, func, select
+from sqlalchemy.orm import aliased
 
 from karokar.kernel.db import db
 from karokar.outbox.models import OPEN_STATES, SHARDS, EventLog, EventRow, Handled, Progress, Subscription, Trouble
@@ -54,13 +55,10 @@ def deliveries(positions: Iterable[int]) -> dict[int, list[Delivery]]:
         for row in db.session.scalars(select(Trouble).where(Trouble.position.in_(wanted)))
     }
     subscriptions = _by_event_type({event_type for _position, event_type, _shard in events})
-    is_any_behind = any(
-        handled.get(position) is None or subscription.handler not in handled[position].handlers
-        for position, event_type, _shard in events
-        for subscription in subscriptions.get(event_type, ())
-    )
-    progress = progress_by_shard() if is_any_behind else {}
-    blockers = _blockers([row for row in troubles.values() if row.state == "waiting"])
+    is_waiting = any(row.state == "waiting" for row in troubles.values())
+    blockers = _blockers(wanted) if is_waiting else {}
+    # An event that was reached has its row, so how far its shard came need not be asked.
+    progress = progress_by_shard() if any(position not in handled for position in wanted) else {}
     found: dict[int, list[Delivery]] = {}
     for position, event_type, shard in events:
         found[position] = [
@@ -69,7 +67,7 @@ def deliveries(positions: Iterable[int]) -> dict[int, list[Delivery]]:
                 position,
                 handled.get(position),
                 troubles.get((subscription.handler, position)),
-                behind=position - progress.get(shard, 0),
+                behind=0 if position in handled else position - progress.get(shard, 0),
                 blocker=blockers.get((subscription.handler, position)),
             )
             for subscription in subscriptions.get(event_type, ())
@@ -97,22 +95,25 @@ def _by_event_type(event_types: Collection[str]) -> Mapping[str, Sequence[Subscr
     return found
 
 
-def _blockers(waiting: Sequence[Trouble]) -> dict[tuple[int, int], int]:
-    """Return, for each waiting delivery, the first open one before it of the same handler and key."""
-    found = {}
-    for row in waiting:
-        first = db.session.scalar(
-            select(func.min(Trouble.position)).where(
-                Trouble.shard == row.shard,
-                Trouble.handler == row.handler,
-                Trouble.stream == row.stream,
-                Trouble.position < row.position,
-                Trouble.state.in_(OPEN_STATES),
-            )
+def _blockers(positions: Collection[int]) -> dict[tuple[int, int], int]:
+    """Return, for each waiting delivery at these positions, the first open one before it of its handler and key."""
+    waiting, earlier = aliased(Trouble), aliased(Trouble)
+    rows = db.session.execute(
+        select(waiting.handler, waiting.position, func.min(earlier.position))
+        .join(
+            earlier,
+            and_(
+                earlier.shard == waiting.shard,
+                earlier.handler == waiting.handler,
+                earlier.stream == waiting.stream,
+                earlier.position < waiting.position,
+                earlier.state.in_(OPEN_STATES),
+            ),
         )
-        if first is not None:
-            found[row.handler, row.position] = int(first)
-    return found
+        .where(waiting.position.in_(positions), waiting.state == "waiting")
+        .group_by(waiting.handler, waiting.position)
+    )
+    return {(int(number), int(position)): int(first) for number, position, first in rows}
 
 
 def _delivery(

@@ -8,13 +8,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from sqlalchemy import func, select
+from sqlalchemy import BigInteger, Text, and_, func, select, text
+from sqlalchemy.orm import aliased
 
 from karokar.kernel import clock
-from karokar.kernel.db import db
-from karokar.outbox.deliveries import progress_by_shard
-from karokar.outbox.models import OPEN_STATES, SHARDS, EventLog, EventRow, Handled, Subscription, Trouble
+from karokar.kernel.db import UtcDateTime, db
+from karokar.outbox.models import OPEN_STATES, EventLog, EventRow, Handled, Subscription, Trouble
 from karokar.outbox.registry import HANDLERS, Handler
+from karokar.outbox.store import store_class
 
 LOOKED_AT = 2000
 """How many events are looked at for a rate, a lag or an average: what is beyond is said to be more."""
@@ -86,6 +87,7 @@ class HandlerState:
     paused_at: datetime | None = None
     lag: int = 0
     oldest_at: datetime | None = None
+    next_retry_at: datetime | None = None
     open_by_state: Counter[str] = field(default_factory=Counter)
     mean_us: int | None = None
     recent: int = 0
@@ -102,16 +104,20 @@ class HandlerState:
         return "BEHIND" if self.lag or self.open_by_state["waiting"] else "RUNNING"
 
 
-def overview() -> Overview:
-    """Return the state of the whole pipeline."""
-    pending = list_pending()
+def overview(states: Sequence[HandlerState] | None = None, pending: Sequence[Pending] | None = None) -> Overview:
+    """Return the state of the whole pipeline; what was read already may be handed in."""
+    pending = list_pending() if pending is None else pending
+    states = handler_states(pending) if states is None else states
+    opened: Counter[str] = Counter()
+    for state in states:
+        opened.update(state.open_by_state)
     return Overview(
         newest_position=newest_position(),
         pending=len(pending),
         is_pending_counted_out=len(pending) < LOOKED_AT,
         oldest=min(pending, key=lambda one: one.occurred_at, default=None),
-        open_by_state=dict(_count_open_by_state()),
-        next_retry_at=db.session.scalar(select(func.min(Trouble.due_at)).where(Trouble.state == "retrying")),
+        open_by_state={name: count for name, count in opened.items() if count},
+        next_retry_at=min(filter(None, (state.next_retry_at for state in states)), default=None),
         rate=rate(),
     )
 
@@ -122,19 +128,17 @@ def newest_position() -> int:
 
 
 def list_pending() -> list[Pending]:
-    """Return events beyond their shard's progress, the first of each shard at least, LOOKED_AT at most."""
-    progress = progress_by_shard()
-    found: list[Pending] = []
-    for shard in range(SHARDS):
-        rows = db.session.execute(
-            select(EventLog.position, EventRow.event_type, EventRow.occurred_at)
-            .join(EventRow, EventRow.id == EventLog.event_id)
-            .where(EventLog.shard == shard, EventLog.position > progress.get(shard, 0))
-            .order_by(EventLog.position)
-            .limit(LOOKED_AT // SHARDS)
-        )
-        found += [Pending(position=row[0], event_type=row[1], occurred_at=row[2]) for row in rows]
-    return found
+    """Return events beyond their shard's progress, in the order of the log, LOOKED_AT at most."""
+    shards = store_class(db.session.get_bind().dialect.name).shards
+    statement = text(f"""
+        select l.position, e.event_type, e.occurred_at
+          from (select s.shard, (select max(p.position) from progress p where p.shard = s.shard) as position
+                  from ({shards}) s) r
+          join event_log l on l.shard = r.shard and l.position > coalesce(r.position, 0)
+          join events e on e.id = l.event_id
+         order by l.position limit :most""").columns(position=BigInteger, event_type=Text, occurred_at=UtcDateTime)
+    rows = db.session.execute(statement, {"most": LOOKED_AT})
+    return [Pending(position=row[0], event_type=row[1], occurred_at=row[2]) for row in rows]
 
 
 def rate() -> Rate:
@@ -147,18 +151,12 @@ def rate() -> Rate:
     return Rate(slots=slots, is_counted_out=len(times) < LOOKED_AT or times[-1] <= begin)
 
 
-def _count_open_by_state() -> Counter[str]:
-    rows = db.session.execute(
-        select(Trouble.state, func.count()).where(Trouble.state.in_(OPEN_STATES)).group_by(Trouble.state)
-    )
-    return Counter({str(state): int(count) for state, count in rows})
-
-
 # Handlers -------------------------------------------------------------------------------------------------------------
 
 
-def handler_states() -> list[HandlerState]:
+def handler_states(pending: Sequence[Pending] | None = None) -> list[HandlerState]:
     """Return every subscribed handler, by name, and those that code declares but nobody subscribed yet."""
+    unreached = list_pending() if pending is None else pending
     found: dict[str, HandlerState] = {}
     by_type: dict[str, list[tuple[HandlerState, Subscription]]] = defaultdict(list)
     for row in db.session.scalars(select(Subscription).order_by(Subscription.name, Subscription.event_type)):
@@ -171,11 +169,11 @@ def handler_states() -> list[HandlerState]:
         by_type[row.event_type].append((state, row))
     for name in sorted(HANDLERS.keys() - found.keys()):
         found[name] = HandlerState(name=name, number=0, declared=HANDLERS[name])
-    for pending in list_pending():
-        for state, row in by_type.get(pending.event_type, ()):
-            if row.since_position < pending.position:
+    for one in unreached:
+        for state, row in by_type.get(one.event_type, ()):
+            if row.since_position < one.position:
                 state.lag += 1
-                state.oldest_at = min(filter(None, (state.oldest_at, pending.occurred_at)))
+                state.oldest_at = min(filter(None, (state.oldest_at, one.occurred_at)))
     by_number = {state.number: state for state in found.values() if state.number}
     _add_troubles(by_number)
     _add_durations(by_number)
@@ -188,21 +186,32 @@ def find_handler(name: str) -> HandlerState | None:
 
 
 def _add_troubles(by_number: Mapping[int, HandlerState]) -> None:
-    rows = db.session.execute(
-        select(Trouble.handler, Trouble.state, func.count(), func.min(Trouble.event_id))
+    opened = (
+        select(
+            Trouble.handler,
+            Trouble.state,
+            func.count().label("count"),
+            func.min(Trouble.event_id).label("first"),
+            func.min(Trouble.due_at).label("due_at"),
+        )
         .where(Trouble.state.in_(OPEN_STATES))
         .group_by(Trouble.handler, Trouble.state)
-    ).all()
-    first_events = {first for *_rest, first in rows}
-    told = db.session.execute(select(EventRow.id, EventRow.occurred_at).where(EventRow.id.in_(first_events)))
-    told_at = {int(number): moment for number, moment in told}
-    for number, state, count, first in rows:
+        .subquery()
+    )
+    rows = db.session.execute(
+        select(opened.c.handler, opened.c.state, opened.c.count, opened.c.due_at, EventRow.occurred_at).join(
+            EventRow, EventRow.id == opened.c.first
+        )
+    )
+    for number, state, count, due_at, told_at in rows:
         if number not in by_number:
             continue
         handler = by_number[number]
         handler.open_by_state[state] = int(count)
-        if state != "dead" and first in told_at:
-            handler.oldest_at = min(filter(None, (handler.oldest_at, told_at[first])))
+        if state == "retrying":
+            handler.next_retry_at = due_at
+        if state != "dead":
+            handler.oldest_at = min(filter(None, (handler.oldest_at, told_at)))
 
 
 def _add_durations(by_number: Mapping[int, HandlerState]) -> None:
@@ -247,9 +256,9 @@ class FailureGroup:
         return lines[-1][:200] if lines else "No error was kept."
 
 
-def failure_groups() -> list[FailureGroup]:
-    """Return open failures by handler and fingerprint, the largest first."""
-    names = handler_names()
+def failure_groups(names: Mapping[int, str] | None = None) -> list[FailureGroup]:
+    """Return open failures by handler and fingerprint, the largest first; `names` where they were read already."""
+    names = handler_names() if names is None else names
     rows = db.session.execute(
         select(
             Trouble.handler,
@@ -263,6 +272,8 @@ def failure_groups() -> list[FailureGroup]:
         .where(Trouble.state.in_(("retrying", "dead")), Trouble.fingerprint.is_not(None))
         .group_by(Trouble.handler, Trouble.fingerprint)
     ).all()
+    if not rows:
+        return []
     errors = {
         (row.handler, row.position): row.error or ""
         for row in db.session.scalars(select(Trouble).where(Trouble.position.in_({row[6] for row in rows})))
@@ -289,24 +300,22 @@ def failure_groups() -> list[FailureGroup]:
 
 def _count_blocked() -> Counter[tuple[int, str]]:
     """Return how many deliveries wait behind failures, by handler and the failure's fingerprint."""
-    keys: dict[tuple[int, str], str] = {
-        (number, stream): str(fingerprint)
-        for number, stream, fingerprint in db.session.execute(
-            select(Trouble.handler, Trouble.stream, Trouble.fingerprint).where(
-                Trouble.state.in_(("retrying", "dead")), Trouble.fingerprint.is_not(None)
-            )
+    waiting = aliased(Trouble)
+    rows = db.session.execute(
+        select(Trouble.handler, Trouble.fingerprint, func.count())
+        .join(
+            waiting,
+            and_(
+                waiting.handler == Trouble.handler,
+                waiting.shard == Trouble.shard,
+                waiting.stream == Trouble.stream,
+                waiting.state == "waiting",
+            ),
         )
-    }
-    found: Counter[tuple[int, str]] = Counter()
-    if keys:
-        for number, stream, count in db.session.execute(
-            select(Trouble.handler, Trouble.stream, func.count())
-            .where(Trouble.state == "waiting")
-            .group_by(Trouble.handler, Trouble.stream)
-        ):
-            if (number, stream) in keys:
-                found[number, keys[number, stream]] += count
-    return found
+        .where(Trouble.state.in_(("retrying", "dead")), Trouble.fingerprint.is_not(None))
+        .group_by(Trouble.handler, Trouble.fingerprint)
+    )
+    return Counter({(int(number), str(fingerprint)): int(count) for number, fingerprint, count in rows})
 
 
 def handler_names() -> dict[int, str]:

@@ -18,7 +18,7 @@ from karokar.kernel.permissions import requires
 from karokar.outbox import canary
 from karokar.outbox.dead_letters import all_dead_letters, list_dead_letters
 from karokar.outbox.registry import HANDLERS
-from karokar.outbox.state import failure_groups, find_handler, handler_names, handler_states
+from karokar.outbox.state import failure_groups, find_handler, handler_names, handler_states, list_pending
 from karokar.outbox.state import overview as look
 from karokar.runs.kinds import Item, Skipped, row_kind
 from karokar.runs.views import ask_with
@@ -58,11 +58,12 @@ def overview_part() -> Response:
 
 
 def _overview() -> str:
-    states = handler_states()
-    groups = failure_groups()
+    pending = list_pending()
+    states = handler_states(pending)
+    groups = failure_groups({state.number: state.name for state in states})
     return render_template(
         "administration/_overview.html",
-        state=look(),
+        state=look(states, pending),
         handlers=sorted(states, key=lambda one: (one.status == "RUNNING", -one.lag, one.name)),
         groups=groups[:LATEST_GROUPS],
         group_count=len(groups),
@@ -214,7 +215,8 @@ def handler(name: str) -> str:
     state = find_handler(name)
     if state is None:
         raise NotFound("handler")
-    groups = [group for group in failure_groups() if group.handler == name]
+    groups = failure_groups({state.number: state.name})
+    groups = [group for group in groups if group.number == state.number]
     return render_template("administration/handler.html", state=state, declared=HANDLERS.get(name), groups=groups)
 
 
