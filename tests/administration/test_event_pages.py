@@ -35,6 +35,13 @@ def csrf(client: FlaskClient) -> str:
     return text.split('name="csrf_token" value="', 1)[1].split('"', 1)[0]
 
 
+def live_address(text: str) -> str:
+    """The address of the part that keeps itself current."""
+    return "/administration/" + text.split('data-kk-live="/administration/', 1)[1].split('"', 1)[0].replace(
+        "&amp;", "&"
+    )
+
+
 @pytest.fixture
 def vendor(planted: Flask) -> people.Company:
     return people.make_vendor(name="Nandi Fleet")
@@ -78,7 +85,7 @@ def test_pages_of_events_lead_to_older_ones_and_back(desk: FlaskClient) -> None:
 def test_a_list_that_is_open_hears_of_new_events(desk: FlaskClient) -> None:
     record(requested())
     text = page(desk, "/administration/events?type=Booking*")
-    live = text.split('data-kk-live="', 1)[1].split('"', 1)[0].replace("&amp;", "&")
+    live = live_address(text)
     assert desk.get(live).status_code == 204
     record(requested())
     assert desk.get(live).status_code == 200
@@ -234,7 +241,7 @@ def test_a_handler_is_paused_with_a_reason_and_resumed(desk: FlaskClient, keeper
 def test_the_pipeline_is_shown_at_a_glance_and_keeps_itself_current(desk: FlaskClient, keeper: Planted) -> None:
     text = page(desk, "/administration/pipeline")
     assert "dead letters" in text
-    live = text.split('data-kk-live="', 1)[1].split('"', 1)[0].replace("&amp;", "&")
+    live = live_address(text)
     assert desk.get(live).status_code in {200, 204}
     failing_event(keeper)
     answer = desk.get(live)
