@@ -160,13 +160,13 @@ class HandoverFacts:
     notes: str
 
 
-def find_handover(booking_id: UUID, kind: str) -> HandoverFacts | None:
-    """Return what was found when the booking's vehicle went OUT or came IN; None where it has not yet."""
-    row = db.session.scalars(
-        select(BookingHandover).where(BookingHandover.booking_id == booking_id, BookingHandover.kind == kind)
-    ).one_or_none()
-    if row is None:
-        return None
+def find_handovers(booking_id: UUID) -> dict[str, HandoverFacts]:
+    """Return what was found when the booking's vehicle went OUT and came IN, as far as it has."""
+    rows = db.session.scalars(select(BookingHandover).where(BookingHandover.booking_id == booking_id))
+    return {row.kind: _handover_facts(row) for row in rows}
+
+
+def _handover_facts(row: BookingHandover) -> HandoverFacts:
     return HandoverFacts(
         id=row.id,
         booking_id=row.booking_id,

@@ -20,7 +20,6 @@ from karokar.fleet import queries as fleet
 from karokar.fleet.queries import VehicleFacts, WindowFacts
 from karokar.kernel.errors import RuleBroken
 from karokar.kernel.permissions import requires
-from karokar.organization import queries as organization
 from karokar.web.forms import sent_version
 
 AROUND = timedelta(days=2)
@@ -48,7 +47,8 @@ def decide(booking_id: UUID) -> Response | str:
     if "approve" not in offers(booking):
         flash(f"This request is {rules.WORDS[rules.Status(booking.status)]}; there is nothing to decide.", "info")
         return redirect(url_for("booking.show", booking_id=booking_id), 303)
-    return _page(booking, _others_form(), _reject_form(booking))
+    alternatives = _alternatives(booking)
+    return _page(booking, _others_form(), _reject_form(alternatives), alternatives)
 
 
 @bp.post("/<uuid:booking_id>/approve")
@@ -69,7 +69,8 @@ def approve(booking_id: UUID) -> Response | tuple[str, int]:
             flash("Approved. The company has been told.", "good")
             return redirect(url_for("booking.show", booking_id=booking_id), 303)
     booking = queries.get_seen(booking_id)
-    return _page(booking, form, _reject_form(booking)), form.status
+    alternatives = _alternatives(booking)
+    return _page(booking, form, _reject_form(alternatives), alternatives), form.status
 
 
 @bp.post("/<uuid:booking_id>/reject")
@@ -77,7 +78,8 @@ def approve(booking_id: UUID) -> Response | tuple[str, int]:
 def reject(booking_id: UUID) -> Response | tuple[str, int]:
     """Turn the request down, with another vehicle offered where one was chosen."""
     booking = queries.get_seen(booking_id)
-    form = _reject_form(booking)
+    alternatives = _alternatives(booking)
+    form = _reject_form(alternatives)
     if form.is_sent():
         with form.refusals(RuleBroken):
             offered = form.offered_vehicle_id.data
@@ -90,14 +92,17 @@ def reject(booking_id: UUID) -> Response | tuple[str, int]:
             )
             flash("Rejected. The company has been told why.", "good")
             return redirect(url_for("booking.show", booking_id=booking_id), 303)
-    return _page(booking, _others_form(), form), form.status
+    return _page(booking, _others_form(), form, alternatives), form.status
 
 
-def _page(booking: Booking, others_form: ReasonForm, reject_form: RejectForm) -> str:
+def _page(
+    booking: Booking, others_form: ReasonForm, reject_form: RejectForm, alternatives: Sequence[VehicleFacts]
+) -> str:
+    line = shown(booking)
     return render_template(
         "booking/decide.html",
-        line=shown(booking),
-        around=_surroundings(booking),
+        line=line,
+        around=_surroundings(line, alternatives),
         others_form=others_form,
         reject_form=reject_form,
     )
@@ -109,34 +114,34 @@ def _others_form() -> ReasonForm:
     return form
 
 
-def _reject_form(booking: Booking) -> RejectForm:
+def _reject_form(alternatives: Sequence[VehicleFacts]) -> RejectForm:
     form = RejectForm()
     form.reason.choices = choices(rules.REJECT_REASONS.items())
     form.offered_vehicle_id.choices = choices(
         [
             ("", "No other vehicle"),
-            *((str(vehicle.id), f"{vehicle.label}, {vehicle.city}") for vehicle in _alternatives(booking)),
+            *((str(vehicle.id), f"{vehicle.label}, {vehicle.city}") for vehicle in alternatives),
         ]
     )
     return form
 
 
-def _surroundings(booking: Booking) -> Surroundings:
-    buffer = organization.get_organization(booking.vendor_organization_id).buffer_minutes
-    until = booking.end + timedelta(minutes=buffer)
+def _surroundings(line: Shown, alternatives: Sequence[VehicleFacts]) -> Surroundings:
+    booking = line.booking
+    until = booking.end + timedelta(minutes=line.vendor.buffer_minutes)
     first, last = booking.start - AROUND, until + AROUND
     near = queries.holders(booking, first, last)
     blockers = [row for row in near if row.start < until and (row.held_until or row.end) > booking.start]
     requests = queries.competing_requests(booking, until)
     windows = fleet.windows(booking.vehicle_id, first, last)
-    lines = {line.booking.id: line for line in shown_many([*near, *requests])}
+    lines = {one.booking.id: one for one in shown_many([*near, *requests])}
     return Surroundings(
         held_until=until,
         blockers=[lines[row.id] for row in blockers],
         windows=[window for window in windows if window.start < booking.end and window.end > booking.start],
         competing=[lines[row.id] for row in requests],
         before_and_after=[lines[row.id] for row in near],
-        alternatives=_alternatives(booking),
+        alternatives=alternatives,
         past=queries.count_with(booking.corporate_organization_id),
         strip=make_strip(booking, until, holders=near, requests=requests, windows=windows, first=first, last=last),
     )
@@ -146,11 +151,9 @@ def _alternatives(booking: Booking) -> list[VehicleFacts]:
     """Return the vendor's other vehicles of the same category that are free then, nearest first."""
     vehicle = fleet.get_vehicle(booking.vehicle_id)
     found = fleet.search_candidates(vendor_ids=[booking.vendor_organization_id], category=vehicle.category, limit=50)
-    free = [
-        other
-        for other in found
-        if other.id != vehicle.id and availability.is_free(other.id, booking.start, booking.end)
-    ]
-    held = {row.vehicle_id for row in queries.live_in_period([one.id for one in free], booking.start, booking.end)}
-    free = [other for other in free if other.id not in held]
+    others = [other for other in found if other.id != vehicle.id]
+    ids = [other.id for other in others]
+    calendars = availability.blocks(ids, booking.start, booking.end)
+    held = {row.vehicle_id for row in queries.live_in_period(ids, booking.start, booking.end)}
+    free = [other for other in others if not calendars[other.id] and other.id not in held]
     return sorted(free, key=lambda other: (other.city != vehicle.city, abs(other.seats - vehicle.seats)))[:10]

@@ -52,8 +52,7 @@ def assign(booking_id: UUID) -> Response | tuple[str, int]:
         line=shown(booking),
         candidates=candidates,
         vehicles=vehicles,
-        current=find_current(booking),
-        former=assignment.of_booking(booking_id),
+        current=find_current(booking, assignment.of_booking(booking_id)),
     )
     return page, form.status
 
@@ -73,9 +72,9 @@ def activate(booking_id: UUID) -> Response | tuple[str, int]:
             actions.activate_booking(booking_id, version=form.sent_version, **_texts(values))
             flash("Handed over. Have a good trip.", "good")
             return redirect(url_for("booking.show", booking_id=booking_id), 303)
-    line = shown(booking)
+    line, current = shown(booking), find_current(booking, assignment.of_booking(booking_id))
     page = render_template(
-        "booking/activate.html", form=form, line=line, driver=driver_of(line), current=find_current(booking)
+        "booking/activate.html", form=form, line=line, driver=driver_of(line, current), current=current
     )
     return page, form.status
 
@@ -99,7 +98,7 @@ def complete(booking_id: UUID) -> Response | tuple[str, int]:
         "booking/complete.html",
         form=form,
         line=shown(booking),
-        out=queries.find_handover(booking_id, "OUT"),
+        out=queries.find_handovers(booking_id).get("OUT"),
         checks=rules.CHECKS,
     )
     return page, form.status

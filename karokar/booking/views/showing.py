@@ -15,7 +15,6 @@ from karokar.booking.rules import Status
 from karokar.booking.views.blueprint import bp
 from karokar.booking.views.shown import Shown, driver_of, find_current, offers, shown
 from karokar.fleet import queries as fleet
-from karokar.identity import queries as identity
 from karokar.kernel import clock
 from karokar.kernel.actor import current_actor
 from karokar.kernel.permissions import requires
@@ -47,13 +46,14 @@ def sheet(booking_id: UUID) -> str:
     """Show the handover sheet: it prints on one page and fits a phone."""
     booking = queries.get_seen(booking_id)
     line = shown(booking)
+    found = queries.find_handovers(booking_id)
     return render_template(
         "booking/sheet.html",
         line=line,
-        driver=driver_of(line),
+        driver=driver_of(line, find_current(booking, assignment.of_booking(booking_id))),
         shows_contacts=rules.shows_contacts(Status(booking.status)),
-        out=queries.find_handover(booking_id, "OUT"),
-        back=queries.find_handover(booking_id, "IN"),
+        out=found.get("OUT"),
+        back=found.get("IN"),
         checks=rules.CHECKS,
         printed_at=clock.now(),
     )
@@ -71,24 +71,25 @@ def photo(booking_id: UUID, photo_id: UUID) -> Response:
 
 
 def _page(booking: Booking, form: CommentForm) -> str:
-    line = shown(booking)
     comments = queries.list_comments(booking.id)
-    out, back = queries.find_handover(booking.id, "OUT"), queries.find_handover(booking.id, "IN")
+    line = shown(booking, also_people=[one.author_id for one in comments if one.organization_id == _own()])
+    rounds = assignment.of_booking(booking.id) if booking.round else []
+    current = find_current(booking, rounds)
+    found = queries.find_handovers(booking.id) if booking.activated_at else {}
     return render_template(
         "booking/show.html",
         line=line,
         offers=offers(booking),
-        current=find_current(booking),
-        rounds=assignment.of_booking(booking.id) if not line.is_vendor else [],
-        driver=driver_of(line),
+        current=current,
+        rounds=rounds if not line.is_vendor else [],
+        driver=driver_of(line, current),
         shows_contacts=rules.shows_contacts(Status(booking.status)),
         offered=_offered(line),
         form=form,
         comments=comments,
-        authors=_authors(line, [one.author_id for one in comments if one.organization_id == _own()]),
-        out=out,
-        back=back,
-        photos=queries.list_photos(booking.id),
+        out=found.get("OUT"),
+        back=found.get("IN"),
+        photos=queries.list_photos(booking.id) if found else [],
         checks=rules.CHECKS,
         positions=rules.PHOTO_POSITIONS,
         now=clock.now(),
@@ -119,8 +120,3 @@ def _offered(line: Shown) -> fleet.VehicleFacts | None:
     """Return the vehicle that the vendor offered instead, while the company can still ask for it."""
     offered = line.booking.offered_vehicle_id
     return fleet.vehicles([offered]).get(offered) if offered else None
-
-
-def _authors(_line: Shown, ids: list[UUID]) -> dict[UUID, str]:
-    """Return the names of one's own people; the other side's appear as their organization."""
-    return {person_id: person.name for person_id, person in identity.people(ids).items()}

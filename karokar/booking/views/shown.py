@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from karokar.assignment import queries as assignment
 from karokar.assignment.queries import AssignmentFacts
 from karokar.booking import rules
 from karokar.booking.models import Booking
@@ -25,6 +24,7 @@ from karokar.booking.rules import Status
 from karokar.fleet import queries as fleet
 from karokar.fleet.queries import VehicleFacts
 from karokar.identity import queries as identity
+from karokar.identity.queries import Person
 from karokar.kernel import clock
 from karokar.kernel.actor import Actor, Scope, current_actor
 from karokar.kernel.permissions import may, scope_of
@@ -35,7 +35,9 @@ from karokar.verification import queries as verification
 
 @dataclass(frozen=True)
 class Shown:
-    """One line of a list. `people` names employee and requester for the company's own side only."""
+    """One line of a list. `people` names employee and requester for the company's own side only; `known` are the
+    persons that were looked up for the page.
+    """
 
     booking: Booking
     vehicle: VehicleFacts | None
@@ -44,6 +46,7 @@ class Shown:
     is_vendor: bool
     is_corporate: bool
     people: dict[UUID, str]
+    known: dict[UUID, Person]
 
     @property
     def vehicle_label(self) -> str:
@@ -76,8 +79,8 @@ class Shown:
         return self.booking.status == Status.ACTIVE.value and self.booking.end <= clock.now()
 
 
-def shown_many(rows: Iterable[Booking]) -> list[Shown]:
-    """Return bookings with their names, in a fixed number of statements."""
+def shown_many(rows: Iterable[Booking], *, also_people: Iterable[UUID] = ()) -> list[Shown]:
+    """Return bookings with their names, in a fixed number of statements; `also_people` are looked up with them."""
     rows = list(rows)
     actor = current_actor()
     vehicles = fleet.vehicles({row.vehicle_id for row in rows})
@@ -90,7 +93,8 @@ def shown_many(rows: Iterable[Booking]) -> list[Shown]:
         for person in (row.requested_by, row.employee_id)
         if person is not None and _knows_people(row, actor)
     }
-    names = {person_id: person.name for person_id, person in identity.people(wanted).items()}
+    known = identity.people(wanted | set(also_people))
+    names = {person_id: known[person_id].name for person_id in wanted if person_id in known}
     return [
         Shown(
             booking=row,
@@ -100,14 +104,15 @@ def shown_many(rows: Iterable[Booking]) -> list[Shown]:
             is_vendor=actor.organization_id == row.vendor_organization_id,
             is_corporate=actor.organization_id == row.corporate_organization_id,
             people=names if _knows_people(row, actor) else {},
+            known=known,
         )
         for row in rows
     ]
 
 
-def shown(row: Booking) -> Shown:
+def shown(row: Booking, *, also_people: Iterable[UUID] = ()) -> Shown:
     """Return one booking with its names."""
-    return shown_many([row])[0]
+    return shown_many([row], also_people=also_people)[0]
 
 
 def _knows_people(row: Booking, actor: Actor) -> bool:
@@ -127,19 +132,18 @@ class Driver:
     licence_until: datetime | None
 
 
-def driver_of(line: Shown) -> Driver | None:
+def driver_of(line: Shown, current: AssignmentFacts | None) -> Driver | None:
     """Return who drives, to both sides as far as they may know: the vendor once it is accepted, until 30 days after."""
     booking = line.booking
     if booking.employee_id is None:
         return None
-    current = find_current(booking)
     if line.is_vendor:
         accepted = current is not None and current.status in {"ACCEPTED", "ACTIVE", "COMPLETED"}
         # One that was closed after it had begun was accepted, too.
         accepted = accepted or (current is not None and current.activated_at is not None)
         if not rules.shows_driver(accepted, booking.actual_end or booking.end, clock.now()):
             return None
-    person = identity.people([booking.employee_id]).get(booking.employee_id)
+    person = line.known.get(booking.employee_id) or identity.people([booking.employee_id]).get(booking.employee_id)
     if person is None:
         return None
     licence = verification.coverage("User", person.id).get("DRIVING_LICENSE")
@@ -151,9 +155,9 @@ def driver_of(line: Shown) -> Driver | None:
     )
 
 
-def find_current(booking: Booking) -> AssignmentFacts | None:
+def find_current(booking: Booking, rounds: Iterable[AssignmentFacts]) -> AssignmentFacts | None:
     """Return the assignment of the booking's current round; None where its event has not been handled yet."""
-    return next((one for one in assignment.of_booking(booking.id) if one.round == booking.round), None)
+    return next((one for one in rounds if one.round == booking.round), None)
 
 
 # --- what may be done ------------------------------------------------------------------------------------------------
