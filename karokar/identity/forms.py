@@ -18,6 +18,7 @@ from wtforms import (
 )
 from wtforms.fields.choices import SelectChoice
 from wtforms.validators import DataRequired, Email, EqualTo, InputRequired, Length, Optional
+from wtforms.widgets import CheckboxInput, ListWidget
 
 from karokar.identity.queries import RoleFacts
 from karokar.identity.rules import passwords
@@ -44,6 +45,13 @@ def time_zones() -> list[SelectChoice]:
     """Return the time zones to choose from."""
     names = sorted(name for name in available_timezones() if "/" in name or name == "UTC")
     return choices(*((name, name.replace("_", " ")) for name in names))
+
+
+class MultiCheckboxField(SelectMultipleField):
+    """Several of many, each a checkbox: what can be chosen is seen at once, and needs no script."""
+
+    widget = ListWidget(prefix_label=False)
+    option_widget = CheckboxInput()
 
 
 class LoginForm(Form):
@@ -161,7 +169,7 @@ class TokenForm(Form):
         choices=choices((30, "30 days"), (90, "90 days"), (365, "a year")),
         default=90,
     )
-    permissions = SelectMultipleField(
+    permissions = MultiCheckboxField(
         "What may it do?", [InputRequired("Choose at least one of the permissions.")], choices=[]
     )
 

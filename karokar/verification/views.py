@@ -26,9 +26,9 @@ bp = Blueprint("verification", __name__)
 
 # A document runs nothing, loads nothing, and is shown nowhere but on this site's own pages.
 DOCUMENT_POLICY = (
-    "default-src 'none'; img-src 'self' data:; style-src 'unsafe-inline'; object-src 'self'; frame-ancestors 'self'"
+    "sandbox; default-src 'none'; img-src 'self' data:; style-src 'unsafe-inline'; object-src 'self'; "
+    "frame-ancestors 'self'"
 )
-SANDBOX_POLICY = f"sandbox; {DOCUMENT_POLICY}"
 
 
 @bp.get("/")
@@ -219,9 +219,7 @@ def document(document_id: UUID) -> ResponseReturnValue:
     response = Response(pieces, mimetype=found.media_type)
     response.content_length = found.size
     response.headers.set("Content-Disposition", "inline" if is_inline else "attachment", filename=found.filename)
-    # Browsers refuse to show a PDF in a sandbox; their viewer is one of its own.
-    is_shown_pdf = is_inline and found.media_type == "application/pdf"
-    response.headers["Content-Security-Policy"] = DOCUMENT_POLICY if is_shown_pdf else SANDBOX_POLICY
+    response.headers["Content-Security-Policy"] = DOCUMENT_POLICY
     response.headers["X-Frame-Options"] = "SAMEORIGIN"
     response.headers["X-Content-Type-Options"] = "nosniff"
     return response

@@ -187,6 +187,7 @@ def test_a_document_is_sent_so_that_it_can_do_no_harm(client):
     assert "no-store" in answer.headers["Cache-Control"]
     shown = client.get(f"/verification/documents/{document.id}?inline=1")
     assert shown.headers["Content-Disposition"].startswith("inline")
+    assert shown.headers["Content-Security-Policy"].startswith("sandbox;")
     assert "script-src" not in shown.headers["Content-Security-Policy"]
     assert "default-src 'none'" in shown.headers["Content-Security-Policy"]
 
