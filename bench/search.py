@@ -78,7 +78,7 @@ def fill(vehicles: int, blocks: int, seed: int) -> Actor:
                 "corporate_organization_id": company["id"], "kind": draw.choice(("RESERVED", "RESERVED", "MAINTENANCE")),
                 "start": start, "end": start + timedelta(hours=draw.randrange(4, 24 * 7)), "source_type": "Booking",
                 "source_id": new_id(), "source_event_id": new_id(), "source_seq": 1, "applied_seq": 1,
-                "released_at": None,
+                "released_at": None if start > clock.now() - timedelta(days=8) else start + timedelta(hours=1),
             }
         )  # fmt: skip
     with transaction() as session:

@@ -40,6 +40,12 @@ class AvailabilityBlock(Base):
             sqlite_where=text("released_at IS NULL"),
         ),
         Index(
+            "ix_availability_blocks_held_end",
+            "end",
+            postgresql_where=text("released_at IS NULL"),
+            sqlite_where=text("released_at IS NULL"),
+        ),
+        Index(
             "ix_availability_blocks_open",
             "start",
             "vehicle_id",

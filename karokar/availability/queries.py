@@ -130,6 +130,16 @@ def busy_vehicle_ids(start: datetime, end: datetime) -> set[UUID]:
     return set(db.session.scalars(ended.union(still_open)))
 
 
+def late_vehicles(now: datetime) -> dict[UUID, BlockFacts]:
+    """Return the vehicles that should be back by now and are not: in use, or in maintenance, beyond the planned end."""
+    statement = select(AvailabilityBlock).where(
+        AvailabilityBlock.released_at.is_(None),
+        AvailabilityBlock.end <= now,
+        AvailabilityBlock.kind.in_([BlockKind.ALLOCATED.value, BlockKind.MAINTENANCE.value]),
+    )
+    return {row.vehicle_id: _block_facts(row) for row in db.session.scalars(statement)}
+
+
 def begin_between(start: datetime, end: datetime) -> list[tuple[UUID, UUID, datetime]]:
     """Return (vehicle, owner, start) of what begins in `[start, end)`: what a buffer after a booking may touch."""
     statement = select(AvailabilityBlock.vehicle_id, AvailabilityBlock.organization_id, AvailabilityBlock.start).where(

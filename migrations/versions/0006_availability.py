@@ -54,6 +54,14 @@ def upgrade() -> None:
         sqlite_where=sa.text("released_at IS NULL"),
     )
     op.create_index(
+        "ix_availability_blocks_held_end",
+        "availability_blocks",
+        ["end"],
+        unique=False,
+        postgresql_where=sa.text("released_at IS NULL"),
+        sqlite_where=sa.text("released_at IS NULL"),
+    )
+    op.create_index(
         "ix_availability_blocks_open",
         "availability_blocks",
         ["start", "vehicle_id"],
@@ -132,6 +140,12 @@ def downgrade() -> None:
         table_name="availability_blocks",
         postgresql_where=sa.text('"end" IS NULL'),
         sqlite_where=sa.text('"end" IS NULL'),
+    )
+    op.drop_index(
+        "ix_availability_blocks_held_end",
+        table_name="availability_blocks",
+        postgresql_where=sa.text("released_at IS NULL"),
+        sqlite_where=sa.text("released_at IS NULL"),
     )
     op.drop_index(
         "ix_availability_blocks_held",

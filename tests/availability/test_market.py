@@ -7,7 +7,7 @@ import pytest
 from karokar.availability.views.market import Wish, search_market
 from karokar.fleet import actions as fleet
 from tests.factories import booking as make
-from tests.factories.booking import hours
+from tests.factories.booking import NOON, hours
 
 
 @pytest.fixture
@@ -15,10 +15,10 @@ def world(any_app):
     return make.make_world(buffer_minutes=60)
 
 
-def found(world, who=None, **wish):
+def found(world, who=None, at=NOON, **wish):
     who = who or world.company_admin
     asked = Wish(**{"start": world.start, "end": world.end, **wish})
-    with world.acting(who):
+    with world.acting(who, at):
         return search_market(asked, who)
 
 
@@ -60,6 +60,14 @@ def test_the_buffer_before_the_next_booking_counts(world):
     early = {"start": booking.start - hours(5)}
     assert world.vehicle not in free(world, **early, end=booking.start - timedelta(minutes=59))
     assert world.vehicle in free(world, **early, end=booking.start - timedelta(minutes=60))
+
+
+def test_what_is_not_back_in_time_is_not_offered_for_what_begins_soon(world):
+    booking = world.active()
+    soon = found(world, at=booking.end + hours(3), start=booking.end + hours(4), end=booking.end + hours(8))
+    later = found(world, at=booking.end + hours(3), start=booking.end + hours(30), end=booking.end + hours(40))
+    assert reasons(soon) == {world.vehicle: [("LATE", booking.end + hours(1))]}
+    assert world.vehicle in [vehicle.id for vehicle in later.free]
 
 
 def test_maintenance_says_until_when(world):

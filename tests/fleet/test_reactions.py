@@ -124,6 +124,20 @@ def test_a_driver_sees_the_vehicle_as_long_as_it_is_assigned_to_them(any_app):
         queries.get_seen(world.vehicle)
 
 
+def test_work_that_goes_on_beyond_its_planned_end_lasts_until_now(app):
+    world = make.make_world()
+    with world.acting(world.vendor_admin):
+        window_id = actions.schedule_maintenance(
+            world.vehicle, kind="REPAIR", start=world.start, end=world.start + hours(2)
+        )
+    with world.acting(world.vendor_admin, world.start):
+        actions.start_maintenance(window_id)
+    late = world.start + hours(5)
+    with clock.standing_at(late):
+        assert [row.id for row in queries.windows(world.vehicle, late - hours(1), late + hours(3))] == [window_id]
+        assert queries.windows(world.vehicle, late + hours(1), late + hours(3)) == []
+
+
 def test_a_driver_is_known_alike_when_the_same_facts_come_again(app):
     world = make.make_world()
     world.accepted()

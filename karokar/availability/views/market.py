@@ -22,6 +22,8 @@ DOCUMENTS = {
     "VEHICLE_FITNESS": "fitness certificate",
 }
 TAKEN_SHOWN = 10
+LATE_COUNTS_FOR = timedelta(days=1)
+"""A vehicle that is not back in time is not offered for what begins this soon."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,7 +41,10 @@ class Wish:
 
 @dataclass(frozen=True)
 class Reason:
-    """Why a vehicle is not free: `kind` of block or DOCUMENT, until when (None: nobody knows)."""
+    """Why a vehicle is not free: the kind of block, DOCUMENT, BUFFER, or LATE (due back at `until`).
+
+    `until` is None where nobody knows.
+    """
 
     kind: str
     until: datetime | None
@@ -68,15 +73,17 @@ class Market:
 def search_market(wish: Wish, actor: Actor, *, limit: int = 25, offset: int = 0) -> Market:
     """Return what is really free for the whole period, the company's own vehicles first, and why the rest is not.
 
-    Free means: no block in the period, nor in the owner's buffer after it; documents that last to its end; an owner
-    that is active. A vendor searches its own fleet, the platform the whole market.
+    Free means: no block in the period, nor in the owner's buffer after it; back in time, where it begins soon;
+    documents that last to its end; an owner that is active.
+    A vendor searches its own fleet, the platform the whole market.
     """
     vendors = _vendors(actor, wish.vendor_id)
     own = actor.organization_id if actor.organization_type == "CORPORATE" and wish.vendor_id is None else None
     busy = queries.busy_vehicle_ids(wish.start, wish.end) | _in_buffer(wish.end, vendors)
     now = clock.now()
     lapsing = verifications.lapsing_ids("Vehicle", DOCUMENTS, now, wish.end) if wish.end > now else set()
-    out = busy | lapsing
+    late = queries.late_vehicles(now) if wish.start < now + LATE_COUNTS_FOR else {}
+    out = busy | lapsing | late.keys()
     find = partial(
         fleet.find_candidates,
         vendor_ids=list(vendors),
@@ -97,7 +104,10 @@ def search_market(wish: Wish, actor: Actor, *, limit: int = 25, offset: int = 0)
     return Market(
         free=free,
         count=count,
-        taken=[Taken(vehicle, _reasons(blocks[vehicle.id], lapsed.get(vehicle.id))) for vehicle in taken],
+        taken=[
+            Taken(vehicle, _reasons(blocks[vehicle.id], late.get(vehicle.id), lapsed.get(vehicle.id)))
+            for vehicle in taken
+        ],
         taken_count=taken_count,
         owners=owners,
     )
@@ -135,7 +145,7 @@ def _lapsing(vehicle_ids: set[UUID], end: datetime) -> dict[UUID, Reason]:
     return lapsed
 
 
-def _reasons(blocks: list[BlockFacts], lapsed: Reason | None) -> list[Reason]:
+def _reasons(blocks: list[BlockFacts], late: BlockFacts | None, lapsed: Reason | None) -> list[Reason]:
     """Return one reason per kind, with the latest end of its blocks."""
     found: dict[str, Reason] = {}
     for block in blocks:
@@ -144,6 +154,8 @@ def _reasons(blocks: list[BlockFacts], lapsed: Reason | None) -> list[Reason]:
             continue
         found[block.kind] = Reason(block.kind, block.end)
     reasons = list(found.values())
+    if late is not None:
+        reasons.append(Reason("LATE", late.end))
     if lapsed is not None:
         reasons.append(lapsed)
     return reasons or [Reason("BUFFER", None)]

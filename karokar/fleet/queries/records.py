@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import func, select
+from sqlalchemy import func, or_, select
 
 from karokar.fleet.models import MaintenanceWindow, Vehicle, VehicleCalendar
 from karokar.fleet.queries.facts import VehicleFacts, WindowFacts, vehicle_facts, window_facts
@@ -13,6 +13,7 @@ from karokar.fleet.rules import (
     WindowStatus,
     plate_key,
 )
+from karokar.kernel import clock
 from karokar.kernel.db import db
 from karokar.kernel.errors import NotFound
 
@@ -64,15 +65,21 @@ def lock_calendar(vehicle_id: UUID) -> None:
 def windows(
     vehicle_id: UUID | Collection[UUID], start: datetime, end: datetime, *, except_id: UUID | None = None
 ) -> list[WindowFacts]:
-    """Return the SCHEDULED and IN_PROGRESS maintenance of one or more vehicles that overlaps `[start, end)`."""
+    """Return the SCHEDULED and IN_PROGRESS maintenance of one or more vehicles that overlaps `[start, end)`.
+
+    Work that goes on beyond its planned end lasts until now at least.
+    """
     ids = [vehicle_id] if isinstance(vehicle_id, UUID) else list(vehicle_id)
+    lasts = MaintenanceWindow.end > start
+    if start < clock.now():
+        lasts = or_(lasts, MaintenanceWindow.status == WindowStatus.IN_PROGRESS.value)
     statement = (
         select(MaintenanceWindow)
         .where(
             MaintenanceWindow.vehicle_id.in_(ids),
             MaintenanceWindow.status.in_([WindowStatus.SCHEDULED.value, WindowStatus.IN_PROGRESS.value]),
             MaintenanceWindow.start < end,
-            MaintenanceWindow.end > start,
+            lasts,
         )
         .order_by(MaintenanceWindow.start)
     )
