@@ -20,12 +20,18 @@ from pathlib import Path
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from hypothesis import HealthCheck, settings
 
 from karokar.config import Config
 from tests.servers import keeper
 from tests.servers.databases import Databases
 
 POSTGRESQL_FIXTURES = {"pg_app", "pg_client", "pg_database_url", "postgresql"}
+
+
+# Tests never judge durations: a machine that is busy with something else must not fail a property.
+settings.register_profile("karokar", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("karokar")
 
 
 def pytest_configure(config: pytest.Config) -> None:
