@@ -13,7 +13,7 @@ A value that does not fit is shown as an error at its field and filters nothing.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Any
 from urllib.parse import urlencode
 from uuid import UUID
@@ -109,9 +109,7 @@ class Day(Field):
     def show(self, value: Any) -> str:
         """Return the day in words."""
         moment: datetime = value
-        return (
-            local_day(date.fromisoformat(request.args[self.name])) if self.name in request.args else local_day(moment)
-        )
+        return local_day(moment - timedelta(seconds=1) if self.is_end else moment)
 
 
 @dataclass(frozen=True)

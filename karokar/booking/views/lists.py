@@ -7,22 +7,18 @@ from karokar.booking import queries
 from karokar.booking.permissions import BOOKING_READ
 from karokar.booking.queries import SORTS, BookingFilter
 from karokar.booking.views.blueprint import bp
+from karokar.booking.views.bulk import offered
+from karokar.booking.views.filtered import FILTERS
 from karokar.booking.views.shown import Shown, shown_many
 from karokar.fleet import queries as fleet
 from karokar.kernel import clock
 from karokar.kernel.actor import current_actor
 from karokar.kernel.permissions import requires
 from karokar.web.exports import Column, export
-from karokar.web.filters import Choice, Day, Filters, Text
-from karokar.web.states import state_choices, state_of
+from karokar.web.filters import Filters
+from karokar.web.states import state_of
 from karokar.web.times import end_of_day, to_local
 
-FILTERS = (
-    Text("q", "Reference or plate", "text"),
-    Choice("status", "Status", choices=state_choices("booking")),
-    Day("from", "From", "from_"),
-    Day("to", "To", "until", is_end=True),
-)
 COLUMNS = (
     Column("Reference", lambda line: line.booking.reference),
     Column("Status", lambda line: state_of("booking", line.booking.status).word),
@@ -47,7 +43,12 @@ def index() -> str:
     page = queries.list_bookings(wanted, cursor=filters.cursor)
     lines = shown_many(page.rows)
     return render_template(
-        "booking/index.html", filters=filters, page=page, lines=lines, counts=queries.count_by_status()
+        "booking/index.html",
+        filters=filters,
+        page=page,
+        lines=lines,
+        counts=queries.count_by_status(),
+        bulk=offered(),
     )
 
 

@@ -1,0 +1,83 @@
+"""What can be done with all bookings that a list's filters match: approve, reject, cancel, as a run, row by row."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+from uuid import UUID
+
+from wtforms.fields.choices import SelectChoice
+
+from karokar.booking import actions, queries
+from karokar.booking.forms import ReasonForm
+from karokar.booking.permissions import BOOKING_APPROVE, BOOKING_CANCEL, BOOKING_REJECT
+from karokar.booking.queries import BookingFilter
+from karokar.booking.rules import CANCEL_REASONS, REJECT_REASONS
+from karokar.booking.views.filtered import FILTERS
+from karokar.fleet import queries as fleet
+from karokar.kernel.permissions import may
+from karokar.runs.kinds import Item, RowKind, row_kind
+from karokar.runs.views import ask_with
+from karokar.web.filters import Filters
+
+CANCELLABLE = ("REQUESTED", "APPROVED", "ASSIGNED")
+
+
+def _matching(parameters: Mapping[str, Any], statuses: tuple[str, ...]) -> Iterator[Item]:
+    filters = Filters.of_request(FILTERS, args=parameters["filters"])
+    text = filters.values["text"]
+    plates = [vehicle.id for vehicle in fleet.find_by_plate(text)] if text else []
+    wanted = BookingFilter(**filters.values, vehicle_ids=plates, sort="start")
+    chosen = set(parameters["chosen"])
+    for booking in queries.iterate_bookings(wanted):
+        if booking.status in statuses and (not chosen or str(booking.id) in chosen):
+            yield Item(booking.reference, {"id": str(booking.id)})
+
+
+def _list_requests(parameters: Mapping[str, Any]) -> Iterator[Item]:
+    return _matching(parameters, ("REQUESTED",))
+
+
+def _list_cancellable(parameters: Mapping[str, Any]) -> Iterator[Item]:
+    return _matching(parameters, CANCELLABLE)
+
+
+def _approve(item: Item, _parameters: Mapping[str, Any]) -> None:
+    # What overlaps with one that was approved before it is refused by the database, and says so in its row.
+    actions.approve_booking(UUID(item.data["id"]))
+
+
+def _reject(item: Item, parameters: Mapping[str, Any]) -> None:
+    actions.reject_booking(UUID(item.data["id"]), parameters["reason"], parameters["note"])
+
+
+def _cancel(item: Item, parameters: Mapping[str, Any]) -> None:
+    actions.cancel_booking(UUID(item.data["id"]), parameters["reason"], parameters["note"])
+
+
+def _with_reasons(name: str, reasons: Mapping[str, str]) -> type[ReasonForm]:
+    class BulkReasonForm(ReasonForm):
+        """One reason and note for all rows."""
+
+        def __init__(self, *args: Any, **kwargs: Any) -> None:
+            super().__init__(*args, **kwargs)
+            self.reason.choices = [SelectChoice("", "Choose a reason")]
+            self.reason.choices += [SelectChoice(code, word) for code, word in reasons.items()]
+
+    BulkReasonForm.__name__ = name
+    return BulkReasonForm
+
+
+APPROVE = row_kind(
+    "booking.approve", "Approve requests", permission=BOOKING_APPROVE, list_items=_list_requests, do=_approve
+)
+REJECT = row_kind("booking.reject", "Reject requests", permission=BOOKING_REJECT, list_items=_list_requests, do=_reject)
+CANCEL = row_kind(
+    "booking.cancel", "Cancel bookings", permission=BOOKING_CANCEL, list_items=_list_cancellable, do=_cancel
+)
+ask_with(REJECT, _with_reasons("RejectAllForm", REJECT_REASONS))
+ask_with(CANCEL, _with_reasons("CancelAllForm", CANCEL_REASONS))
+
+
+def offered() -> list[tuple[str, str]]:
+    """Return the kinds that the acting person may start, with what their buttons say."""
+    kinds: tuple[RowKind, ...] = (APPROVE, REJECT, CANCEL)
+    return [(kind.name, f"{kind.title}…") for kind in kinds if may(kind.permission)]
