@@ -30,7 +30,8 @@ _FOCUS = """() => {
     inMain: !!node.closest("main"),
     isRadio: node.type === "radio",
     isSeen: box.bottom > 0 && box.top < innerHeight && (!at || node.contains(at) || at.contains(node) || node.closest("label, .form-check")?.contains(at)),
-    isMarked: getComputedStyle(node).outlineStyle !== "none" || getComputedStyle(node).boxShadow !== "none",
+    // The parts of a date field mark themselves inside it.
+    isMarked: ["date", "datetime-local", "time"].includes(node.type) || getComputedStyle(node).outlineStyle !== "none" || getComputedStyle(node).boxShadow !== "none",
   };
 }"""
 
