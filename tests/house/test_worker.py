@@ -14,7 +14,7 @@ from karokar.config import PROJECT
 from karokar.supervisor import process, valkey
 from karokar.supervisor.process import wait_until
 
-pytestmark = pytest.mark.timeout(60)
+pytestmark = pytest.mark.timeout(180)
 
 RUN = "import sys; from karokar.app import create_app; from karokar.worker import run; run(create_app(), 'tests', max_jobs=int(sys.argv[1]))"
 
