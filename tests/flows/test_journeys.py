@@ -7,6 +7,7 @@ import pytest
 from flask import Flask
 from sqlalchemy import select
 
+from karokar.administration import actions as administration
 from karokar.assignment import actions as assignments
 from karokar.availability import queries as availability
 from karokar.booking import actions, queries
@@ -14,6 +15,7 @@ from karokar.identity import actions as identity
 from karokar.kernel import clock
 from karokar.kernel.actor import SYSTEM, acting_as
 from karokar.kernel.db import Base, db
+from karokar.kernel.errors import DomainError
 from karokar.organization import actions as organizations
 from tests.factories import booking as make
 from tests.factories import fleet, people
@@ -261,3 +263,17 @@ def test_a_member_who_leaves_frees_what_has_not_begun_and_what_runs_is_flagged(w
     assert (make.assignment(waiting.id).status, make.assignment(waiting.id).reason) == ("CLOSED", "MEMBER_REMOVED")
     kept = make.assignment_of(running.id)
     assert (kept.status, kept.flag) == ("ACTIVE", "MEMBER_REMOVED")
+
+
+def test_the_platforms_choice_about_licences_decides_who_may_be_assigned(world: World) -> None:
+    made = world.approved()
+    with world.acting(world.platform_admin):
+        administration.change_setting("require_driving_licence", is_on=True)
+    world.deliver()
+    with world.acting(world.company_admin), pytest.raises(DomainError, match="EMPLOYEE_NOT_ELIGIBLE"):
+        actions.assign_booking(made.id, world.company_admin.user_id)
+    with world.acting(world.platform_admin):
+        administration.change_setting("require_driving_licence", is_on=False)
+    world.deliver()
+    with world.acting(world.company_admin):
+        assert actions.assign_booking(made.id, world.company_admin.user_id).status == "ASSIGNED"
