@@ -85,6 +85,7 @@ def show(kind: str, subject_id: UUID) -> str:
         kind_word=story.kind_in_words(kind),
         subject_url=entity_url(kind, subject_id),
         then=then,
+        then_typed=to_local(then["at"]).isoformat(timespec="seconds") if then and then.get("at") else "",
         before=before,
         **part,
     )
@@ -114,7 +115,7 @@ def poll(kind: str, subject_id: UUID) -> Response:
                 "id": str(line.event.event_id),
                 "mark": line.entry.mark if line.entry else "",
                 "isSettled": line.entry.is_settled if line.entry else True,
-                "html": render_template("_shared/timeline_entry.html", line=line, **_rights(viewer)),
+                "html": render_template("_shared/timeline_entry.html", line=line, subject=subject, **_rights(viewer)),
             }
             for line in story.lines(changed, viewer, subject)
         ],
@@ -211,6 +212,7 @@ def _part(subject: tuple[str, UUID], found: Timeline, *, is_filtered: bool, is_f
     lines = story.lines(found.entries, viewer, subject)
     address: dict[str, Any] = {"kind": kind, "subject_id": subject_id, **values}
     return {
+        "subject": subject,
         "days": _days(lines),
         "next_url": url_for("timeline.show", **{**address, "before": found.next}) if found.next else None,
         "all_url": url_for("timeline.show", kind=kind, subject_id=subject_id),

@@ -1,0 +1,86 @@
+"""The timeline's page: shareable, downloadable, as of a moment, and shown on the pages of things."""
+
+import csv
+import io
+import json
+
+import pytest
+from flask.testing import FlaskClient
+
+from karokar.outbox.drain import drain_all
+from tests.factories import people
+from tests.factories.people import Company
+
+
+@pytest.fixture
+def company(client: FlaskClient) -> Company:
+    """A company with a history, and its administrator's browser."""
+    made = people.make_corporate(employees=1)
+    drain_all()
+    people.sign_in(client, made.admin)
+    return made
+
+
+def test_it_reads_as_sentences_with_who_and_what_changed(client: FlaskClient, company: Company):
+    page = client.get(f"/timeline/Organization/{company.id}").text
+    assert "approved the organization" in page
+    assert "Waiting" not in page
+    assert "<del>Pending</del>" in page
+    assert "<ins>Active</ins>" in page
+    assert "changed; the values are personal and not kept" in page
+
+
+def test_the_platforms_people_appear_by_its_name(client: FlaskClient, company: Company):
+    page = client.get(f"/timeline/Organization/{company.id}?kind=organization").text
+    assert "<strong>KaroKar</strong> approved the organization" in page
+    assert "Pat Form" not in page
+
+
+def test_filters_stand_in_the_address(client: FlaskClient, company: Company):
+    page = client.get(f"/timeline/Organization/{company.id}?kind=verification&actor={company.admin.user_id}").text
+    assert "asked for a verification" in page
+    assert "approved the organization" not in page
+    assert "Nothing matches" in client.get(f"/timeline/Organization/{company.id}?text=no-such-thing-anywhere").text
+
+
+def test_downloads_hold_what_the_page_shows(client: FlaskClient, company: Company):
+    address = f"/timeline/Organization/{company.id}/download?kind=organization"
+    lines = [json.loads(line) for line in client.get(address).text.splitlines()]
+    assert [line["eventType"] for line in lines] == ["OrganizationApproved", "OrganizationCreated"]
+    assert "reviewerId" not in lines[0]["payload"]
+    rows = list(csv.reader(io.StringIO(client.get(f"{address}&format=csv").text.removeprefix("\ufeff"))))
+    assert [row[4] for row in rows[1:]] == ["approved the organization", "applied for the marketplace"]
+
+
+def test_as_of_a_moment_it_shows_what_was_there(client: FlaskClient, company: Company):
+    lines = client.get(f"/timeline/Organization/{company.id}/download?kind=organization").text.splitlines()
+    created = json.loads(lines[-1])["occurredAt"]
+    page = client.get(f"/timeline/Organization/{company.id}", query_string={"as_of": created}).text
+    assert "As it was on" in page
+    assert "<dd>Pending</dd>" in page
+    assert "approved the organization" not in page
+    assert "no time that can be understood" in client.get(f"/timeline/Organization/{company.id}?as_of=soon").text
+
+
+def test_what_concerns_others_does_not_exist(client: FlaskClient, company: Company):
+    vendor = people.make_vendor()
+    drain_all()
+    assert client.get(f"/timeline/Organization/{vendor.id}").status_code == 404
+    assert client.get(f"/timeline/Nonsense/{vendor.id}").status_code == 404
+    assert client.get(f"/timeline/Organization/{vendor.id}/download").text == ""
+
+
+def test_a_cursor_of_another_organization_is_refused(client: FlaskClient, company: Company):
+    page = client.get(f"/timeline/Organization/{company.id}").text
+    live = page.split('data-live="')[1].split('"', maxsplit=1)[0].replace("&amp;", "&")
+    assert client.get(live).status_code == 204
+    vendor = people.make_vendor()
+    people.sign_in(client, vendor.admin)
+    assert client.get(live).status_code == 422
+
+
+def test_the_pages_of_things_show_their_timelines(client: FlaskClient, company: Company):
+    for address in ("/organization/own", f"/identity/members/{company.admin.membership_id}"):
+        answer = client.get(address)
+        if answer.status_code == 200:
+            assert 'id="timeline"' in answer.text
