@@ -13,7 +13,7 @@ from hashlib import sha256
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, Text, and_, cast, exists, func, or_, select
+from sqlalchemy import CTE, ColumnElement, Select, Text, and_, cast, exists, func, or_, select
 from sqlalchemy.orm import aliased
 
 from karokar.events.base import LATEST, SUBJECT_TYPES
@@ -27,8 +27,9 @@ from karokar.outbox.search import FoundEvent, is_told_about, see
 
 PAGE = 25
 MOST_NEWS = 200
-_CHUNKS = 40
+_CHUNKS = 200
 """How many times a page goes on looking when much of what it read is hidden from the viewer."""
+_LARGEST_CHUNK = 2000
 _LOG_CHUNK = 5000
 _MOST_FOLLOWED = 300
 _SHORTEST_TEXT = 4
@@ -128,20 +129,19 @@ def timeline(
 ) -> Timeline:
     """Return a page of an entity's story as the viewer may see it, from the newest event or from below `before`."""
     head = newest_position()
-    statement, number, position = _story(subject_type, subject_id, viewer, wanted or TimelineFilter())
+    story = _story(subject_type, subject_id, viewer, wanted or TimelineFilter())
     edge = _number_of(before) if before is not None else None
     found: list[FoundEvent] = []
     is_read_out = False
+    size = limit + 1
     for _ in range(_CHUNKS):
-        chunk = statement.where(position <= head)
-        if edge is not None:
-            chunk = chunk.where(number < edge)
-        rows = db.session.execute(chunk.order_by(number.desc()).limit(limit + 1)).all()
-        found += _seen(rows, viewer, subject_type, subject_id)
-        is_read_out = len(rows) <= limit
+        numbers = story.numbers_below(edge, size)
+        found += _seen(story.rows(numbers, head), viewer, subject_type, subject_id)
+        is_read_out = len(numbers) < size
         if is_read_out or len(found) > limit:
             break
-        edge = rows[-1][1].id
+        # Where little of it is the viewer's, larger steps find it sooner.
+        edge, size = numbers[-1], min(size * 4, _LARGEST_CHUNK)
     shown = found[:limit]
     is_more = len(found) > limit or not is_read_out
     return Timeline(entries=_entries(shown, viewer), next=shown[-1].event_id if is_more and shown else None, head=head)
@@ -163,7 +163,7 @@ def news(subject_type: str, subject_id: UUID, viewer: Actor, after: int, wanted:
     """Return how many events of the story came after a position, whoever committed them when."""
     head = newest_position()
     count = 0
-    statement, _number, _position = _story(subject_type, subject_id, viewer, wanted or TimelineFilter())
+    story = _story(subject_type, subject_id, viewer, wanted or TimelineFilter())
     while after < head and count < MOST_NEWS:
         until = min(head, after + _LOG_CHUNK)
         # The log is read first, in order: however long the story is, only what is new is looked at.
@@ -173,7 +173,7 @@ def news(subject_type: str, subject_id: UUID, viewer: Actor, after: int, wanted:
             .cte("fresh")
             .prefix_with("materialized", dialect="postgresql")
         )
-        rows = db.session.execute(statement.join(fresh, fresh.c.number == EventRow.id).limit(MOST_NEWS)).all()
+        rows = db.session.execute(story.among(fresh).limit(MOST_NEWS)).all()
         count += len(_seen(rows, viewer, subject_type, subject_id))
         after = until
     return News(count=min(count, MOST_NEWS), head=head, is_more=count >= MOST_NEWS)
@@ -183,15 +183,14 @@ def whole_story(
     subject_type: str, subject_id: UUID, viewer: Actor, wanted: TimelineFilter | None = None
 ) -> Iterator[FoundEvent]:
     """Yield every event of the story that the viewer may see, newest first: for downloads."""
-    statement, number, _position = _story(subject_type, subject_id, viewer, wanted or TimelineFilter())
+    story = _story(subject_type, subject_id, viewer, wanted or TimelineFilter())
     edge = None
     while True:
-        chunk = statement if edge is None else statement.where(number < edge)
-        rows = db.session.execute(chunk.order_by(number.desc()).limit(_MOST_FOLLOWED)).all()
-        yield from _seen(rows, viewer, subject_type, subject_id)
-        if len(rows) < _MOST_FOLLOWED:
+        numbers = story.numbers_below(edge, _LARGEST_CHUNK)
+        yield from _seen(story.rows(numbers), viewer, subject_type, subject_id)
+        if len(numbers) < _LARGEST_CHUNK:
             return
-        edge = rows[-1][1].id
+        edge = numbers[-1]
         db.session.expunge_all()
 
 
@@ -289,21 +288,56 @@ def _number_of(event_id: UUID) -> int:
     return db.session.scalar(select(EventRow.id).where(EventRow.event_id == event_id)) or 0
 
 
-def _story(subject_type: str, subject_id: UUID, viewer: Actor, wanted: TimelineFilter) -> tuple[Select[Any], Any, Any]:
-    """Return the statement of an entity's events, with the columns of the row number and of the position in it."""
-    number: Any = EventSubject.event_id
+@dataclass(frozen=True)
+class _Story:
+    """How an entity's events are read: their numbers first, straight from the index of subjects, then the events.
+
+    In two steps, so that no planner can think of walking down the whole log, or of sorting all that an organization
+    ever did, for a page of it. `statement` is what is read of the events, for the viewer and with the filters.
+    """
+
+    subject: tuple[int, UUID]
+    statement: Select[Any]
+    position: Any
+
+    def numbers_below(self, edge: int | None, size: int) -> list[int]:
+        """The row numbers of the entity's next events below one (None: the newest), downwards."""
+        statement = select(EventSubject.event_id).where(
+            EventSubject.subject_type == self.subject[0], EventSubject.subject_id == self.subject[1]
+        )
+        if edge is not None:
+            statement = statement.where(EventSubject.event_id < edge)
+        return list(db.session.scalars(statement.order_by(EventSubject.event_id.desc()).limit(size)))
+
+    def rows(self, numbers: Sequence[int], head: int | None = None) -> Sequence[Any]:
+        """The events of these numbers that are in the log (up to a position), downwards."""
+        if not numbers:
+            return []
+        statement = self.statement.where(EventRow.id.in_(numbers))
+        if head is not None:
+            statement = statement.where(self.position <= head)
+        return db.session.execute(statement.order_by(EventRow.id.desc())).all()
+
+    def among(self, fresh: CTE) -> Select[Any]:
+        """The statement of those of the fresh events that are the entity's."""
+        return self.statement.join(fresh, fresh.c.number == EventRow.id).join(
+            EventSubject,
+            and_(
+                EventSubject.event_id == fresh.c.number,
+                EventSubject.subject_type == self.subject[0],
+                EventSubject.subject_id == self.subject[1],
+            ),
+        )
+
+
+def _story(subject_type: str, subject_id: UUID, viewer: Actor, wanted: TimelineFilter) -> _Story:
     is_sqlite = db.session.get_bind().dialect.name == "sqlite"
     # On SQLite an event's row number is its position: the view between the two would only confuse its planner.
-    position: Any = number if is_sqlite else EventLog.position
+    position: Any = EventRow.id if is_sqlite else EventLog.position
     subject = (SUBJECT_TYPES.get(subject_type, 0), subject_id)
-    statement: Select[Any] = (
-        select(position, EventRow)
-        .select_from(EventSubject)
-        .join(EventRow, EventRow.id == EventSubject.event_id)
-        .where(EventSubject.subject_type == subject[0], EventSubject.subject_id == subject[1])
-    )
+    statement: Select[Any] = select(position, EventRow).select_from(EventRow)
     if not is_sqlite:
-        statement = statement.join(EventLog, EventLog.event_id == EventSubject.event_id)
+        statement = statement.join(EventLog, EventLog.event_id == EventRow.id)
     asking = _who_asks(viewer)
     is_own_person = viewer.user_id is not None and subject == (SUBJECT_TYPES["User"], viewer.user_id)
     if asking is not None and asking != subject and not is_own_person:
@@ -312,12 +346,12 @@ def _story(subject_type: str, subject_id: UUID, viewer: Actor, wanted: TimelineF
         statement = statement.join(
             other,
             and_(
-                other.event_id == EventSubject.event_id,
+                other.event_id == EventRow.id,
                 other.subject_type == asking[0],
                 other.subject_id == asking[1],
             ),
         )
-    return statement.where(*_conditions(viewer, wanted, position)), number, position
+    return _Story(subject, statement.where(*_conditions(viewer, wanted, position)), position)
 
 
 def _who_asks(viewer: Actor) -> tuple[int, UUID | None] | None:
