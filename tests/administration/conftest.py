@@ -20,13 +20,13 @@ def keeper() -> Planted:
 
 
 @pytest.fixture
-def planted(app: Flask, keeper: Planted, monkeypatch: pytest.MonkeyPatch) -> Iterator[Flask]:
+def planted(any_app: Flask, keeper: Planted, monkeypatch: pytest.MonkeyPatch) -> Iterator[Flask]:
     """The application with this handler alone; nothing is retried by itself within a test."""
-    patient = dataclasses.replace(app.config["KAROKAR"], event_bus_retry_base_ms=600_000)
-    monkeypatch.setitem(app.config, "KAROKAR", patient)
+    patient = dataclasses.replace(any_app.config["KAROKAR"], event_bus_retry_base_ms=600_000)
+    monkeypatch.setitem(any_app.config, "KAROKAR", patient)
     with only(keeper):
         subscriptions.sync()
-        yield app
+        yield any_app
 
 
 @pytest.fixture

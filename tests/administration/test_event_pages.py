@@ -171,6 +171,7 @@ def test_a_delivery_is_dismissed_only_with_a_reason(desk: FlaskClient, keeper: P
     assert post(desk, path, reason="  ").startswith("422")
     assert post(desk, path, reason="Made by hand instead.").startswith("200")
     assert "Dismissed" in page(desk, f"/administration/events/{event_id}")
+    drain()
     assert "DeliveryDismissed" in page(desk, "/administration/events?type=Delivery*")
 
 
