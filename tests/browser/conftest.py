@@ -130,7 +130,9 @@ def browse(chromium, address, signed_in_states) -> Iterator[Callable[..., Watche
 
     def make(role: str, **options) -> Watched:
         state = json.loads(signed_in_states[role]) if role != site.DOOR else None
-        context = chromium.new_context(storage_state=state, viewport={"width": 1366, "height": 900}, **options)
+        context = chromium.new_context(
+            storage_state=state, viewport={"width": 1366, "height": 900}, reduced_motion="reduce", **options
+        )
         context.set_default_timeout(10_000)
         contexts.append(context)
         watched = Watched(context.new_page(), address)
