@@ -12,6 +12,7 @@ from karokar.kernel import clock
 from karokar.kernel.actor import Actor
 from karokar.kernel.db import db
 from karokar.kernel.errors import NotFound, StateConflict
+from karokar.kernel.paging import Page, paginate
 from karokar.kernel.permissions import permitted, scope_of
 from karokar.kernel.waiting import Hit, WaitingItem
 from karokar.organization import rules
@@ -155,16 +156,27 @@ def get_page(organization_id: UUID) -> OrganizationPage:
     return _page(row)
 
 
-def list_pages(*, status: str = "", type: str = "", text: str = "") -> list[OrganizationPage]:  # noqa: A002
-    """Return the organizations that the actor may see, by name."""
-    statement = _permitted().order_by(func.lower(Organization.name), Organization.id)
+SORTS = {"name": func.lower(Organization.name), "applied": Organization.applied_at, "status": Organization.status}
+"""What the list of organizations can be sorted by."""
+
+
+def list_pages(
+    *,
+    status: str | None = None,
+    type: str | None = None,  # noqa: A002 - the domain's word
+    text: str | None = None,
+    sort: str = "name",
+    cursor: str | None = None,
+) -> Page[OrganizationPage]:
+    """Return one page of the organizations that the actor may see."""
+    statement = _permitted()
     if status:
         statement = statement.where(Organization.status == status)
     if type:
         statement = statement.where(Organization.type == type)
-    for word in text.lower().split():
+    for word in (text or "").lower().split():
         statement = statement.where(func.lower(Organization.name).contains(word, autoescape=True))
-    return [_page(row) for row in db.session.scalars(statement.limit(500))]
+    return paginate(statement, sorts=SORTS, tie=Organization.id, sort=sort, cursor=cursor).map(_page)
 
 
 def list_decisions(organization_id: UUID) -> list[Decision]:

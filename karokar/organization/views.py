@@ -21,8 +21,10 @@ from karokar.organization.permissions import (
     ORGANIZATION_UPDATE,
 )
 from karokar.verification import queries as verification
+from karokar.web.filters import Choice, Filters, Text
 from karokar.web.forms import sent_version
 from karokar.web.limits import limiter
+from karokar.web.states import state_choices
 
 bp = Blueprint("organization", __name__)
 
@@ -244,9 +246,15 @@ def reapply() -> ResponseReturnValue:
 @requires(ORGANIZATION_APPROVE)
 def index() -> str:
     """List organizations."""
-    chosen = {name: request.args.get(name, "") for name in ("q", "status", "type")}
-    rows = queries.list_pages(status=chosen["status"], type=chosen["type"], text=chosen["q"])
-    return render_template("organization/index.html", rows=rows, chosen=chosen, is_filtered=any(chosen.values()))
+    kinds = [(str(kind), kind.capitalize()) for kind in rules.OrganizationType]
+    fields = (
+        Text("q", "Name", argument="text"),
+        Choice("type", "Kind", choices=kinds),
+        Choice("status", "Status", choices=state_choices("organization")),
+    )
+    filters = Filters.of_request(fields, sorts=tuple(queries.SORTS), default_sort="name")
+    page = queries.list_pages(**filters.values, sort=filters.sort, cursor=filters.cursor)
+    return render_template("organization/index.html", page=page, filters=filters)
 
 
 @bp.get("/<uuid:organization_id>/review")

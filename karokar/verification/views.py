@@ -1,5 +1,6 @@
 """The pages of verifications: handing in, following, and reviewing, the document beside the data that it proves."""
 
+from collections.abc import Sequence
 from datetime import datetime, time, timedelta
 from typing import Any
 from uuid import UUID
@@ -19,10 +20,14 @@ from karokar.verification import actions, queries, rules
 from karokar.verification.forms import ApproveForm, RejectForm, RequestForm, RevokeForm, choices
 from karokar.verification.permissions import VERIFICATION_READ, VERIFICATION_REQUEST, VERIFICATION_REVIEW
 from karokar.verification.storage import storage
+from karokar.web.filters import Choice, Filters
 from karokar.web.headers import CONTENT_POLICY
+from karokar.web.states import state_choices
 from karokar.web.times import zone_of
 
 bp = Blueprint("verification", __name__)
+
+_ABOUT = {"Organization": "Organization", "Vehicle": "Vehicle", "User": "Person"}
 
 # A document runs nothing, loads nothing, and is shown nowhere but on this site's own pages.
 DOCUMENT_POLICY = (
@@ -35,16 +40,19 @@ DOCUMENT_POLICY = (
 @requires(VERIFICATION_READ)
 def index() -> str:
     """List the verifications that the person may see; to an organization, also what is still missing."""
-    chosen = {name: request.args.get(name, "") for name in ("status", "kind", "entity_type")}
-    rows = queries.list_pages(status=chosen["status"], kind=chosen["kind"], entity_type=chosen["entity_type"])
+    fields = (
+        Choice("status", "Status", choices=[item for item in state_choices("verification") if item[0] != "MISSING"]),
+        Choice("kind", "What", choices=[(kind, rules.label_of(kind)) for kind in rules.KINDS]),
+        Choice("entity_type", "About", choices=list(_ABOUT.items())),
+    )
+    filters = Filters.of_request(fields, sorts=tuple(queries.SORTS), default_sort="-requested")
+    page = queries.paged(**filters.values, sort=filters.sort, cursor=filters.cursor)
     return render_template(
         "verification/index.html",
-        rows=rows,
-        names=_names(rows),
-        organizations=organization.organizations(row.organization_id for row in rows),
-        chosen=chosen,
-        is_filtered=any(chosen.values()),
-        kinds={kind: rules.label_of(kind) for kind in rules.KINDS},
+        page=page,
+        filters=filters,
+        names=_names(page.rows),
+        organizations=organization.organizations(row.organization_id for row in page.rows),
         may_request=may(VERIFICATION_REQUEST),
         own=_own_entities(),
     )
@@ -64,7 +72,7 @@ def _own_entities() -> list[tuple[str, UUID, str]]:
     )
 
 
-def _names(rows: list[queries.VerificationPage]) -> dict[UUID, str]:
+def _names(rows: Sequence[queries.VerificationPage]) -> dict[UUID, str]:
     """Return what the verified entities are called, one question per kind of entity."""
     ids: dict[str, set[UUID]] = {"Organization": set(), "User": set(), "Vehicle": set()}
     for row in rows:

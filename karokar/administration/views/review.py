@@ -13,6 +13,7 @@ from karokar.kernel.actor import current_actor
 from karokar.kernel.permissions import requires
 from karokar.organization import queries as organization
 from karokar.verification import queries as verification
+from karokar.web.filters import Filters, Text
 
 
 @dataclass(frozen=True)
@@ -78,7 +79,8 @@ def _applications() -> list[QueueRow]:
 @requires("employee.manage", everywhere=True)
 def people() -> ResponseReturnValue:
     """List people of every organization."""
-    text = request.args.get("q", "")
-    rows = identity.list_people(text)
-    names = organization.organizations(member.organization_id for row in rows for member in row.memberships)
-    return render_template("administration/people.html", rows=rows, names=names, text=text)
+    fields = (Text("q", "Name or address", argument="text"),)
+    filters = Filters.of_request(fields, sorts=tuple(identity.PEOPLE_SORTS), default_sort="name")
+    page = identity.list_people(**filters.values, sort=filters.sort, cursor=filters.cursor)
+    names = organization.organizations(member.organization_id for row in page.rows for member in row.memberships)
+    return render_template("administration/people.html", page=page, filters=filters, names=names)

@@ -25,6 +25,7 @@ from karokar.identity.queries.accounts import (
 )
 from karokar.identity.queries.links import OpenInvitation, ResetLink, find_invitation, find_reset, sign_in_link
 from karokar.identity.queries.members import (
+    MEMBER_SORTS,
     MemberRow,
     count_admins,
     find_member_row,
@@ -34,6 +35,7 @@ from karokar.identity.queries.members import (
     search,
 )
 from karokar.identity.queries.people import (
+    PEOPLE_SORTS,
     Member,
     Person,
     PlatformPerson,
@@ -57,6 +59,8 @@ from karokar.identity.queries.roles import (
 )
 
 __all__ = [
+    "MEMBER_SORTS",
+    "PEOPLE_SORTS",
     "Account",
     "Acting",
     "EffectiveRight",

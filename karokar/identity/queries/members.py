@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Select, func, select
@@ -14,6 +15,7 @@ from karokar.identity.rules import MembershipStatus
 from karokar.kernel.actor import Actor
 from karokar.kernel.db import db
 from karokar.kernel.errors import NotFound
+from karokar.kernel.paging import Page, paginate
 from karokar.kernel.permissions import permitted, scope_of
 from karokar.kernel.waiting import Hit
 
@@ -44,11 +46,25 @@ class MemberRow:
     link_copied_at: datetime | None
 
 
+MEMBER_SORTS = {
+    "name": func.lower(User.last_name + " " + User.first_name),
+    "email": User.email,
+    "joined": Membership.joined_at,
+}
+"""What the list of members can be sorted by."""
+
+
 def list_member_rows(
-    *, organization_id: UUID, status: str = "", role_id: UUID | None = None, text: str = ""
-) -> list[MemberRow]:
-    """Return the members that the actor may manage, by name; those who left only when asked for."""
-    statement = _rows().where(Membership.organization_id == organization_id)
+    *,
+    organization_id: UUID,
+    status: str | None = None,
+    role_id: UUID | None = None,
+    text: str | None = None,
+    sort: str = "name",
+    cursor: str | None = None,
+) -> Page[MemberRow]:
+    """Return one page of the members that the actor may manage; those who left only when asked for."""
+    statement: Select[Any] = _rows().where(Membership.organization_id == organization_id)  # type: ignore[assignment]
     if status:
         statement = statement.where(Membership.status == status)
     else:
@@ -57,8 +73,8 @@ def list_member_rows(
         statement = statement.where(Membership.role_id == role_id)
     if text:
         statement = statement.where(matches(text))
-    statement = statement.order_by(func.lower(User.last_name), func.lower(User.first_name), Membership.id)
-    return [_row(*row) for row in db.session.execute(statement)]
+    page = paginate(statement, sorts=MEMBER_SORTS, tie=Membership.id, sort=sort, cursor=cursor)
+    return page.map(lambda row: _row(row[0], row[1], row[2]))
 
 
 def get_member_row(membership_id: UUID) -> MemberRow:

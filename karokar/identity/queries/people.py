@@ -1,11 +1,11 @@
 """People and members, as every context may ask for them."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, and_, func, select, true
+from sqlalchemy import ColumnElement, Select, and_, false, func, select, true
 
 from karokar.identity.models import Membership, Role, User, UserSession
 from karokar.identity.permissions import EMPLOYEE_MANAGE
@@ -15,6 +15,7 @@ from karokar.kernel import clock
 from karokar.kernel.actor import Scope
 from karokar.kernel.db import db
 from karokar.kernel.errors import NotFound
+from karokar.kernel.paging import Page, paginate
 from karokar.kernel.permissions import scope_of
 
 
@@ -113,15 +114,28 @@ def count_members(organization_id: UUID) -> int:
     return db.session.scalar(select(func.count()).select_from(Membership).where(*conditions)) or 0
 
 
-def list_people(text: str = "", *, limit: int = 200) -> list[PlatformPerson]:
-    """Return people of every organization whose name or address contains the text, by name: for the platform's desk.
+PEOPLE_SORTS = {
+    "name": func.lower(User.last_name + " " + User.first_name),
+    "email": User.email,
+    "seen": User.last_seen_at,
+}
+"""What the platform's list of people can be sorted by."""
+
+
+def list_people(*, text: str | None = None, sort: str = "name", cursor: str | None = None) -> Page[PlatformPerson]:
+    """Return one page of people of every organization whose name or address contains the text: for the platform's desk.
 
     Nobody for an actor who does not manage the people of every organization.
     """
+    statement = select(User).where(matches(text or ""))
     if scope_of(EMPLOYEE_MANAGE) is not Scope.ALL:
-        return []
-    statement = select(User).order_by(func.lower(User.last_name), func.lower(User.first_name), User.id).limit(limit)
-    users = list(db.session.scalars(statement.where(matches(text))))
+        statement = statement.where(false())
+    page = paginate(statement, sorts=PEOPLE_SORTS, tie=User.id, sort=sort, cursor=cursor)
+    found = _of_platform(page.rows)
+    return page.map(lambda user: found[user.id])
+
+
+def _of_platform(users: Sequence[User]) -> dict[UUID, PlatformPerson]:
     ids = [user.id for user in users]
     members: dict[UUID, list[Member]] = {user_id: [] for user_id in ids}
     for row in db.session.execute(_members().where(Membership.user_id.in_(ids))):
@@ -130,8 +144,8 @@ def list_people(text: str = "", *, limit: int = 200) -> list[PlatformPerson]:
         UserSession.is_live(clock.now()), UserSession.user_id.in_(ids)
     )
     counts: dict[UUID, int] = {row[0]: row[1] for row in db.session.execute(live.group_by(UserSession.user_id))}
-    return [
-        PlatformPerson(
+    return {
+        user.id: PlatformPerson(
             id=user.id,
             name=user.name,
             email=user.email,
@@ -142,7 +156,7 @@ def list_people(text: str = "", *, limit: int = 200) -> list[PlatformPerson]:
             memberships=tuple(members[user.id]),
         )
         for user in users
-    ]
+    }
 
 
 def matches(text: str) -> ColumnElement[bool]:

@@ -24,7 +24,9 @@ from karokar.kernel.actor import current_actor
 from karokar.kernel.errors import NotFound, StateConflict
 from karokar.kernel.permissions import may, requires
 from karokar.organization import queries as organization
+from karokar.web.filters import Choice, Filters, Text
 from karokar.web.forms import sent_version
+from karokar.web.states import state_choices
 
 _COLUMNS = ("first_name", "last_name", "email", "phone", "role")
 MOST_ROWS = 2000
@@ -41,23 +43,17 @@ def _acting_for() -> UUID:
 @requires(EMPLOYEE_MANAGE, reading=True)
 def members() -> str:
     """List the members of the acting organization."""
-    status, text, role = (request.args.get(name, "") for name in ("status", "q", "role"))
-    rows = queries.list_member_rows(organization_id=_acting_for(), status=status, text=text, role_id=_maybe_uuid(role))
-    return render_template(
-        "identity/members.html",
-        rows=rows,
-        roles=_roles_to_give(_acting_for()),
-        chosen={"status": status, "q": text, "role": role},
-        is_filtered=bool(status or text or role),
-        may_manage=may(EMPLOYEE_MANAGE),
+    roles = _roles_to_give(_acting_for())
+    fields = (
+        Text("q", "Name or address", argument="text"),
+        Choice("status", "Status", choices=state_choices("membership")),
+        Choice("role", "Role", argument="role_id", choices=[(str(row.id), row.name) for row in roles], is_id=True),
     )
-
-
-def _maybe_uuid(text: str) -> UUID | None:
-    try:
-        return UUID(text) if text else None
-    except ValueError:
-        return UUID(int=0)
+    filters = Filters.of_request(fields, sorts=tuple(queries.MEMBER_SORTS), default_sort="name")
+    page = queries.list_member_rows(
+        organization_id=_acting_for(), **filters.values, sort=filters.sort, cursor=filters.cursor
+    )
+    return render_template("identity/members.html", page=page, filters=filters, may_manage=may(EMPLOYEE_MANAGE))
 
 
 def _roles_to_give(organization_id: UUID) -> list[queries.RoleFacts]:
