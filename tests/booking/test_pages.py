@@ -136,10 +136,13 @@ def test_a_request_is_approved_alone(world: World, as_vendor: FlaskClient) -> No
 def test_approving_may_reject_the_others_in_one_step(world: World, as_vendor: FlaskClient) -> None:
     chosen, loser = world.requested(), world.requested()
     page, url = f"/booking/{chosen.id}/decide", f"/booking/{chosen.id}/approve"
-    unsaid = send(as_vendor, page, url, others="reject", reason="ALREADY_PROMISED", note="")
+    unsaid = send(as_vendor, page, url, **{"others": "reject", "others-reason": "ALREADY_PROMISED", "others-note": ""})
     assert unsaid.status_code == 422
     assert make.booking(chosen.id).status == "REQUESTED"
-    follow(as_vendor, send(as_vendor, page, url, others="reject", reason="ALREADY_PROMISED", note="Sorry"))
+    follow(
+        as_vendor,
+        send(as_vendor, page, url, **{"others": "reject", "others-reason": "ALREADY_PROMISED", "others-note": "Sorry"}),
+    )
     assert [make.booking(one.id).status for one in (chosen, loser)] == ["APPROVED", "REJECTED"]
 
 

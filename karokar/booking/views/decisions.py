@@ -109,7 +109,8 @@ def _page(
 
 
 def _others_form() -> ReasonForm:
-    form = ReasonForm(prefix="")
+    # Two forms on one page: without a name of its own, a label would lead to the other one's field.
+    form = ReasonForm(prefix="others-")
     form.reason.choices = choices(rules.REJECT_REASONS.items())
     return form
 
