@@ -101,7 +101,7 @@ def celery(events: int) -> float:
     task = celery_application().tasks["peer.handle_all"]
     for number in range(events):
         task.delay(event_id(number), number)
-    command = [sys.executable, "-m", "celery", "-A", "peer:celery_app", "worker", "--pool=solo", "--quiet"]
+    command = [sys.executable, "-m", "celery", "-A", "peer:celery_app", "worker", "--pool=solo"]
     quiet = ["--without-heartbeat", "--without-gossip", "--without-mingle", "--loglevel=ERROR"]
     with subprocess.Popen([*command, *quiet], cwd=os.path.dirname(os.path.abspath(__file__))) as worker:  # noqa: PTH100, PTH120
         wait(1)

@@ -51,15 +51,18 @@ def _measure(python: Path, name: str, events: int) -> str:
         directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="kk-", ignore_cleanup_errors=True)))
         address = stack.enter_context(postgresql.running(directory / "pg", {"fsync": "on", "full_page_writes": "on"}))
         socket_path = stack.enter_context(valkey.running(directory / "valkey"))
-        run = subprocess.run(
-            [str(python), str(PROGRAM), name, str(events)],
-            env={**os.environ, "PEER_DATABASE": address, "PEER_REDIS": socket_path},
-            cwd=directory,
-            capture_output=True,
-            text=True,
-            timeout=300,
-            check=False,
-        )
+        try:
+            run = subprocess.run(
+                [str(python), str(PROGRAM), name, str(events)],
+                env={**os.environ, "PEER_DATABASE": address, "PEER_REDIS": socket_path},
+                cwd=directory,
+                capture_output=True,
+                text=True,
+                timeout=300,
+                check=False,
+            )
+        except subprocess.TimeoutExpired:
+            return "did not end within 300 s"
     found = re.search(r"^RATE (\d+)$", run.stdout, re.MULTILINE)
     if run.returncode or found is None:
         print(run.stdout[-500:], run.stderr[-1500:], file=sys.stderr)

@@ -1,6 +1,7 @@
 """The smallest set-up: relay and drain as a thread of the web process, without Redis (EVENT_BUS_DISPATCHER=web)."""
 
 import threading
+from functools import partial
 
 from flask import Flask
 
@@ -10,7 +11,8 @@ _lock = threading.Lock()
 
 
 def init_app(app: Flask) -> None:
-    """Start the thread with the first request; a server that can should call `start` when it begins to serve."""
+    """Start the thread with the first request, or when the server says that it begins to serve."""
+    app.extensions["karokar.begin_to_serve"] = partial(start, app)
 
     @app.before_request
     def begin() -> None:

@@ -1,7 +1,9 @@
 """`flask events …` for people: how delivery stands, and what to do about it."""
 
 import json
+from collections import Counter
 from collections.abc import Callable
+from functools import partial
 from typing import TypeVar
 from uuid import UUID
 
@@ -13,6 +15,7 @@ from karokar.outbox import actions
 from karokar.outbox import verify as proof
 from karokar.outbox.actions import Selection
 from karokar.outbox.registry import HANDLERS
+from karokar.outbox.replay import Wanted, list_units, perform
 from karokar.outbox.state import handler_states, overview
 
 R = TypeVar("R")
@@ -125,7 +128,33 @@ def unsubscribe(handler: str) -> None:
     click.echo(f"{handler} is given nothing any more; {count} of its deliveries stay undone.")
 
 
-COMMANDS = (handlers, stats, verify, pause, resume, retry, dismiss, unsubscribe)
+@click.command()
+@click.argument("handler")
+@click.option("--check", "is_check", is_flag=True, help="Only say which rows would change.")
+@click.option("--apply", "is_apply", is_flag=True, help="Change them, stream by stream.")
+def rebuild(handler: str, *, is_check: bool, is_apply: bool) -> None:
+    """Run a projection again over everything that it handled; rows that are right stay as they are.
+
+    With --check, status 1 says that rows differ from what the events tell.
+    """
+    if is_check == is_apply:
+        raise click.UsageError("Say either --check or --apply.")
+    wanted = Wanted(handler=handler)
+    changed: Counter[str] = Counter()
+    streams = 0
+    for unit in _do(lambda: [one for one in list_units(wanted) if one.kind == "rerun"]):
+        outcome = _do(partial(perform, unit, wanted, is_dry_run=is_check))
+        streams += 1
+        if outcome.rows:
+            click.echo(f"{unit.label}: {outcome.in_words}")
+            changed += outcome.rows
+    verb = "would change" if is_check else "changed"
+    click.echo(f"{streams} streams; {changed.total() or 'no'} rows {verb}.")
+    if is_check and changed:
+        raise SystemExit(1)
+
+
+COMMANDS = (handlers, stats, verify, pause, resume, retry, dismiss, unsubscribe, rebuild)
 
 
 def _do(call: Callable[[], R]) -> R:

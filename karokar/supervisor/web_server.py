@@ -22,3 +22,10 @@ worker_tmp_dir = "/dev/shm" if os.path.isdir("/dev/shm") else None  # noqa: S108
 def post_fork(server: Any, _worker: Any) -> None:
     """End a worker whose server was killed, so that nobody serves beside the next one."""
     die_with_parent(parent=server.pid)
+
+
+def post_worker_init(worker: Any) -> None:
+    """Let a worker that delivers events itself (EVENT_BUS_DISPATCHER=web) begin before the first visitor comes."""
+    begin = worker.wsgi.extensions.get("karokar.begin_to_serve")
+    if begin is not None:
+        begin()
