@@ -6,7 +6,7 @@ named in as well, by index, so that a page costs the same however much others do
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from fnmatch import fnmatchcase
 from typing import Any
 from uuid import UUID
@@ -24,6 +24,8 @@ from karokar.outbox.models import OPEN_STATES, EventLog, EventRow, EventSubject,
 
 PAGE = 50
 LARGEST_PAGE = 200
+# An id is made before the event's time is read, with the wait for the aggregate's lock in between.
+_ID_SLACK = timedelta(minutes=10)
 _CHUNKS = 20
 """How many times a page goes on looking when much of what it read is hidden; then it is short and says so."""
 
@@ -335,7 +337,7 @@ def _conditions(wanted: EventFilter, viewer: Actor, position: Any) -> list[Colum
     if wanted.aggregate_id is not None:
         found.append(EventRow.aggregate_id == wanted.aggregate_id)
     if wanted.since is not None:
-        found.append(EventRow.occurred_at >= wanted.since)
+        found += [EventRow.occurred_at >= wanted.since, EventRow.event_id >= _first_id(wanted.since - _ID_SLACK)]
     if wanted.until is not None:
         found.append(EventRow.occurred_at < wanted.until)
     if wanted.correlation_id is not None:
@@ -345,6 +347,14 @@ def _conditions(wanted: EventFilter, viewer: Actor, position: Any) -> list[Colum
     if wanted.is_in_trouble and sees_everything(viewer):
         found.append(exists().where(Trouble.position == position, Trouble.state.in_(OPEN_STATES)))
     return found
+
+
+def _first_id(moment: datetime) -> UUID:
+    """Return the smallest id that can have been made from this moment on (RFC 9562: it begins with the millisecond).
+
+    An event is never recorded before it happened, so `since` is looked up in the index of ids.
+    """
+    return UUID(int=max(0, int(moment.timestamp() * 1000)) << 80)
 
 
 def _rows_with(any_id: UUID) -> CompoundSelect[Any]:
