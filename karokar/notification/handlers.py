@@ -132,7 +132,7 @@ def _tell(envelope: Envelope[Event]) -> None:
             made = _notification(envelope, row.kind, recipient, channel, data)
             notifications.append(made)
             if channel == EMAIL:
-                mails.append(_mail(made))
+                mails.append(_mail(made, envelope.event))
     insert_missing(Notification, notifications)
     insert_missing(MailRow, mails)
 
@@ -164,13 +164,15 @@ def _notification(
     }
 
 
-def _mail(notification: Mapping[str, Any]) -> dict[str, Any]:
+def _mail(notification: Mapping[str, Any], event: Event) -> dict[str, Any]:
+    # An invitation is the person's message, but its organization must see whether the address was refused.
+    organization_id = notification["organization_id"] or getattr(event, _OWN, None)
     return {
         "id": mail_id(notification["id"], 0),
         "notification_id": notification["id"],
         "resend": 0,
         "recipient_id": notification["recipient_id"],
-        "organization_id": notification["organization_id"],
+        "organization_id": organization_id,
         "state": MailState.QUEUED,
         "attempts": 0,
         "queued_at": notification["occurred_at"],

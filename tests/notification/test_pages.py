@@ -70,11 +70,23 @@ def test_mails_are_kept_without_a_server_and_their_links_are_hidden(client: Flas
     page = client.get("/notification/mail").text
     assert "No mail server is set" in page
     kept = db.session.scalars(
-        select(Mail.id).join(Notification).where(Notification.template == "MemberInvited").limit(1)
-    ).one_or_none()
-    if kept is None:
-        kept = db.session.scalars(select(Mail.id).limit(1)).one()
+        select(Mail.id).join(Notification).where(Notification.template == "MemberJoined").limit(1)
+    ).one()
     shown = client.get(f"/notification/mail/{kept}").text
+    assert "Welcome to" in shown
+
+
+def test_an_organization_sees_its_invitations_on_their_way_but_not_their_links(client: FlaskClient, invited: Company):
+    waiting = people.add_member(invited, "EMPLOYEE", has_joined=False)
+    drain_all()
+    send_mails()
+    mail = db.session.scalars(
+        select(Mail.id)
+        .join(Notification)
+        .where(Notification.template == "MemberInvited", Mail.recipient_id == waiting.user_id)
+    ).one()
+    shown = client.get(f"/notification/mail/{mail}").text
+    assert "the link is shown to the recipient only" in shown
     assert "/invitation/" not in shown
 
 
