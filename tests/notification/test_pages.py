@@ -70,7 +70,10 @@ def test_mails_are_kept_without_a_server_and_their_links_are_hidden(client: Flas
     page = client.get("/notification/mail").text
     assert "No mail server is set" in page
     kept = db.session.scalars(
-        select(Mail.id).join(Notification).where(Notification.template == "MemberJoined").limit(1)
+        select(Mail.id)
+        .join(Notification)
+        .where(Notification.template == "MemberJoined", Mail.organization_id == invited.id)
+        .limit(1)
     ).one()
     shown = client.get(f"/notification/mail/{kept}").text
     assert "Welcome to" in shown
