@@ -31,7 +31,9 @@ VARIANTS = (("light", 1366, 900), ("dark", 1366, 900), ("phone", 390, 844))
 
 
 def main() -> None:
-    """Fill a database with the example data, open every main screen, and write the pictures to docs/screenshots."""
+    """Fill a database with the example data, open every main screen, and write the pictures to docs/screenshots.
+
+    Arguments: the folder, and the roles (by default all)."""
     target = Path(sys.argv[1]) if len(sys.argv) > 1 else PROJECT / "docs" / "screenshots"
     keeper.begin_run()
     databases = Databases("pictures")
@@ -42,9 +44,12 @@ def main() -> None:
         program = shutil.which("chromium") or shutil.which("google-chrome")
         with site.served(app) as address, sync_playwright() as playwright:
             browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
-            shutil.rmtree(target, ignore_errors=True)
-            target.mkdir(parents=True)
+            if not sys.argv[2:]:
+                shutil.rmtree(target, ignore_errors=True)
+            target.mkdir(parents=True, exist_ok=True)
             for role, endpoints in SCREENS.items():
+                if sys.argv[2:] and role not in sys.argv[2:]:
+                    continue
                 pages = site.crawl(app, role).pages
                 urls = {endpoint: pages[endpoint].url for endpoint in endpoints if endpoint in pages}
                 for missing in set(endpoints) - set(urls):
