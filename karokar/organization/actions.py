@@ -99,7 +99,7 @@ def approve_organization(organization_id: UUID, *, notes: str = "", version: int
     wait.
     """
     organization = load(Organization, organization_id, ORGANIZATION_APPROVE, version=version, lock=True)
-    is_verified = verification.is_covered("Organization", organization_id, REGISTRATION)
+    is_verified = verification.is_covered("Organization", organization_id, REGISTRATION, is_held=True)
     event = organization.approve(current_actor().user_id, notes, is_verified=is_verified)
     _record(organization, "APPROVED", notes=notes)
     publish(event)

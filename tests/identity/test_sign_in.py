@@ -1,6 +1,7 @@
 """Signing in and out, through the pages."""
 
 import re
+import threading
 from datetime import timedelta
 
 import pyotp
@@ -14,6 +15,7 @@ from karokar.identity import queries as identity
 from karokar.identity.models import UserSession
 from karokar.identity.rules import tokens
 from karokar.kernel import clock
+from karokar.kernel.actor import Actor, acting_as
 from karokar.kernel.db import db
 from karokar.web.limits import limiter
 from tests.factories import people
@@ -249,6 +251,33 @@ def test_a_form_without_its_token_signs_nobody_in(client):
     answer = client.post("/login", data={"email": vendor.admin.email, "password": people.PASSWORD})
     assert answer.status_code == 403
     assert not is_in(client)
+
+
+def test_one_person_signs_in_from_many_places_at_once(any_app: Flask):
+    vendor = people.make_vendor()
+    mark = identity.check_password(vendor.admin.email, people.PASSWORD).mark
+    db.session.rollback()
+    start = threading.Barrier(6)
+    opened: list[object] = []
+
+    def enter():
+        with any_app.app_context(), acting_as(Actor(name="Nobody yet")):
+            start.wait()
+            try:
+                opened.append(
+                    actions.open_session(vendor.admin.user_id, mark=mark, device="A phone", address="127.0.0.1")
+                )
+            except Exception as error:
+                opened.append(error)
+            db.session.remove()
+
+    threads = [threading.Thread(target=enter) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert [kind for kind in opened if not isinstance(kind, str)] == []
+    assert len(identity.list_sessions(vendor.admin.user_id)) == 6
 
 
 def test_a_suspended_member_of_one_organization_acts_for_their_other_one(app: Flask, client):

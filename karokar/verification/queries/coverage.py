@@ -56,14 +56,25 @@ def label_of(kind: str) -> str:
 
 
 def is_covered(
-    entity_type: str, entity_id: UUID, kind: str, at: datetime | None = None, until: datetime | None = None
+    entity_type: str,
+    entity_id: UUID,
+    kind: str,
+    at: datetime | None = None,
+    until: datetime | None = None,
+    *,
+    is_held: bool = False,
 ) -> bool:
-    """Whether an approved verification of this kind counts at a moment (by default now), and still does at `until`."""
-    statement = select(func.count()).select_from(Verification).where(*of_entities(entity_type, [entity_id]))
+    """Whether an approved verification of this kind counts at a moment (by default now), and still does at `until`.
+
+    `is_held`: nobody revokes it until the transaction that asks has ended.
+    """
+    statement = select(Verification.id).where(*of_entities(entity_type, [entity_id])).limit(1)
     statement = statement.where(Verification.kind == kind, Verification.is_valid(at or clock.now()))
     if until is not None:
         statement = statement.where(or_(Verification.expires_at.is_(None), Verification.expires_at >= until))
-    return db.session.scalar(statement) != 0
+    if is_held:
+        statement = statement.with_for_update(read=True)
+    return db.session.scalar(statement) is not None
 
 
 def coverage(entity_type: str, entity_id: UUID) -> dict[str, Coverage]:
