@@ -5,7 +5,7 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from flask import current_app, render_template, request
+from flask import render_template, request
 from wtforms import IntegerField, SelectField, StringField
 from wtforms.fields.choices import SelectChoice
 from wtforms.validators import InputRequired, NumberRange, Optional
@@ -75,7 +75,7 @@ def index() -> Any:
         page=page,
         size=PAGE,
         can_book=may("booking.create"),
-        can_assign=may("assignment.create") and "assignment.new" in current_app.view_functions,
+        can_assign=may("assignment.create"),
         conflicts=len(queries.open_conflicts()) if may("conflict.read") else 0,
         organization_id=current_actor().organization_id,
     ), form.status

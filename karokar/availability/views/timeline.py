@@ -6,7 +6,7 @@ from datetime import date, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from flask import current_app, render_template, request, url_for
+from flask import render_template, request, url_for
 
 from karokar.availability import queries
 from karokar.availability.queries import BlockFacts
@@ -20,7 +20,6 @@ from karokar.kernel.actor import Scope, current_actor
 from karokar.kernel.errors import NotFound
 from karokar.kernel.permissions import may, requires, scope_of
 from karokar.web.filters import Choice, Filters, Text
-from karokar.web.links import entity_url
 from karokar.web.times import iso, viewer_zone
 
 SPANS = {"day": "Day", "week": "Week", "month": "Month"}
@@ -176,7 +175,7 @@ def _bar(
         label = f"{known[block.source_id].reference} {label.lower()}"
         url = url_for("booking.show", booking_id=block.source_id)
     elif block.source_type == "Assignment":
-        url = entity_url("assignment", block.source_id)
+        url = url_for("assignment.show", assignment_id=block.source_id)
     elif block.source_type == "MaintenanceWindow":
         url = url_for("fleet.window", window_id=block.source_id)
     return Bar(kind, label, block.start, block.end, url, conflicts.get((block.source_type, block.source_id)))
@@ -190,11 +189,7 @@ def _gap_endpoint(vehicle: VehicleFacts) -> str:
     if vehicle.is_offered and may("booking.create") and actor.organization_type == "CORPORATE":
         return "booking.new"
     if vehicle.organization_id == actor.organization_id:
-        if (
-            actor.organization_type == "CORPORATE"
-            and may("assignment.create")
-            and "assignment.new" in current_app.view_functions
-        ):
+        if actor.organization_type == "CORPORATE" and may("assignment.create"):
             return "assignment.new"
         if may("maintenance.schedule"):
             return "fleet.schedule"

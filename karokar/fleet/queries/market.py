@@ -94,5 +94,5 @@ def _is_among(name: str) -> ColumnElement[bool]:
 
 def _many(ids: Collection[UUID]) -> str:
     if db.session.get_bind().dialect.name == "postgresql":
-        return "{" + ",".join(map(str, ids)) + "}"
-    return "[" + ",".join(f'"{item.hex}"' for item in ids) + "]"
+        return "{" + ",".join([item.hex for item in ids]) + "}"
+    return '["' + '","'.join([item.hex for item in ids]) + '"]'

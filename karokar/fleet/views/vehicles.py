@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from flask import current_app, flash, redirect, render_template, request, url_for
+from flask import flash, redirect, render_template, request, url_for
 
 from karokar.availability import queries as availability
 from karokar.booking import queries as bookings
@@ -169,14 +169,8 @@ def _possible(vehicle: VehicleFacts) -> dict[str, bool]:
         "retire": mine and kept and may(VEHICLE_RETIRE),
         "maintain": mine and kept and may(MAINTENANCE_SCHEDULE),
         "book": vehicle.is_offered and may("booking.create"),
-        "assign": mine
-        and vehicle.status == VehicleStatus.ACTIVE
-        and may("assignment.create")
-        and "assignment.new" in current_app.view_functions,
-        "request_documents": mine
-        and kept
-        and may("verification.request")
-        and "verification.new" in current_app.view_functions,
+        "assign": mine and vehicle.status == VehicleStatus.ACTIVE and may("assignment.create"),
+        "request_documents": mine and kept and may("verification.request"),
     }
 
 
