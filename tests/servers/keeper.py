@@ -25,7 +25,10 @@ STARTS_WITHIN = 60.0
 def begin_run() -> None:
     """Make this run's directory; called once, by the process that people started."""
     if RUN_DIRECTORY not in os.environ:
-        os.environ[RUN_DIRECTORY] = tempfile.mkdtemp(prefix="kk-", dir=_quick_disk())
+        disk = _quick_disk()
+        _remove_what_killed_runs_left(Path(disk))
+        os.environ[RUN_DIRECTORY] = tempfile.mkdtemp(prefix="kk-", dir=disk)
+        (run_directory() / "controller").write_text(str(os.getpid()))
         os.environ[CONTROLLER] = str(os.getpid())
 
 
@@ -83,6 +86,13 @@ def server(kind: str) -> str:
         return done.read_text()
 
 
+def _remove_what_killed_runs_left(disk: Path) -> None:
+    for note in disk.glob("kk-*/controller"):
+        with contextlib.suppress(OSError, ValueError):
+            if note.stat().st_uid == os.geteuid() and not _is_running(int(note.read_text())):
+                shutil.rmtree(note.parent, ignore_errors=True)
+
+
 def _quick_disk() -> str:
     # Databases of tests need no disk that survives a power cut.
     memory = Path("/dev/shm")  # noqa: S108 -- mkdtemp makes the directory
@@ -100,7 +110,11 @@ def _is_running(pid: int) -> bool:
         os.kill(pid, 0)
     except ProcessLookupError:
         return False
-    return True
+    except PermissionError:
+        return True
+    # A dead process that nobody has buried yet is dead. Its name, in parentheses, may hold anything.
+    state = Path(f"/proc/{pid}/stat")
+    return not state.exists() or state.read_text(errors="replace").rpartition(")")[2].split()[0] != "Z"
 
 
 def _keep(kind: str, run: Path, controller: int) -> None:
