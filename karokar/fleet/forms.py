@@ -34,7 +34,7 @@ class VehicleForm(Form):
     address = StringField(
         "Pick-up address",
         [Optional(), Length(max=200)],
-        description="Street and number, and where the keys are.",
+        description="Street and number. Companies see it when they search.",
     )
     time_zone = SelectField(
         "Time zone of the place",
