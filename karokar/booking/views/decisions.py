@@ -22,7 +22,7 @@ from karokar.kernel.errors import RuleBroken
 from karokar.kernel.permissions import requires
 from karokar.web.forms import sent_version
 
-AROUND = timedelta(days=2)
+AROUND = timedelta(days=1)
 
 
 @dataclass(frozen=True)
