@@ -11,7 +11,6 @@ from werkzeug.wrappers import Response
 from karokar.availability import queries as availability
 from karokar.booking import actions, queries, rules
 from karokar.booking.forms import ReasonForm, RejectForm, choices
-from karokar.booking.models import Booking
 from karokar.booking.permissions import BOOKING_APPROVE, BOOKING_REJECT
 from karokar.booking.views.blueprint import bp
 from karokar.booking.views.shown import Shown, offers, shown, shown_many
@@ -47,8 +46,9 @@ def decide(booking_id: UUID) -> Response | str:
     if "approve" not in offers(booking):
         flash(f"This request is {rules.WORDS[rules.Status(booking.status)]}; there is nothing to decide.", "info")
         return redirect(url_for("booking.show", booking_id=booking_id), 303)
-    alternatives = _alternatives(booking)
-    return _page(booking, _others_form(), _reject_form(alternatives), alternatives)
+    line = shown(booking)
+    alternatives = _alternatives(line)
+    return _page(line, _others_form(), _reject_form(alternatives), alternatives)
 
 
 @bp.post("/<uuid:booking_id>/approve")
@@ -68,17 +68,17 @@ def approve(booking_id: UUID) -> Response | tuple[str, int]:
             )
             flash("Approved. The company has been told.", "good")
             return redirect(url_for("booking.show", booking_id=booking_id), 303)
-    booking = queries.get_seen(booking_id)
-    alternatives = _alternatives(booking)
-    return _page(booking, form, _reject_form(alternatives), alternatives), form.status
+    line = shown(queries.get_seen(booking_id))
+    alternatives = _alternatives(line)
+    return _page(line, form, _reject_form(alternatives), alternatives), form.status
 
 
 @bp.post("/<uuid:booking_id>/reject")
 @requires(BOOKING_REJECT)
 def reject(booking_id: UUID) -> Response | tuple[str, int]:
     """Turn the request down, with another vehicle offered where one was chosen."""
-    booking = queries.get_seen(booking_id)
-    alternatives = _alternatives(booking)
+    line = shown(queries.get_seen(booking_id))
+    alternatives = _alternatives(line)
     form = _reject_form(alternatives)
     if form.is_sent():
         with form.refusals(RuleBroken):
@@ -92,13 +92,10 @@ def reject(booking_id: UUID) -> Response | tuple[str, int]:
             )
             flash("Rejected. The company has been told why.", "good")
             return redirect(url_for("booking.show", booking_id=booking_id), 303)
-    return _page(booking, _others_form(), form, alternatives), form.status
+    return _page(line, _others_form(), form, alternatives), form.status
 
 
-def _page(
-    booking: Booking, others_form: ReasonForm, reject_form: RejectForm, alternatives: Sequence[VehicleFacts]
-) -> str:
-    line = shown(booking)
+def _page(line: Shown, others_form: ReasonForm, reject_form: RejectForm, alternatives: Sequence[VehicleFacts]) -> str:
     return render_template(
         "booking/decide.html",
         line=line,
@@ -135,7 +132,7 @@ def _surroundings(line: Shown, alternatives: Sequence[VehicleFacts]) -> Surround
     blockers = [row for row in near if row.start < until and (row.held_until or row.end) > booking.start]
     requests = queries.competing_requests(booking, until)
     windows = fleet.windows(booking.vehicle_id, first, last)
-    lines = {one.booking.id: one for one in shown_many([*near, *requests])}
+    lines = {one.booking.id: one for one in shown_many([*near, *requests], vehicle=line.vehicle)}
     return Surroundings(
         held_until=until,
         blockers=[lines[row.id] for row in blockers],
@@ -148,9 +145,11 @@ def _surroundings(line: Shown, alternatives: Sequence[VehicleFacts]) -> Surround
     )
 
 
-def _alternatives(booking: Booking) -> list[VehicleFacts]:
+def _alternatives(line: Shown) -> list[VehicleFacts]:
     """Return the vendor's other vehicles of the same category that are free then, nearest first."""
-    vehicle = fleet.get_vehicle(booking.vehicle_id)
+    booking, vehicle = line.booking, line.vehicle
+    if vehicle is None:
+        return []
     found = fleet.search_candidates(vendor_ids=[booking.vendor_organization_id], category=vehicle.category, limit=50)
     others = [other for other in found if other.id != vehicle.id]
     ids = [other.id for other in others]

@@ -86,16 +86,18 @@ def today() -> str:
     now = clock.now()
     local_day = to_local(now).date()
     found = queries.today(now, end_of_day(local_day))
+    sections = {
+        "late": found.late,
+        "going_out": found.going_out,
+        "coming_back": found.coming_back,
+        "waiting": found.waiting,
+    }
+    lines = {line.booking.id: line for line in shown_many(row for rows in sections.values() for row in rows)}
     return render_template(
         "booking/today.html",
         day=local_day,
         quiet=found.is_quiet,
         out_now=found.out_now,
         is_vendor=current_actor().organization_type == "VENDOR",
-        sections={
-            "late": shown_many(found.late),
-            "going_out": shown_many(found.going_out),
-            "coming_back": shown_many(found.coming_back),
-            "waiting": shown_many(found.waiting),
-        },
+        sections={name: [lines[row.id] for row in rows] for name, rows in sections.items()},
     )

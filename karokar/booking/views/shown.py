@@ -79,11 +79,16 @@ class Shown:
         return self.booking.status == Status.ACTIVE.value and self.booking.end <= clock.now()
 
 
-def shown_many(rows: Iterable[Booking], *, also_people: Iterable[UUID] = ()) -> list[Shown]:
-    """Return bookings with their names, in a fixed number of statements; `also_people` are looked up with them."""
+def shown_many(
+    rows: Iterable[Booking], *, also_people: Iterable[UUID] = (), vehicle: VehicleFacts | None = None
+) -> list[Shown]:
+    """Return bookings with their names, in a fixed number of statements.
+
+    `also_people` are looked up with them; `vehicle` is that of all of them, where the caller knows it.
+    """
     rows = list(rows)
     actor = current_actor()
-    vehicles = fleet.vehicles({row.vehicle_id for row in rows})
+    vehicles = {vehicle.id: vehicle} if vehicle else fleet.vehicles({row.vehicle_id for row in rows})
     parties = organization.organizations(
         {row.vendor_organization_id for row in rows} | {row.corporate_organization_id for row in rows}
     )
