@@ -143,16 +143,17 @@ def stories() -> list[Story]:
     ]
 
 
-def milliseconds(work: Callable[[], object], runs: int) -> list[float]:
-    """The time of each run, warmed up, sorted."""
-    taken = []
+def milliseconds(runs: int, *works: Callable[[], object]) -> list[list[float]]:
+    """The times of each piece of work, sorted: by turns, so that what else the machine does falls on all alike."""
+    taken: list[list[float]] = [[] for _ in works]
     for number in range(runs + 3):
-        db.session.rollback()
-        began = time.perf_counter()
-        work()
-        if number >= 3:
-            taken.append((time.perf_counter() - began) * 1000)
-    return sorted(taken)
+        for times, work in zip(taken, works, strict=True):
+            db.session.rollback()
+            began = time.perf_counter()
+            work()
+            if number >= 3:
+                times.append((time.perf_counter() - began) * 1000)
+    return [sorted(times) for times in taken]
 
 
 def measure(
@@ -173,10 +174,14 @@ def measure(
         db.session.rollback()
         page(None)
     own = (time.process_time() - began) / runs * 1000
-    first, deep = milliseconds(lambda: page(None), runs), milliseconds(lambda: page(before), runs)
-    poll = milliseconds(lambda: news(story.kind, story.id, story.viewer, head), runs)
+    first, deep, poll = milliseconds(
+        runs,
+        lambda: page(None),
+        lambda: page(before),
+        lambda: news(story.kind, story.id, story.viewer, head),
+    )
     with app.test_request_context("/"), acting_as(story.viewer):
-        html = milliseconds(lambda: component(story.kind, story.id), max(5, runs // 5))
+        (html,) = milliseconds(max(5, runs // 5), lambda: component(story.kind, story.id))
     return first, deep, poll, html, followed, own
 
 
