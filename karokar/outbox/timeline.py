@@ -13,7 +13,7 @@ from hashlib import sha256
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import CTE, ColumnElement, Select, Text, and_, cast, exists, func, or_, select
+from sqlalchemy import CTE, ColumnElement, ScalarSelect, Select, Text, and_, cast, exists, func, or_, select
 from sqlalchemy.orm import aliased
 
 from karokar.events.base import LATEST, SUBJECT_TYPES
@@ -130,7 +130,7 @@ def timeline(
     """Return a page of an entity's story as the viewer may see it, from the newest event or from below `before`."""
     head = newest_position()
     story = _story(subject_type, subject_id, viewer, wanted or TimelineFilter())
-    edge = _number_of(before) if before is not None else None
+    edge: Any = _number_of(before) if before is not None else None
     found: list[FoundEvent] = []
     is_read_out = False
     size = limit + 1
@@ -283,9 +283,9 @@ def _followed(
     return followed, hidden
 
 
-def _number_of(event_id: UUID) -> int:
-    """Return the row number of an event; 0 for an unknown one, below which nothing is."""
-    return db.session.scalar(select(EventRow.id).where(EventRow.event_id == event_id)) or 0
+def _number_of(event_id: UUID) -> ScalarSelect[int]:
+    """Return the row number of an event, found on the way; below an unknown one there is nothing."""
+    return select(EventRow.id).where(EventRow.event_id == event_id).scalar_subquery()
 
 
 @dataclass(frozen=True)
@@ -300,7 +300,7 @@ class _Story:
     statement: Select[Any]
     position: Any
 
-    def numbers_below(self, edge: int | None, size: int) -> list[int]:
+    def numbers_below(self, edge: int | ScalarSelect[int] | None, size: int) -> list[int]:
         """The row numbers of the entity's next events below one (None: the newest), downwards."""
         statement = select(EventSubject.event_id).where(
             EventSubject.subject_type == self.subject[0], EventSubject.subject_id == self.subject[1]

@@ -84,3 +84,12 @@ def test_the_pages_of_things_show_their_timelines(client: FlaskClient, company: 
         answer = client.get(address)
         if answer.status_code == 200:
             assert 'id="timeline"' in answer.text
+
+
+def test_a_person_finds_their_own_history_on_their_profile(client: FlaskClient, company: Company):
+    employee = company.employees[0]
+    people.sign_in(client, employee)
+    drain_all()
+    page = client.get("/account/profile").text
+    assert "signed in" in page
+    assert 'id="timeline"' in page
