@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from flask_wtf.file import MultipleFileField
+from flask_wtf.file import FileField, MultipleFileField
 from wtforms import BooleanField, IntegerField, SelectField, SelectMultipleField, StringField, TextAreaField
 from wtforms.fields.choices import SelectChoice
 from wtforms.validators import DataRequired, InputRequired, Length, NumberRange, Optional
@@ -12,6 +12,7 @@ from karokar.booking import rules
 from karokar.web.forms import Form, LocalTimeField, after
 
 _OTHER_SIDE_READS = "The other side reads it."
+_PICTURES = {"accept": "image/jpeg,image/png"}
 _END_AFTER_START = "The end has to come after the start."
 
 
@@ -77,12 +78,11 @@ class HandoverForm(Form):
     )
     checks = MultiCheckboxField("Looked at", [Optional()], choices=choices(rules.CHECKS.items()))
     notes = TextAreaField("Notes", [Length(max=2000)], description="Scratches, missing parts, agreements.")
-    photos = MultipleFileField(
-        "Photos",
-        [Optional()],
-        description="JPEG or PNG, 5 MB each at most.",
-        render_kw={"accept": "image/jpeg,image/png", "multiple": True},
-    )
+    photo_front = FileField("Front", [Optional()], render_kw=_PICTURES)
+    photo_back = FileField("Back", [Optional()], render_kw=_PICTURES)
+    photo_left = FileField("Left side", [Optional()], render_kw=_PICTURES)
+    photo_right = FileField("Right side", [Optional()], render_kw=_PICTURES)
+    photos = MultipleFileField("Details", [Optional()], render_kw=_PICTURES | {"multiple": True})
 
 
 class ReturnForm(HandoverForm):

@@ -243,9 +243,9 @@ PHOTO_POSITIONS: dict[str, str] = {
     "back": "Back",
     "left": "Left side",
     "right": "Right side",
-    "dashboard": "Dashboard",
-    "detail": "A detail",
+    "detail": "Detail",
 }
+"""Where on the vehicle a picture is taken; of details there may be several."""
 PHOTO_LIMIT = 5 * 1024 * 1024
 MOST_PHOTOS = 12
 

@@ -215,7 +215,8 @@ def test_a_handover_is_a_checklist_with_pictures(world: World, as_vendor: FlaskC
             fuel_percent="75",
             checks=["KEYS", "TYRES"],
             notes="Scratch on the left door",
-            photos=(io.BytesIO(PNG), "left.png"),
+            photo_left=(io.BytesIO(PNG), "left.png"),
+            photos=[(io.BytesIO(PNG), "one.png"), (io.BytesIO(PNG), "two.png")],
         )
         page = follow(as_vendor, answer)
         assert "10,100 km" in page
@@ -224,6 +225,8 @@ def test_a_handover_is_a_checklist_with_pictures(world: World, as_vendor: FlaskC
         html = as_vendor.get(f"/booking/{made.id}").get_data(as_text=True)
         photo = html.split('<img src="')[1].split('"')[0]
         assert as_vendor.get(photo).content_type == "image/png"
+        assert html.count("<img src=") == 3
+        assert 'alt="Handover: left side"' in as_vendor.get(f"/booking/{made.id}/complete").get_data(as_text=True)
 
 
 def test_a_handover_before_the_employee_accepts_is_explained(world: World, as_vendor: FlaskClient) -> None:

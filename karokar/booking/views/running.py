@@ -67,9 +67,7 @@ def activate(booking_id: UUID) -> Response | tuple[str, int]:
     form = HandoverForm()
     if form.is_sent():
         with form.refusals(RuleBroken, StateConflict):
-            values = form.values()
-            values["photos"] = _uploads(form)
-            actions.activate_booking(booking_id, version=form.sent_version, **_texts(values))
+            actions.activate_booking(booking_id, version=form.sent_version, **_handed(form))
             flash("Handed over. Have a good trip.", "good")
             return redirect(url_for("booking.show", booking_id=booking_id), 303)
     line, current = shown(booking), find_current(booking, assignment.of_booking(booking_id))
@@ -89,9 +87,7 @@ def complete(booking_id: UUID) -> Response | tuple[str, int]:
     form = ReturnForm()
     if form.is_sent():
         with form.refusals(RuleBroken):
-            values = form.values()
-            values["photos"] = _uploads(form)
-            actions.complete_booking(booking_id, version=form.sent_version, **_texts(values))
+            actions.complete_booking(booking_id, version=form.sent_version, **_handed(form))
             flash("Taken back. The vehicle is free again.", "good")
             return redirect(url_for("booking.show", booking_id=booking_id), 303)
     page = render_template(
@@ -99,6 +95,8 @@ def complete(booking_id: UUID) -> Response | tuple[str, int]:
         form=form,
         line=shown(booking),
         out=queries.find_handovers(booking_id).get("OUT"),
+        photos=queries.list_photos(booking_id),
+        positions=rules.PHOTO_POSITIONS,
         checks=rules.CHECKS,
     )
     return page, form.status
@@ -154,11 +152,14 @@ def _candidates(booking: Booking) -> list[Candidate]:
     )
 
 
-def _uploads(form: HandoverForm) -> list[PhotoUpload]:
-    files = [file for file in form.photos.data or [] if getattr(file, "filename", "")]
-    return [PhotoUpload("detail", file.read(rules.PHOTO_LIMIT + 1)) for file in files[: rules.MOST_PHOTOS]]
-
-
-def _texts(values: dict[str, Any]) -> dict[str, Any]:
-    """Return the values with empty notes as text, as the action wants them."""
-    return {**values, "notes": values.get("notes") or ""}
+def _handed(form: HandoverForm) -> dict[str, Any]:
+    """Return what the form says as the action wants it: the pictures in one list, empty notes as text."""
+    values = form.values()
+    files = [(position, values.pop(f"photo_{position}")) for position in ("front", "back", "left", "right")]
+    files += [("detail", file) for file in values.pop("photos") or []]
+    uploads = [
+        PhotoUpload(position, file.read(rules.PHOTO_LIMIT + 1))
+        for position, file in files[: rules.MOST_PHOTOS]
+        if getattr(file, "filename", "")
+    ]
+    return {**values, "notes": values.get("notes") or "", "photos": uploads}
