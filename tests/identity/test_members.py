@@ -330,6 +330,35 @@ def test_a_role_cannot_allow_what_its_type_does_not_have(app, entry):
     assert refused.value.code == "PERMISSION_NOT_GRANTABLE"
 
 
+def test_who_manages_members_cannot_make_themselves_more_than_they_are(app):
+    company = people.make_corporate()
+    with people.acting(company.admin):
+        actions.create_role(name="Front office", permissions=["employee.manage", "role.manage", "vehicle.read"])
+        small = actions.create_role(name="Looks", permissions=["vehicle.read"])
+        large = actions.create_role(name="Audits", permissions=["audit.read"])
+    clerk = people.add_member(company, "Front office")
+    with people.acting(clerk):
+        for call, code in (
+            (
+                lambda: actions.change_role(clerk.membership_id, role_id=_role(company, "CORPORATE_ADMIN")),
+                "ROLE_ABOVE_OWN",
+            ),
+            (
+                lambda: actions.invite_member(first_name="A", last_name="B", email="a@b.example", role_id=large.id),
+                "ROLE_ABOVE_OWN",
+            ),
+            (lambda: actions.suspend_member(company.admin.membership_id), "MEMBER_ABOVE_OWN"),
+            (lambda: actions.create_role(name="More", permissions=["audit.read"]), "PERMISSION_ABOVE_OWN"),
+            (lambda: actions.update_role(large.id, name="Audits", permissions=["vehicle.read"]), "ROLE_ABOVE_OWN"),
+        ):
+            with pytest.raises(RuleBroken) as refused:
+                call()
+            assert refused.value.code == code
+        invited = actions.invite_member(first_name="A", last_name="B", email="a@b.example", role_id=small.id)
+        actions.update_role(small.id, name="Looks", permissions=["vehicle.read", "employee.manage"])
+    assert status_of(invited.id) == "INVITED"
+
+
 def test_system_roles_cannot_be_changed_or_named_alike(app):
     company = people.make_corporate()
     with people.acting(company.admin):

@@ -12,13 +12,14 @@ from karokar.identity.actions.accounts import LINK_ENDED, set_password
 from karokar.identity.actions.oneself import as_oneself, lock_user
 from karokar.identity.models import Membership, Role, User, can_be_given
 from karokar.identity.permissions import EMPLOYEE_MANAGE
+from karokar.identity.queries.access import exceeds, permissions_of
 from karokar.identity.queries.links import find_invitation, sign_in_link
 from karokar.identity.rules import MembershipStatus, tokens
 from karokar.kernel import clock
 from karokar.kernel.actor import Scope, current_actor
 from karokar.kernel.db import action, db
 from karokar.kernel.errors import DomainError, NotFound, RuleBroken, StateConflict
-from karokar.kernel.permissions import check, load
+from karokar.kernel.permissions import check, load, scope_of
 from karokar.organization import queries as organization
 
 DUPLICATE = {
@@ -129,7 +130,16 @@ def _role_to_give(role_id: UUID, organization_id: UUID) -> Role:
     if role is None:
         sentence = "This role cannot be given in this organization. Choose one from the list."
         raise RuleBroken("ROLE_NOT_GIVEN_HERE", sentence, fields={"role_id": sentence})
+    if _is_above_own(role):
+        sentence = "This role allows more than you may yourself. Ask an administrator to give it."
+        raise RuleBroken("ROLE_ABOVE_OWN", sentence, fields={"role_id": sentence})
     return role
+
+
+def _is_above_own(role: Role) -> bool:
+    """Whether a role allows more than the acting person may: who manages members must not make themselves more."""
+    actor = current_actor()
+    return scope_of(EMPLOYEE_MANAGE) is not Scope.ALL and exceeds(permissions_of(role), actor.permissions)
 
 
 @action
@@ -254,6 +264,10 @@ def _load_member(membership_id: UUID, version: int | None) -> Membership:
     locked = {row.id: row for row in db.session.scalars(admins)}
     membership = locked[membership_id]
     membership.expect(version)
+    if _is_above_own(membership.role):
+        raise RuleBroken(
+            "MEMBER_ABOVE_OWN", "This member may more than you may yourself. Ask an administrator to do it."
+        )
     return membership
 
 

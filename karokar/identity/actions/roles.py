@@ -9,9 +9,10 @@ from karokar.events.bus import publish
 from karokar.identity import rules
 from karokar.identity.models import Membership, Role
 from karokar.identity.permissions import ROLE_MANAGE
+from karokar.identity.queries.access import exceeds, permissions_of
 from karokar.identity.queries.roles import grantable_permissions
 from karokar.identity.rules import MembershipStatus
-from karokar.kernel.actor import current_actor
+from karokar.kernel.actor import Scope, current_actor
 from karokar.kernel.db import action, db
 from karokar.kernel.errors import NotFound, RuleBroken, StateConflict
 from karokar.kernel.permissions import check
@@ -56,6 +57,10 @@ def update_role(
     StaleVersion.
     """
     role = _load(role_id, version)
+    if exceeds(permissions_of(role), current_actor().permissions):
+        raise RuleBroken(
+            "ROLE_ABOVE_OWN", "This role allows more than you may yourself. Ask an administrator to change it."
+        )
     event = role.change(
         name=_free_name(name), description=description, permissions=_checked(permissions, role.organization_type)
     )
@@ -114,4 +119,8 @@ def _checked(permissions: Iterable[str], organization_type: str) -> list[str]:
         if item is None or (is_self and not item.can_be_self):
             sentence = f"“{entry}” cannot be granted in an organization of this type."
             raise RuleBroken("PERMISSION_NOT_GRANTABLE", sentence, fields={"permissions": sentence})
+        held = current_actor().permissions.get(code)
+        if held is None or (held is Scope.SELF and not is_self and not item.only_self):
+            sentence = f"You cannot grant “{entry}”: you may not do it yourself."
+            raise RuleBroken("PERMISSION_ABOVE_OWN", sentence, fields={"permissions": sentence})
     return entries

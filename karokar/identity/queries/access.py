@@ -80,6 +80,13 @@ def scope_in(permission: Permission, organization_type: str) -> Scope | None:
     return permission.scope_for(rules.ADMIN_ROLES[organization_type])
 
 
+def exceeds(wanted: Mapping[str, Scope], held: Mapping[str, Scope]) -> bool:
+    """Whether rights allow anything that other rights do not: a permission more, or one that reaches further."""
+    return any(
+        code not in held or (held[code] is Scope.SELF and scope is not Scope.SELF) for code, scope in wanted.items()
+    )
+
+
 def acting_by_session(token: str) -> Acting | None:
     """Return who is signed in with this cookie; None where the session ended or nobody may act with it any more.
 
