@@ -1,16 +1,20 @@
 """Records are written once, sealed in order, and whoever touches them is found."""
 
+from datetime import timedelta
+
 import pytest
 from flask import Flask
 from sqlalchemy import func, select, text
 from sqlalchemy.exc import DBAPIError
 
+from karokar.administration.views.health import audit_log
 from karokar.audit.actions import compare_with_log, seal_chain
 from karokar.audit.models import AuditRecord, AuditSeal
 from karokar.audit.queries import chain_status, newest_seal, verify
 from karokar.audit.rules import content_hash, next_link
 from karokar.events.administration import SettingChanged
 from karokar.events.bus import publish
+from karokar.kernel.clock import now, standing_at
 from karokar.kernel.db import db, transaction
 from karokar.kernel.ids import new_id
 from karokar.outbox.drain import drain_all
@@ -236,3 +240,15 @@ def test_the_canonical_form_does_not_depend_on_the_order_of_keys():
     first = {"a": 1, "b": {"x": None, "y": [1, "ü"]}}
     assert content_hash(first) == content_hash({"b": {"y": [1, "ü"], "x": None}, "a": 1})
     assert content_hash({"a": 1}) != content_hash({"a": 2})
+
+
+def test_a_record_that_waits_too_long_for_its_seal_is_an_alert(app: Flask):
+    with standing_at(now() - timedelta(minutes=5)):
+        happen(1)
+    assert chain_status().is_late
+    with app.test_request_context():
+        assert audit_log().status == "degraded"
+    seal_chain()
+    assert not chain_status().is_late
+    with app.test_request_context():
+        assert audit_log().status == "ok"

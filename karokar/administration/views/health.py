@@ -23,7 +23,7 @@ LITTLE_SPACE = 500_000_000
 @requires(EVENT_OPERATE)
 def health() -> str:
     """Show every part of the installation and how it is."""
-    found = [*_migrations(), *parts(), storage(), mail()]
+    found = [*_migrations(), *parts(), storage(), mail(), audit_log()]
     worst = next((status for status in ("down", "degraded") if any(part.status == status for part in found)), "ok")
     return render_template(
         "administration/health.html",
@@ -86,3 +86,19 @@ def mail() -> Part:
             detail=detail,
         )
     return Part(name="Mail", status="ok", sentence="Mails are sent.", detail=detail)
+
+
+def audit_log() -> Part:
+    """Whether records get their seals in time."""
+    status = ask("audit", "chain_status")
+    if status is None or status.newest_record == 0:
+        return Part(name="Audit log", status="ok", sentence="Nothing has happened yet.", detail="")
+    detail = f"sealed up to position {status.newest_seal:,} of {status.newest_record:,}"
+    if status.is_late:
+        return Part(
+            name="Audit log",
+            status="degraded",
+            sentence="Records wait for their seal. Look whether a relay runs and no audit delivery is open.",
+            detail=detail,
+        )
+    return Part(name="Audit log", status="ok", sentence="Records are sealed as they are written.", detail=detail)
