@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from enum import StrEnum
 from types import MappingProxyType
 from uuid import UUID
@@ -96,5 +96,5 @@ def acting_as(actor: Actor, cause: Cause | None = None) -> Iterator[None]:
 def caused_by(event_id: UUID, correlation_id: UUID, *, depth: int, source: str) -> Iterator[None]:
     """Do what follows as the system, as a consequence of an event (`depth` events from the origin)."""
     cause = Cause(correlation_id=correlation_id, causation_id=event_id, depth=depth, source=source)
-    with acting_as(replace(SYSTEM), cause):
+    with acting_as(SYSTEM, cause):
         yield

@@ -12,7 +12,7 @@ from contextvars import ContextVar
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from enum import Enum
-from functools import wraps
+from functools import cache, wraps
 from typing import Any, ClassVar, ParamSpec, TypeVar, overload
 from uuid import UUID
 
@@ -63,6 +63,12 @@ class UtcDateTime(TypeDecorator[datetime]):
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
 
+@cache
+def _makes_ids(class_: type["Base"]) -> bool:
+    columns = inspect(class_).columns
+    return "id" in columns and isinstance(columns["id"].type, Uuid)
+
+
 JsonDocument = JSON().with_variant(JSONB(), "postgresql")
 
 
@@ -80,12 +86,11 @@ class Base(DeclarativeBase):
     )
 
     def __init__(self, **values: Any) -> None:
-        columns = inspect(type(self)).columns
         unknown = [name for name in values if not hasattr(type(self), name)]
         if unknown:
             message = f"{type(self).__name__} has no {', '.join(unknown)}."
             raise TypeError(message)
-        if "id" in columns and "id" not in values and isinstance(columns["id"].type, Uuid):
+        if "id" not in values and _makes_ids(type(self)):
             values["id"] = new_id()
         for name, value in values.items():
             setattr(self, name, value)
