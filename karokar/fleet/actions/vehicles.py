@@ -21,7 +21,9 @@ from karokar.kernel.errors import PermissionDenied, RuleBroken, StateConflict
 from karokar.kernel.ids import new_id
 from karokar.kernel.permissions import PERMISSIONS, check, load
 from karokar.organization import queries as organizations
+from karokar.organization.queries import OrganizationFacts
 from karokar.verification import queries as verifications
+from karokar.verification.queries import Coverage
 
 PLATE_TAKEN = RuleBroken(
     "LICENSE_PLATE_TAKEN",
@@ -155,8 +157,12 @@ def list_gates(vehicle_id: UUID) -> list[Gate]:
 
     Raises NotFound.
     """
-    vehicle = queries.get_vehicle(vehicle_id)
-    organization = organizations.get_organization(vehicle.organization_id)
+    organization = organizations.get_organization(queries.get_vehicle(vehicle_id).organization_id)
+    return gates_of(vehicle_id, organization, verifications.coverage("Vehicle", vehicle_id))
+
+
+def gates_of(vehicle_id: UUID, organization: OrganizationFacts, covered: Mapping[str, Coverage]) -> list[Gate]:
+    """Return `list_gates` for a vehicle whose owner and documents are known already."""
     is_verified = verifications.is_covered("Organization", organization.id, "ORGANIZATION_REGISTRATION")
     gates = [
         Gate(
@@ -175,7 +181,6 @@ def list_gates(vehicle_id: UUID) -> list[Gate]:
             kind="ORGANIZATION_REGISTRATION",
         ),
     ]
-    covered = verifications.coverage("Vehicle", vehicle_id)
     for kind, name in rules.REQUIRED_DOCUMENTS.items():
         status = covered[kind].status
         gates.append(

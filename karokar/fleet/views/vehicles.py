@@ -128,11 +128,13 @@ def page_of(vehicle_id: UUID, *, reading_form: ReadingForm | None = None) -> Any
     vehicle = queries.get_seen(vehicle_id)
     now = clock.now()
     insider = is_insider(vehicle)
+    owner = organizations.get_organization(vehicle.organization_id)
     values: dict[str, Any] = {}
     if insider:
+        covered = verifications.coverage("Vehicle", vehicle_id)
         values = {
-            "gates": actions.list_gates(vehicle_id),
-            "coverage": verifications.coverage("Vehicle", vehicle_id),
+            "gates": actions.gates_of(vehicle_id, owner, covered),
+            "coverage": covered,
             "readings": queries.list_readings(vehicle_id),
             "windows": queries.list_windows(vehicle_id),
             "bookings": bookings.live_in_period([vehicle_id], now - timedelta(days=30), now + timedelta(days=730)),
@@ -142,7 +144,7 @@ def page_of(vehicle_id: UUID, *, reading_form: ReadingForm | None = None) -> Any
     page = render_template(
         "fleet/show.html",
         vehicle=vehicle,
-        owner=organizations.get_organization(vehicle.organization_id),
+        owner=owner,
         insider=insider,
         reasons={**SUSPENSION_REASONS, **DOCUMENT_REASONS},
         required=REQUIRED_DOCUMENTS,
