@@ -81,6 +81,10 @@ def deliver_batch(store: Store, shard: int, progress: int, events: Sequence[Stor
             return careful.deliver_one_by_one(store, shard, progress, events)
         else:
             return True
+        finally:
+            beat()
+    # The database refused all the time: nobody was lost here, the next round begins anew.
+    store.take_back_start(note)
     return False
 
 

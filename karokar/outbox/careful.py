@@ -107,19 +107,25 @@ def _deliver_begun(store: type[Store], shard: int, progress: int, reaction: Reac
             session.get_one(Trouble, (number, event.position)).state = "done"
 
     try:
-        if not again_while_passing(run):
-            raise Overtaken
+        is_done = again_while_passing(run)
     except Overtaken:
         raise
     except Exception as error:  # noqa: BLE001 - a handler may fail in any way
         with transaction() as session:
             claim(store, session.connection(), shard, progress)
             trouble.fail(session, session.get_one(Trouble, (number, event.position)), handler, event, error)
+        return
+    if not is_done:
+        # An attempt that the database did not let run counts as none.
+        with transaction() as session:
+            session.get_one(Trouble, (number, event.position)).started -= 1
+        raise Overtaken
 
 
 def again_while_passing(run: Callable[[], None]) -> bool:
     """Run, again while the database refuses only for now; False where it went on refusing."""
     for _ in range(ATTEMPTS_AT_ONCE):
+        beat()
         try:
             run()
         except Exception as error:

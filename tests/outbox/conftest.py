@@ -51,7 +51,7 @@ def bus(request, databases) -> Iterator[Bus]:
     if by == "rq":
         url = request.getfixturevalue("redis_url")
         config = dataclasses.replace(config, redis_url=url, event_bus_dispatcher="worker")
-    with things.in_the_catalog(), databases.fresh_app(kind, config) as app:
+    with databases.fresh_app(kind, config) as app, things.in_the_catalog():
         things.make_tables()
         yield Bus(app, _worked_off(app) if by == "rq" else _called)
         # Whatever a test did to it, the engine can account for every delivery.
@@ -61,7 +61,7 @@ def bus(request, databases) -> Iterator[Bus]:
 @pytest.fixture
 def pg_bus(databases) -> Iterator[Bus]:
     """The bus on PostgreSQL alone, for what only it has."""
-    with things.in_the_catalog(), databases.fresh_app("postgresql") as app:
+    with databases.fresh_app("postgresql") as app, things.in_the_catalog():
         things.make_tables()
         yield Bus(app, _called)
         assert verify().problems == {}
@@ -71,7 +71,7 @@ def pg_bus(databases) -> Iterator[Bus]:
 def quick_bus(databases) -> Iterator[Bus]:
     """The bus on SQLite, drained by a call, for what does not depend on either."""
     config = dataclasses.replace(databases.config("sqlite"), event_bus_max_attempts=3, event_bus_retry_base_ms=60_000)
-    with things.in_the_catalog(), databases.fresh_app("sqlite", config) as app:
+    with databases.fresh_app("sqlite", config) as app, things.in_the_catalog():
         things.make_tables()
         yield Bus(app, _called)
         assert verify().problems == {}

@@ -11,7 +11,7 @@ from sqlalchemy import insert, select, text
 from karokar.events.bus import PublishedOutsideAction, publish
 from karokar.kernel import clock
 from karokar.kernel.db import action, db, transaction
-from karokar.kernel.errors import StaleVersion
+from karokar.kernel.errors import Busy, StaleVersion
 from karokar.kernel.ids import new_id
 from karokar.kernel.schedule import JOBS, Job
 from karokar.outbox import background, queries, relay, subscriptions
@@ -195,6 +195,28 @@ def test_a_delivery_that_ends_every_worker_is_given_up(quick_bus):
     assert effects("suffer") == []
 
 
+def test_what_the_database_refuses_for_a_while_is_no_failure(quick_bus):
+    refusing = [True]
+
+    def refuse(_given):
+        if refusing[0]:
+            raise Busy
+
+    subscribe("watch", does=refuse)
+    thing_id = make_moved(1)
+    quick_bus.deliver()
+    assert db.session.scalars(select(Start)).all() == []
+    leave_a_start(timedelta(seconds=2))
+    quick_bus.deliver()
+    (row,) = db.session.scalars(select(Trouble)).all()
+    assert (row.started, row.failed) == (0, 0)
+    refusing[0] = False
+    with transaction() as session:
+        session.execute(text("update starts set at = '2026-01-01 00:00:00.000000'"))
+    quick_bus.settle()
+    assert sequences("watch", thing_id) == [1, 2]
+
+
 def test_pauses_double_and_are_spread_and_end_at_an_hour(quick_bus):
     quick_bus.app.config["KAROKAR"] = dataclasses.replace(quick_bus.app.config["KAROKAR"], event_bus_retry_base_ms=1000)
     seconds = [pause_after(failed).total_seconds() for failed in (1, 2, 3, 4)]
@@ -254,7 +276,7 @@ def bus_without_redis(databases, tmp_path):
     """The dispatcher is a worker, and Redis is away."""
     url = f"unix://{tmp_path / 'nobody.sock'}"
     config = dataclasses.replace(databases.config("sqlite"), redis_url=url, event_bus_dispatcher="worker")
-    with things.in_the_catalog(), databases.fresh_app("sqlite", config) as app:
+    with databases.fresh_app("sqlite", config) as app, things.in_the_catalog():
         things.make_tables()
         yield app
 
@@ -282,7 +304,7 @@ def test_the_web_process_alone_delivers_events(databases):
     config = dataclasses.replace(
         databases.config("sqlite"), event_bus_dispatcher="web", event_bus_delivery_interval_ms=50
     )
-    with things.in_the_catalog(), databases.fresh_app("sqlite", config) as app:
+    with databases.fresh_app("sqlite", config) as app, things.in_the_catalog():
         things.make_tables()
         subscribe("watch")
         background.start(app)
