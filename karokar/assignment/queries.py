@@ -68,14 +68,6 @@ def _facts(row: Assignment) -> AssignmentFacts:
 # --- for other contexts: whoever asks has decided what may be shown ---------------------------------------------------
 
 
-def get_assignment(assignment_id: UUID) -> AssignmentFacts:
-    """Return an assignment. Raises NotFound."""
-    row = db.session.get(Assignment, assignment_id)
-    if row is None:
-        raise NotFound(Assignment.label)
-    return _facts(row)
-
-
 def find_accepted(booking_id: UUID, round: int) -> AssignmentFacts | None:  # noqa: A002 - the domain's word
     """Return the booking's ACCEPTED assignment of this round, held so that it stays so; None where there is none."""
     row = db.session.scalars(
@@ -103,15 +95,6 @@ def of_booking(booking_id: UUID) -> list[AssignmentFacts]:
     """Return all assignments of a booking, the newest round first."""
     statement = select(Assignment).where(Assignment.booking_id == booking_id).order_by(Assignment.round.desc())
     return [_facts(row) for row in db.session.scalars(statement)]
-
-
-def of_bookings(booking_ids: Iterable[UUID]) -> dict[UUID, AssignmentFacts]:
-    """Return the newest assignment of each of these bookings; one without any is left out."""
-    wanted = list(booking_ids)
-    if not wanted:
-        return {}
-    statement = select(Assignment).where(Assignment.booking_id.in_(wanted)).order_by(Assignment.round)
-    return {row.booking_id: _facts(row) for row in db.session.scalars(statement) if row.booking_id is not None}
 
 
 def live_in_period(vehicle_ids: Iterable[UUID], start: datetime, end: datetime) -> list[AssignmentFacts]:

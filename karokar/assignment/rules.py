@@ -141,11 +141,6 @@ def due_reminder(start: datetime, now: datetime, last_sent: int | None) -> int |
     return newest if newest is not None and (last_sent is None or newest < last_sent) else None
 
 
-def overlaps(start: datetime, end: datetime | None, other_start: datetime, other_end: datetime | None) -> bool:
-    """Whether two half-open periods have a moment in common; an open end lasts for ever."""
-    return (other_end is None or start < other_end) and (end is None or other_start < end)
-
-
 @dataclass(frozen=True)
 class Judgement:
     """Whether a person may get a vehicle: `refusal` says why not (empty: they may), `warning` what is odd."""

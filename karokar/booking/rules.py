@@ -35,7 +35,6 @@ LIVE = frozenset({Status.APPROVED, Status.ASSIGNED, Status.ACTIVE})
 """The states in which a booking holds its vehicle."""
 
 CANCELLABLE = frozenset({Status.REQUESTED, Status.APPROVED, Status.ASSIGNED})
-ENDED = frozenset({Status.REJECTED, Status.COMPLETED, Status.CANCELLED, Status.TERMINATED})
 VENDOR_CANCELS = frozenset({Status.APPROVED, Status.ASSIGNED})
 """A vendor turns a request down; calling off is for what it has approved."""
 

@@ -11,7 +11,7 @@ by which others came to them. Bookings and assignments themselves are made by th
 import itertools
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -195,7 +195,6 @@ class World:
     colleague: Actor
     start: datetime = NOON + timedelta(days=2)
     end: datetime = NOON + timedelta(days=3)
-    _tasks: list[Any] = field(default_factory=list)
 
     @contextmanager
     def acting(self, who: Actor, at: datetime = NOON) -> Iterator[None]:

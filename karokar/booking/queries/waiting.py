@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from sqlalchemy import ColumnElement, func, or_, select
 
+from karokar.booking import rules
 from karokar.booking.models import Booking
 from karokar.booking.permissions import (
     BOOKING_ACTIVATE,
@@ -137,14 +138,13 @@ def _drafts(actor: Actor) -> list[WaitingItem]:
 
 
 def search(actor: Actor, text: str) -> list[Hit]:
-    """Return the bookings that the actor may see whose reference holds the text."""
+    """Return the bookings that the actor may see whose reference is, or holds, the text, however it is typed."""
     signs = "".join(sign for sign in text.upper() if sign.isalnum())
     if len(signs) < 2:
         return []
+    whole = rules.read_reference(text)
     plain = func.replace(Booking.reference, "-", "")
-    conditions = [plain.like(f"%{signs}%")]
-    if not signs.startswith("B"):
-        conditions.append(plain.like(f"B{signs}%"))
+    conditions = [Booking.reference == whole] if whole else [plain.like(f"%{signs}%")]
     statement = (
         select(Booking)
         .where(permitted(Booking, BOOKING_READ, actor), or_(*conditions))

@@ -129,7 +129,7 @@ def _surroundings(line: Shown, alternatives: Sequence[VehicleFacts]) -> Surround
     until = booking.end + timedelta(minutes=line.vendor.buffer_minutes)
     first, last = booking.start - AROUND, until + AROUND
     near = queries.holders(booking, first, last)
-    blockers = [row for row in near if row.start < until and (row.held_until or row.end) > booking.start]
+    blockers = [row for row in near if rules.overlaps(row.start, row.held_until, booking.start, until)]
     requests = queries.competing_requests(booking, until)
     windows = fleet.windows(booking.vehicle_id, first, last)
     lines = {one.booking.id: one for one in shown_many([*near, *requests], vehicle=line.vehicle)}

@@ -1,0 +1,78 @@
+"""Pure decisions about bookings."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from karokar.booking import rules
+from karokar.booking.rules import ALPHABET, Status, check_sign, new_reference, read_reference
+from karokar.kernel.errors import RuleBroken
+
+BODIES = st.text(alphabet=ALPHABET, min_size=5, max_size=5)
+MOMENTS = st.datetimes(datetime(2026, 1, 1), datetime(2027, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001 - bounds
+
+
+def reference(body: str) -> str:
+    return f"B-{body[:3]}-{body[3:]}{check_sign(body)}"
+
+
+def test_a_reference_is_read_however_it_is_typed() -> None:
+    made = new_reference()
+    for text in (made, made.lower(), made.replace("-", ""), made.replace("-", " "), made[2:], f" {made} "):
+        assert read_reference(text) == made
+
+
+@given(BODIES, st.integers(0, 5), st.sampled_from(ALPHABET))
+def test_one_wrong_sign_is_noticed(body: str, at: int, sign: str) -> None:
+    signs = list(reference(body).replace("-", "")[1:])
+    if signs[at] != sign:
+        signs[at] = sign
+        assert read_reference("".join(signs)) is None
+
+
+@given(BODIES, st.integers(0, 4))
+def test_two_neighbours_that_changed_places_are_noticed(body: str, at: int) -> None:
+    signs = list(reference(body).replace("-", "")[1:])
+    if signs[at] != signs[at + 1]:
+        signs[at], signs[at + 1] = signs[at + 1], signs[at]
+        assert read_reference("".join(signs)) is None
+
+
+def test_no_sign_is_easily_taken_for_another() -> None:
+    assert not set("01ILOUZ") & set(ALPHABET)
+    assert len(set(ALPHABET)) == len(ALPHABET) == 29
+
+
+@given(MOMENTS, MOMENTS)
+def test_an_unanswered_request_always_leaves_time_for_an_answer(start: datetime, submitted_at: datetime) -> None:
+    over = rules.unanswered_at(start, submitted_at)
+    assert over == start if submitted_at < start else over == start + rules.GRACE
+
+
+@given(*[st.integers(0, 20)] * 4)
+def test_periods_overlap_when_they_share_a_moment(a: int, b: int, c: int, d: int) -> None:
+    first, second = range(min(a, b), max(a, b)), range(min(c, d), max(c, d))
+    at = [datetime(2026, 1, 1, tzinfo=UTC) + timedelta(hours=hour) for hour in range(21)]
+    if first and second:
+        shares = bool(set(first) & set(second))
+        assert rules.overlaps(at[min(a, b)], at[max(a, b)], at[min(c, d)], at[max(c, d)]) is shares
+
+
+@pytest.mark.parametrize(("odometer", "fuel"), [(-1, 50), (10_000_000, 50), (1, -1), (1, 101)])
+def test_an_impossible_reading_is_refused(odometer: int, fuel: int) -> None:
+    with pytest.raises(RuleBroken, match="READING_INVALID"):
+        rules.check_reading(odometer, fuel)
+
+
+def test_a_photo_is_told_by_its_bytes_and_its_size() -> None:
+    assert rules.check_photo(b"\xff\xd8\xff" + bytes(9)) == "image/jpeg"
+    for content in (b"", b"GIF89a", b"<svg>", b"\xff\xd8\xff" + bytes(rules.PHOTO_LIMIT)):
+        with pytest.raises(RuleBroken, match="PHOTO_INVALID"):
+            rules.check_photo(content)
+
+
+def test_contacts_are_known_from_the_approval_on() -> None:
+    known = {status for status in Status if rules.shows_contacts(status)}
+    assert known == {Status.APPROVED, Status.ASSIGNED, Status.ACTIVE, Status.COMPLETED, Status.TERMINATED}
