@@ -1,0 +1,41 @@
+"""What the documents point to is there."""
+
+import re
+import subprocess
+
+import pytest
+
+from karokar.config import PROJECT
+from karokar.supervisor.up import ACCOUNTS
+
+DOCUMENTS = sorted([*PROJECT.glob("*.md"), *(PROJECT / "docs").rglob("*.md")])
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(PROJECT)))
+def test_every_link_leads_somewhere(document):
+    text = document.read_text(encoding="utf-8")
+    links = [
+        link for link in re.findall(r"\]\(([^)#\s]+)", text) if "://" not in link and not link.startswith("mailto:")
+    ]
+    assert [link for link in links if not (document.parent / link).exists()] == []
+
+
+def test_the_readme_names_the_accounts_that_bin_up_prints():
+    text = (PROJECT / "README.md").read_text(encoding="utf-8")
+    assert [account for account, _ in ACCOUNTS if account not in text] == []
+
+
+@pytest.mark.parametrize("program", ["setup", "up", "test"])
+def test_the_readmes_commands_can_be_run(program):
+    path = PROJECT / "bin" / program
+    assert path.stat().st_mode & 0o111
+    subprocess.run(["bash", "-n", str(path)], check=True)
+
+
+def test_no_lock_holds_an_address_or_a_path():
+    for lock in (PROJECT / "requirements").glob("*.txt"):
+        text = lock.read_text(encoding="utf-8")
+        assert re.search(r"https?://|file:|--index|--find-links|/(tmp|home|work|usr|opt)/", text) is None
+        packages = re.findall(r"^[A-Za-z0-9._-]+(?:\[[^\]]*\])?==.*?(?=^\S|\Z)", text, re.MULTILINE | re.DOTALL)
+        assert packages
+        assert [package.split()[0] for package in packages if "--hash=sha256:" not in package] == []
