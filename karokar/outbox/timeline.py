@@ -135,13 +135,13 @@ def timeline(
     is_read_out = False
     size = limit + 1
     for _ in range(_CHUNKS):
-        numbers = story.numbers_below(edge, size)
+        numbers, edge = story.numbers_below(edge, size)
         found += _seen(story.rows(numbers, head), viewer, subject_type, subject_id)
-        is_read_out = len(numbers) < size
+        is_read_out = edge is None
         if is_read_out or len(found) > limit:
             break
         # Where little of it is the viewer's, larger steps find it sooner.
-        edge, size = numbers[-1], min(size * 4, _LARGEST_CHUNK)
+        size = min(size * 4, _LARGEST_CHUNK)
     shown = found[:limit]
     is_more = len(found) > limit or not is_read_out
     return Timeline(entries=_entries(shown, viewer), next=shown[-1].event_id if is_more and shown else None, head=head)
@@ -186,11 +186,10 @@ def whole_story(
     story = _story(subject_type, subject_id, viewer, wanted or TimelineFilter())
     edge = None
     while True:
-        numbers = story.numbers_below(edge, _LARGEST_CHUNK)
+        numbers, edge = story.numbers_below(edge, _LARGEST_CHUNK)
         yield from _seen(story.rows(numbers), viewer, subject_type, subject_id)
-        if len(numbers) < _LARGEST_CHUNK:
+        if edge is None:
             return
-        edge = numbers[-1]
         db.session.expunge_all()
 
 
@@ -292,22 +291,43 @@ def _number_of(event_id: UUID) -> ScalarSelect[int]:
 class _Story:
     """How an entity's events are read: their numbers first, straight from the index of subjects, then the events.
 
+    `asking` is who must be named as well to see anything, None for whoever sees all of it. Most of what does not
+    concern the viewer is left out by the index already; `see` decides about the rest.
+
     In two steps, so that no planner can think of walking down the whole log, or of sorting all that an organization
     ever did, for a page of it. `statement` is what is read of the events, for the viewer and with the filters.
     """
 
     subject: tuple[int, UUID]
+    asking: tuple[int, UUID | None] | None
     statement: Select[Any]
     position: Any
 
-    def numbers_below(self, edge: int | ScalarSelect[int] | None, size: int) -> list[int]:
-        """The row numbers of the entity's next events below one (None: the newest), downwards."""
-        statement = select(EventSubject.event_id).where(
+    def numbers_below(self, edge: int | ScalarSelect[int] | None, size: int) -> tuple[list[int], int | None]:
+        """The numbers of those of the entity's next events below one (None: the newest) that name who asks, downwards.
+
+        With them the last number that was looked at; None where the story ends here.
+        """
+        looked = select(EventSubject.event_id.label("number")).where(
             EventSubject.subject_type == self.subject[0], EventSubject.subject_id == self.subject[1]
         )
         if edge is not None:
-            statement = statement.where(EventSubject.event_id < edge)
-        return list(db.session.scalars(statement.order_by(EventSubject.event_id.desc()).limit(size)))
+            looked = looked.where(EventSubject.event_id < edge)
+        looked = looked.order_by(EventSubject.event_id.desc()).limit(size)
+        if self.asking is None:
+            numbers = list(db.session.scalars(looked))
+            return numbers, numbers[-1] if len(numbers) == size else None
+        chunk, other = looked.subquery(), aliased(EventSubject)
+        is_named = and_(
+            other.event_id == chunk.c.number,
+            other.subject_type == self.asking[0],
+            other.subject_id == self.asking[1],
+        )
+        found = db.session.execute(
+            select(chunk.c.number, other.event_id).outerjoin(other, is_named).order_by(chunk.c.number.desc())
+        ).all()
+        named = [number for number, match in found if match is not None]
+        return named, found[-1][0] if len(found) == size else None
 
     def rows(self, numbers: Sequence[int], head: int | None = None) -> Sequence[Any]:
         """The events of these numbers that are in the log (up to a position), downwards."""
@@ -320,14 +340,14 @@ class _Story:
 
     def among(self, fresh: CTE) -> Select[Any]:
         """The statement of those of the fresh events that are the entity's."""
-        return self.statement.join(fresh, fresh.c.number == EventRow.id).join(
-            EventSubject,
-            and_(
-                EventSubject.event_id == fresh.c.number,
-                EventSubject.subject_type == self.subject[0],
-                EventSubject.subject_id == self.subject[1],
-            ),
-        )
+        statement = self.statement.join(fresh, fresh.c.number == EventRow.id)
+        for kind, entity_id in filter(None, (self.subject, self.asking)):
+            named = aliased(EventSubject)
+            statement = statement.join(
+                named,
+                and_(named.event_id == fresh.c.number, named.subject_type == kind, named.subject_id == entity_id),
+            )
+        return statement
 
 
 def _story(subject_type: str, subject_id: UUID, viewer: Actor, wanted: TimelineFilter) -> _Story:
@@ -340,18 +360,9 @@ def _story(subject_type: str, subject_id: UUID, viewer: Actor, wanted: TimelineF
         statement = statement.join(EventLog, EventLog.event_id == EventRow.id)
     asking = _who_asks(viewer)
     is_own_person = viewer.user_id is not None and subject == (SUBJECT_TYPES["User"], viewer.user_id)
-    if asking is not None and asking != subject and not is_own_person:
-        # Most of what does not concern the viewer is left out by the index already; `see` decides about the rest.
-        other = aliased(EventSubject)
-        statement = statement.join(
-            other,
-            and_(
-                other.event_id == EventRow.id,
-                other.subject_type == asking[0],
-                other.subject_id == asking[1],
-            ),
-        )
-    return _Story(subject, statement.where(*_conditions(viewer, wanted, position)), position)
+    if asking == subject or is_own_person:
+        asking = None
+    return _Story(subject, asking, statement.where(*_conditions(viewer, wanted, position)), position)
 
 
 def _who_asks(viewer: Actor) -> tuple[int, UUID | None] | None:
