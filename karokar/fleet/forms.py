@@ -4,7 +4,7 @@ from zoneinfo import available_timezones
 
 from wtforms import DecimalField, IntegerField, SelectField, StringField, TextAreaField
 from wtforms.fields.choices import SelectChoice
-from wtforms.validators import InputRequired, Length, NumberRange, Optional
+from wtforms.validators import DataRequired, InputRequired, Length, NumberRange, Optional
 
 from karokar.fleet.rules import CATEGORIES, MAX_KILOMETRES, MAX_SEATS, SUSPENSION_REASONS, WINDOW_KINDS, YEARS
 from karokar.web.forms import Form, LocalTimeField, after
@@ -22,15 +22,15 @@ def _choices(names: dict[str, str]) -> list[SelectChoice]:
 class VehicleForm(Form):
     """What a vehicle is and where it stands."""
 
-    make = StringField("Make", [InputRequired(NEEDED), Length(max=60)])
-    model = StringField("Model", [InputRequired(NEEDED), Length(max=60)])
+    make = StringField("Make", [DataRequired(NEEDED), Length(max=60)])
+    model = StringField("Model", [DataRequired(NEEDED), Length(max=60)])
     year = IntegerField(
         "Year", [InputRequired(NEEDED), NumberRange(YEARS[0], YEARS[-1], "A year between %(min)s and %(max)s.")]
     )
-    license_plate = StringField("Licence plate", [InputRequired(NEEDED), Length(max=20)])
+    license_plate = StringField("Licence plate", [DataRequired(NEEDED), Length(max=20)])
     category = SelectField("Category", [InputRequired(NEEDED)], choices=_choices(CATEGORIES))
     seats = IntegerField("Seats", [InputRequired(NEEDED), NumberRange(1, MAX_SEATS, "1 to %(max)s seats.")])
-    city = StringField("City", [InputRequired(NEEDED), Length(max=80)])
+    city = StringField("City", [DataRequired(NEEDED), Length(max=80)])
     address = StringField(
         "Pick-up address",
         [Optional(), Length(max=200)],
@@ -79,7 +79,7 @@ class ReadingForm(Form):
 class VoidForm(Form):
     """What is wrong with a reading."""
 
-    reason = StringField("What is wrong with it?", [InputRequired("Say what is wrong."), Length(max=200)])
+    reason = StringField("What is wrong with it?", [DataRequired("Say what is wrong."), Length(max=200)])
 
 
 class WindowForm(Form):

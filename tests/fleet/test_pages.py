@@ -67,6 +67,12 @@ def test_a_bad_form_comes_back_with_what_was_typed_and_what_is_wrong(as_vendor):
     assert 'value="Mahindra"' in answer.get_data(as_text=True)
 
 
+@pytest.mark.parametrize("field", ["make", "model", "license_plate", "city"])
+def test_spaces_are_not_an_answer(as_vendor, field):
+    answer = send(as_vendor, "/fleet/new", **{**FORM, field: "   "})
+    assert answer.status_code == 422
+
+
 def test_every_page_of_the_fleet_opens_for_its_owner(as_vendor, vendor):
     vehicle_id = fleet.make_vehicle(vendor)
     now = clock.now()

@@ -8,7 +8,7 @@ from uuid import UUID
 from flask import flash, make_response, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response
 from wtforms import TextAreaField
-from wtforms.validators import InputRequired, Length
+from wtforms.validators import DataRequired, Length
 
 from karokar.administration import actions
 from karokar.administration.permissions import EVENT_OPERATE
@@ -31,7 +31,7 @@ LATEST_GROUPS = 5
 class ReasonForm(Form):
     """Why deliveries stay undone."""
 
-    reason = TextAreaField("Reason", [InputRequired("Say why these deliveries stay undone."), Length(max=500)])
+    reason = TextAreaField("Reason", [DataRequired("Say why these deliveries stay undone."), Length(max=500)])
 
 
 # The pipeline at a glance ---------------------------------------------------------------------------------------------

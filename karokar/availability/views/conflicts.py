@@ -7,7 +7,7 @@ from uuid import UUID
 
 from flask import flash, redirect, render_template, request, url_for
 from wtforms import TextAreaField
-from wtforms.validators import InputRequired, Length
+from wtforms.validators import DataRequired, Length
 
 from karokar.availability import actions, queries
 from karokar.availability.permissions import CONFLICT_READ, CONFLICT_RESOLVE
@@ -32,7 +32,7 @@ class ResolveForm(Form):
 
     note = TextAreaField(
         "Why does it go ahead anyway?",
-        [InputRequired("Say why; the other side reads it."), Length(max=1000)],
+        [DataRequired("Say why; the other side reads it."), Length(max=1000)],
     )
 
 

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from flask import render_template, request
 from wtforms import StringField
-from wtforms.validators import InputRequired, Length
+from wtforms.validators import DataRequired, InputRequired, Length
 
 from karokar.assignment import queries as assignments
 from karokar.booking import queries as bookings
@@ -30,7 +30,7 @@ DRIVER_KNOWN_FOR = timedelta(days=30)
 class WhoHadForm(Form):
     """A plate and a moment."""
 
-    plate = StringField("Licence plate", [InputRequired("Type the plate."), Length(max=20)])
+    plate = StringField("Licence plate", [DataRequired("Type the plate."), Length(max=20)])
     at = LocalTimeField("When", [InputRequired("Say when.")])
 
 
