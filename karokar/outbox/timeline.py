@@ -29,7 +29,7 @@ PAGE = 25
 MOST_NEWS = 200
 _CHUNKS = 200
 """How many times a page goes on looking when much of what it read is hidden from the viewer."""
-_LARGEST_CHUNK = 2000
+_FIRST_CHUNK, _LARGEST_CHUNK = 500, 2000
 _LOG_CHUNK = 5000
 _MOST_FOLLOWED = 300
 _SHORTEST_TEXT = 4
@@ -133,15 +133,15 @@ def timeline(
     edge: Any = _number_of(before) if before is not None else None
     found: list[FoundEvent] = []
     is_read_out = False
-    size = limit + 1
+    size, need = _FIRST_CHUNK, limit + 1
     for _ in range(_CHUNKS):
-        numbers, edge = story.numbers_below(edge, size)
+        numbers, edge = story.numbers_below(edge, size, need)
         found += _seen(story.rows(numbers, head), viewer, subject_type, subject_id)
         is_read_out = edge is None
         if is_read_out or len(found) > limit:
             break
         # Where little of it is the viewer's, larger steps find it sooner.
-        size = min(size * 4, _LARGEST_CHUNK)
+        size, need = min(size * 4, _LARGEST_CHUNK), min(need * 4, _LARGEST_CHUNK)
     shown = found[:limit]
     is_more = len(found) > limit or not is_read_out
     return Timeline(entries=_entries(shown, viewer), next=shown[-1].event_id if is_more and shown else None, head=head)
@@ -186,7 +186,7 @@ def whole_story(
     story = _story(subject_type, subject_id, viewer, wanted or TimelineFilter())
     edge = None
     while True:
-        numbers, edge = story.numbers_below(edge, _LARGEST_CHUNK)
+        numbers, edge = story.numbers_below(edge, _LARGEST_CHUNK, _LARGEST_CHUNK)
         yield from _seen(story.rows(numbers), viewer, subject_type, subject_id)
         if edge is None:
             return
@@ -303,11 +303,12 @@ class _Story:
     statement: Select[Any]
     position: Any
 
-    def numbers_below(self, edge: int | ScalarSelect[int] | None, size: int) -> tuple[list[int], int | None]:
+    def numbers_below(self, edge: int | ScalarSelect[int] | None, size: int, need: int) -> tuple[list[int], int | None]:
         """The numbers of those of the entity's next events below one (None: the newest) that name who asks, downwards.
 
-        With them the last number that was looked at; None where the story ends here.
+        At most `need` of the next `size`. With them the last number that was looked at; None where the story ends here.
         """
+        size = need if self.asking is None else size
         looked = select(EventSubject.event_id.label("number")).where(
             EventSubject.subject_type == self.subject[0], EventSubject.subject_id == self.subject[1]
         )
@@ -327,6 +328,8 @@ class _Story:
             select(chunk.c.number, other.event_id).outerjoin(other, is_named).order_by(chunk.c.number.desc())
         ).all()
         named = [number for number, match in found if match is not None]
+        if len(named) > need:
+            return named[:need], named[need - 1]
         return named, found[-1][0] if len(found) == size else None
 
     def rows(self, numbers: Sequence[int], head: int | None = None) -> Sequence[Any]:
