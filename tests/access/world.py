@@ -15,7 +15,9 @@ from karokar.kernel import clock
 from karokar.kernel.db import db
 from karokar.kernel.ids import new_id
 from karokar.outbox.models import EventRow
+from karokar.runs import actions as run_actions
 from karokar.verification import queries as verification
+from karokar.web import saved_views
 from tests.factories import fleet, people
 from tests.factories.people import Company, Somebody
 
@@ -75,7 +77,9 @@ def _things_of(company: Company, vehicle_id: UUID) -> dict[str, UUID]:
         reading = fleet_actions.record_odometer(vehicle_id, kilometres=20_000)
         document = verification.get_page(handed_in).documents[0].id
         mark = identity.check_password(company.admin.email, company.admin.password).mark
+        view = saved_views.save("fleet.index", "In the city", "city=Bengaluru", is_shared=True)
         identity_actions.open_session(company.admin.user_id, mark=mark, device="Another", address="127.0.0.1")
+        run = run_actions.start_run("booking.cancel", {"filters": {}})
     event = db.session.scalars(
         select(EventRow).where(EventRow.aggregate_id == company.id).order_by(EventRow.id.desc()).limit(1)
     ).one()
@@ -92,4 +96,7 @@ def _things_of(company: Company, vehicle_id: UUID) -> dict[str, UUID]:
         "window_id": fleet.make_window(company, vehicle_id, later, later + timedelta(days=1)),
         "reading_id": reading,
         "event_id": event.event_id,
+        "correlation_id": event.correlation_id,
+        "view_id": view,
+        "run_id": run,
     }
