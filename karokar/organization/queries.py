@@ -179,10 +179,9 @@ def list_pages(
     return paginate(statement, sorts=SORTS, tie=Organization.id, sort=sort, cursor=cursor).map(_page)
 
 
-def list_decisions(organization_id: UUID) -> list[Decision]:
-    """Return what was decided about an organization that the actor may see, newest first."""
-    get_page(organization_id)
-    statement = select(OrganizationDecision).where(OrganizationDecision.organization_id == organization_id)
+def list_decisions(page: OrganizationPage) -> list[Decision]:
+    """Return what was decided about an organization, of which the actor has the page, newest first."""
+    statement = select(OrganizationDecision).where(OrganizationDecision.organization_id == page.id)
     rows = db.session.scalars(statement.order_by(OrganizationDecision.id.desc()))
     return [Decision(row.decision, row.reviewer_id, row.decided_at, row.reason, row.notes) for row in rows]
 

@@ -1,5 +1,7 @@
 """The pages of organizations: applying, one's own data, and the platform's decisions."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
@@ -115,10 +117,24 @@ def _deals_with(facts: queries.OrganizationFacts, own_type: str | None) -> bool:
     return False
 
 
+@dataclass(frozen=True)
+class _Has:
+    """What an organization has of what others keep: verifications by kind, active members, vehicles."""
+
+    coverage: Mapping[str, verification.Coverage]
+    members: int
+    vehicles: int
+
+
 def _page(organization_id: UUID) -> str:
     page = queries.get_page(organization_id)
-    decisions = queries.list_decisions(organization_id)
+    decisions = queries.list_decisions(page)
     reviewers = identity.people(row.reviewer_id for row in decisions if row.reviewer_id)
+    has = _Has(
+        coverage=verification.coverage("Organization", organization_id),
+        members=identity.count_members(organization_id),
+        vehicles=sum(fleet.count_vehicles(organization_id).values()),
+    )
     return render_template(
         "organization/show.html",
         organization=page,
@@ -130,22 +146,22 @@ def _page(organization_id: UUID) -> str:
         decisions=decisions,
         reviewers=reviewers if may(ORGANIZATION_APPROVE) else {},
         reasons={**rules.REJECTION_REASONS, **rules.SUSPENSION_REASONS},
-        coverage=verification.coverage("Organization", organization_id),
+        coverage=has.coverage,
         kind_label=verification.label_of,
-        steps=checklist(page),
-        members=identity.count_members(organization_id),
-        vehicles=sum(fleet.count_vehicles(organization_id).values()),
+        steps=_checklist(page, has),
+        members=has.members,
+        vehicles=has.vehicles,
         may_update=may(ORGANIZATION_UPDATE),
         may_apply_again=may(ORGANIZATION_APPLY_AGAIN),
         may_review=may(ORGANIZATION_APPROVE),
     )
 
 
-def checklist(page: queries.OrganizationPage) -> list[tuple[str, bool, str, str]]:
+def _checklist(page: queries.OrganizationPage, has: _Has) -> list[tuple[str, bool, str, str]]:
     """Return what a new organization does first: (what, whether it is done, what is missing, where it is done)."""
     if page.type == "PLATFORM" or page.id != current_actor().organization_id or not may(ORGANIZATION_UPDATE):
         return []
-    registration = verification.coverage("Organization", page.id)["ORGANIZATION_REGISTRATION"]
+    registration = has.coverage["ORGANIZATION_REGISTRATION"]
     hand_in = url_for(
         "verification.new", entity_type="Organization", entity_id=page.id, kind="ORGANIZATION_REGISTRATION"
     )
@@ -174,7 +190,7 @@ def checklist(page: queries.OrganizationPage) -> list[tuple[str, bool, str, str]
         steps.append(
             (
                 "Invite your employees",
-                identity.count_members(page.id) > 1 or identity.invitations_from(page.id) > 0,
+                has.members > 1 or identity.invitations_from(page.id) > 0,
                 "One by one, or from a CSV file",
                 url_for("identity.members"),
             )
@@ -183,7 +199,7 @@ def checklist(page: queries.OrganizationPage) -> list[tuple[str, bool, str, str]
         steps.append(
             (
                 "Register the first vehicle",
-                sum(fleet.count_vehicles(page.id).values()) > 0,
+                has.vehicles > 0,
                 "With its registration, insurance and fitness certificate",
                 url_for("fleet.index"),
             )
@@ -268,7 +284,7 @@ def review(organization_id: UUID) -> str:
 def _review(organization_id: UUID, forms: dict[str, Any]) -> str:
     page = queries.get_page(organization_id)
     openings = queries.list_openings(organization_id, except_by=current_actor().user_id)
-    decisions = queries.list_decisions(organization_id)
+    decisions = queries.list_decisions(page)
     involved = {user_id for user_id, _at in openings} | {row.reviewer_id for row in decisions if row.reviewer_id}
     return render_template(
         "organization/review.html",

@@ -1,6 +1,6 @@
 """The pages of verifications: handing in, following, and reviewing, the document beside the data that it proves."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, time, timedelta
 from typing import Any
 from uuid import UUID
@@ -171,18 +171,20 @@ def _show(verification_id: UUID, forms: dict[str, Any]) -> ResponseReturnValue:
         openings = queries.list_openings(verification_id, except_by=current_actor().user_id)
     earlier = queries.list_earlier(page)
     involved = {user_id for user_id, _at in openings}
-    involved |= {person for row in (page, *earlier) for person in (row.requested_by, row.reviewed_by) if person}
+    involved |= {person for person in (page.requested_by, page.reviewed_by) if person}
+    people = identity.people(involved | ({page.entity_id} if page.entity_type == "User" else set()))
     owner = organization.get_organization(page.organization_id)
+    name, facts = _entity(page, owner, people)
     body = render_template(
         "verification/show.html",
         verification=page,
-        name=_names([page]).get(page.entity_id, ""),
+        name=name,
         owner=owner,
-        facts=_facts(page),
+        facts=facts,
         earlier=earlier,
         duplicates=queries.list_duplicates(page),
         openings=openings,
-        people=identity.people(involved),
+        people=people,
         is_reviewer=is_reviewer,
         is_own_try=is_reviewer and page.requested_by == current_actor().user_id,
         may_request=may(VERIFICATION_REQUEST) and page.organization_id == current_actor().organization_id,
@@ -196,11 +198,13 @@ def _show(verification_id: UUID, forms: dict[str, Any]) -> ResponseReturnValue:
     return body, status, {"Content-Security-Policy": f"{CONTENT_POLICY}; frame-src 'self'"}
 
 
-def _facts(page: queries.VerificationPage) -> list[tuple[str, Any]]:
-    """Return the data that the document is to prove."""
+def _entity(
+    page: queries.VerificationPage, owner: organization.OrganizationFacts, people: Mapping[UUID, identity.Person]
+) -> tuple[str, list[tuple[str, Any]]]:
+    """Return what the entity is called, and the data that the document is to prove. Raises NotFound."""
     if page.entity_type == "Vehicle":
         vehicle = fleet.get_vehicle(page.entity_id)
-        return [
+        return vehicle.label, [
             ("Plate", vehicle.license_plate),
             ("Make and model", f"{vehicle.make} {vehicle.model}"),
             ("Year", vehicle.year),
@@ -208,10 +212,11 @@ def _facts(page: queries.VerificationPage) -> list[tuple[str, Any]]:
             ("Place", vehicle.city),
         ]
     if page.entity_type == "User":
-        person = identity.get_person(page.entity_id)
-        return [("Name", person.name), ("E-mail", person.email), ("Phone", person.phone)]
-    facts = organization.describe(page.entity_id)
-    return list(facts)
+        person = people.get(page.entity_id)
+        if person is None:
+            raise NotFound("person")
+        return person.name, [("Name", person.name), ("E-mail", person.email), ("Phone", person.phone)]
+    return owner.name, list(organization.describe(page.entity_id))
 
 
 @bp.get("/documents/<uuid:document_id>")

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, func, or_, select
+from sqlalchemy import ColumnElement, Exists, and_, exists, func, or_, select
 from sqlalchemy.orm import aliased
 
 from karokar.kernel import clock
@@ -175,15 +175,26 @@ def find_waiting_try(entity_type: str, entity_id: UUID, kind: str) -> UUID | Non
 
 def has_successor(verification_id: UUID) -> bool:
     """Whether another of the same kind and entity lasts longer, or waits for review. Raises NotFound."""
-    row = db.session.get(Verification, verification_id)
-    if row is None:
+    succeeded = db.session.scalar(select(succeeds()).where(Verification.id == verification_id))
+    if succeeded is None:
         raise NotFound(Verification.label)
-    statement = select(func.count()).select_from(Verification).where(*of_entities(row.entity_type, [row.entity_id]))
-    newer = or_(Verification.expires_at.is_(None), Verification.expires_at > row.expires_at)
-    waits = Verification.status == VerificationStatus.PENDING
-    lasts = (Verification.status == VerificationStatus.APPROVED) & newer
-    statement = statement.where(Verification.kind == row.kind, Verification.id != row.id, or_(waits, lasts))
-    return db.session.scalar(statement) != 0
+    return bool(succeeded)
+
+
+def succeeds() -> Exists:
+    """Return the condition that another of the same kind and entity lasts longer, or waits for review."""
+    other = aliased(Verification)
+    lasts = and_(
+        other.status == VerificationStatus.APPROVED,
+        or_(other.expires_at.is_(None), other.expires_at > Verification.expires_at),
+    )
+    return exists().where(
+        other.entity_type == Verification.entity_type,
+        other.entity_id == Verification.entity_id,
+        other.kind == Verification.kind,
+        other.id != Verification.id,
+        or_(other.status == VerificationStatus.PENDING, lasts),
+    )
 
 
 def of_entities(entity_type: str, ids: list[UUID]) -> tuple[ColumnElement[bool], ColumnElement[bool]]:

@@ -12,7 +12,7 @@ from karokar.kernel.waiting import WaitingItem
 from karokar.verification import rules
 from karokar.verification.models import Verification
 from karokar.verification.permissions import VERIFICATION_REQUEST, VERIFICATION_REVIEW
-from karokar.verification.queries.coverage import MISSING, coverage, coverages, has_successor
+from karokar.verification.queries.coverage import MISSING, coverage, coverages, succeeds
 from karokar.verification.queries.reviews import list_waiting
 from karokar.verification.rules import VerificationStatus
 
@@ -93,6 +93,7 @@ def _expiring_for(actor: Actor) -> list[WaitingItem]:
         Verification.status == VerificationStatus.APPROVED,
         Verification.expires_at > now,
         Verification.expires_at < now + timedelta(days=rules.REMINDER_DAYS[0]),
+        ~succeeds(),
     )
     return [
         WaitingItem(
@@ -106,5 +107,4 @@ def _expiring_for(actor: Actor) -> list[WaitingItem]:
             subject_id=row.entity_id,
         )
         for row in db.session.scalars(statement.order_by(Verification.expires_at))
-        if not has_successor(row.id)
     ]

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Select, select
@@ -19,6 +20,7 @@ from karokar.verification.permissions import VERIFICATION_READ, VERIFICATION_REV
 from karokar.verification.rules import VerificationStatus
 
 PRESENCE_MINUTES = 5
+_MOST_EARLIER = 500
 
 
 @dataclass(frozen=True)
@@ -54,6 +56,27 @@ class VerificationPage:
     reason: str | None
     note: str | None
     documents: tuple[DocumentRow, ...]
+
+
+@dataclass(frozen=True)
+class WaitingReview:
+    """A verification that waits for a reviewer, as the queue shows it."""
+
+    id: UUID
+    organization_id: UUID
+    kind_label: str
+    requested_at: datetime
+
+
+@dataclass(frozen=True)
+class EarlierTry:
+    """A verification that was handed in before another, and what became of it."""
+
+    id: UUID
+    status: str
+    requested_at: datetime
+    reason: str | None
+    note: str | None
 
 
 def get_page(verification_id: UUID) -> VerificationPage:
@@ -104,10 +127,18 @@ def paged(
     return paginate(statement, sorts=SORTS, tie=Verification.id, sort=sort, cursor=cursor).map(_page)
 
 
-def list_earlier(page: VerificationPage) -> list[VerificationPage]:
+def list_earlier(page: VerificationPage) -> list[EarlierTry]:
     """Return earlier tries for the same entity and kind that the actor may see, newest first."""
-    rows = list_pages(kind=page.kind, entity_type=page.entity_type, entity_id=page.entity_id)
-    return [row for row in rows if row.id < page.id]
+    columns = (Verification.id, Verification.status, Verification.requested_at, Verification.reason, Verification.note)
+    statement = select(*columns).where(
+        permitted(Verification, VERIFICATION_READ),
+        Verification.entity_type == page.entity_type,
+        Verification.entity_id == page.entity_id,
+        Verification.kind == page.kind,
+        Verification.id < page.id,
+    )
+    rows = db.session.execute(statement.order_by(Verification.id.desc()).limit(_MOST_EARLIER))
+    return [EarlierTry(*row) for row in rows]
 
 
 def list_duplicates(page: VerificationPage) -> list[VerificationPage]:
@@ -119,21 +150,33 @@ def list_duplicates(page: VerificationPage) -> list[VerificationPage]:
         _permitted()
         .join(VerificationDocument, VerificationDocument.verification_id == Verification.id)
         .where(VerificationDocument.sha256.in_(hashes), Verification.organization_id != page.organization_id)
+        .options(selectinload(Verification.documents))
     )
     return [_page(row) for row in db.session.scalars(statement.distinct().order_by(Verification.id))]
 
 
-def list_waiting() -> list[VerificationPage]:
+def list_waiting() -> list[WaitingReview]:
     """Return what waits for review, the longest wait first: for reviewers."""
     if scope_of(VERIFICATION_REVIEW) is None:
         return []
-    statement = select(Verification).where(Verification.status == VerificationStatus.PENDING)
-    return [_page(row) for row in db.session.scalars(statement.order_by(Verification.requested_at, Verification.id))]
+    columns = (Verification.id, Verification.organization_id, Verification.kind, Verification.requested_at)
+    return [
+        WaitingReview(verification_id, organization_id, rules.label_of(kind), requested_at)
+        for verification_id, organization_id, kind, requested_at in db.session.execute(_waiting(*columns))
+    ]
 
 
 def find_next_waiting(after: UUID) -> UUID | None:
     """Return the verification that waits longest besides this one; None where none does."""
-    return next((page.id for page in list_waiting() if page.id != after), None)
+    if scope_of(VERIFICATION_REVIEW) is None:
+        return None
+    found: UUID | None = db.session.scalar(_waiting(Verification.id).where(Verification.id != after).limit(1))
+    return found
+
+
+def _waiting(*columns: Any) -> Select[Any]:
+    statement = select(*columns).where(Verification.status == VerificationStatus.PENDING)
+    return statement.order_by(Verification.requested_at, Verification.id)
 
 
 def list_openings(verification_id: UUID, *, except_by: UUID | None = None) -> list[tuple[UUID, datetime]]:
