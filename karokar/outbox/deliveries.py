@@ -1,12 +1,11 @@
 """How the delivery of events stands: per event and handler, and why it is not done yet. For the platform."""
 
-from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
-from sqlalchemy import and_, func, select
+from sqlalchemy import and_, case, func, or_, select
 from sqlalchemy.orm import aliased
 
 from karokar.kernel.db import db
@@ -44,36 +43,39 @@ def deliveries(positions: Iterable[int]) -> dict[int, list[Delivery]]:
     wanted = sorted(set(positions))
     if not wanted:
         return {}
-    events = db.session.execute(
-        select(EventLog.position, EventRow.event_type, EventRow.shard)
+    # How far its shard came matters only for an event that was not reached: one that was has its row in `handled`.
+    reached = select(func.max(Progress.position)).where(Progress.shard == EventRow.shard).scalar_subquery()
+    rows = db.session.execute(
+        select(
+            EventLog.position,
+            Handled,
+            Subscription,
+            Trouble,
+            case((Handled.position.is_(None), reached), else_=None).label("reached"),
+        )
+        .select_from(EventLog)
         .join(EventRow, EventRow.id == EventLog.event_id)
+        .outerjoin(Handled, Handled.position == EventLog.position)
+        .outerjoin(
+            Subscription,
+            and_(
+                Subscription.event_type == EventRow.event_type,
+                Subscription.since_position < EventLog.position,
+                or_(Subscription.until_position.is_(None), Subscription.until_position >= EventLog.position),
+            ),
+        )
+        .outerjoin(Trouble, and_(Trouble.position == EventLog.position, Trouble.handler == Subscription.handler))
         .where(EventLog.position.in_(wanted))
+        .order_by(EventLog.position, Subscription.name)
     ).all()
-    handled = {row.position: row for row in db.session.scalars(select(Handled).where(Handled.position.in_(wanted)))}
-    troubles = {
-        (row.handler, row.position): row
-        for row in db.session.scalars(select(Trouble).where(Trouble.position.in_(wanted)))
-    }
-    subscriptions = _by_event_type({event_type for _position, event_type, _shard in events})
-    is_waiting = any(row.state == "waiting" for row in troubles.values())
+    is_waiting = any(trouble is not None and trouble.state == "waiting" for _, _, _, trouble, _ in rows)
     blockers = _blockers(wanted) if is_waiting else {}
-    # An event that was reached has its row, so how far its shard came need not be asked.
-    progress = progress_by_shard() if any(position not in handled for position in wanted) else {}
-    found: dict[int, list[Delivery]] = {}
-    for position, event_type, shard in events:
-        found[position] = [
-            _delivery(
-                subscription,
-                position,
-                handled.get(position),
-                troubles.get((subscription.handler, position)),
-                behind=0 if position in handled else position - progress.get(shard, 0),
-                blocker=blockers.get((subscription.handler, position)),
-            )
-            for subscription in subscriptions.get(event_type, ())
-            if subscription.since_position < position
-            and (subscription.until_position is None or position <= subscription.until_position)
-        ]
+    found: dict[int, list[Delivery]] = {position: [] for position, *_rest in rows}
+    for position, handled, subscription, trouble, far in rows:
+        if subscription is not None:
+            behind = 0 if handled is not None else position - (far or 0)
+            blocker = blockers.get((subscription.handler, position))
+            found[position].append(_delivery(subscription, position, handled, trouble, behind=behind, blocker=blocker))
     return found
 
 
@@ -85,14 +87,6 @@ def progress_by_shard() -> dict[int, int]:
     ]
     row = db.session.execute(select(*newest)).one()
     return {shard: int(position) for shard, position in enumerate(row) if position is not None}
-
-
-def _by_event_type(event_types: Collection[str]) -> Mapping[str, Sequence[Subscription]]:
-    found: dict[str, list[Subscription]] = defaultdict(list)
-    wanted = select(Subscription).where(Subscription.event_type.in_(event_types)).order_by(Subscription.name)
-    for row in db.session.scalars(wanted):
-        found[row.event_type].append(row)
-    return found
 
 
 def _blockers(positions: Collection[int]) -> dict[tuple[int, int], int]:
