@@ -232,9 +232,19 @@ def names_in(fields: Mapping[str, Any]) -> Names:
     return Names(by_id=_ask_names(by_kind))
 
 
-def lines(entries: Sequence[Entry], viewer: Actor, of: tuple[str, UUID] | None = None) -> list[Line]:
-    """Return entries in words, for a story `of` a thing (which is then not named in each line)."""
-    names = names_for([event for entry in entries for event in (entry.event, *entry.followed)])
+def names_of(entries: Iterable[Entry]) -> Names:
+    """Return the names of everything that these entries and what followed them speak of."""
+    return names_for([event for entry in entries for event in (entry.event, *entry.followed)])
+
+
+def lines(
+    entries: Sequence[Entry], viewer: Actor, of: tuple[str, UUID] | None = None, names: Names | None = None
+) -> list[Line]:
+    """Return entries in words, for a story `of` a thing (which is then not named in each line).
+
+    `names` are theirs, where they were asked for already.
+    """
+    names = names or names_of(entries)
     return [
         line(
             entry.event,

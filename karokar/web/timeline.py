@@ -6,7 +6,7 @@ A template shows it with one call, `{{ timeline("Booking", booking.id) }}`; noth
 import csv
 import io
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -27,7 +27,6 @@ from karokar.kernel.settings import settings
 from karokar.outbox.cursors import hide, reveal
 from karokar.outbox.search import FoundEvent
 from karokar.outbox.timeline import (
-    Entry,
     Timeline,
     TimelineFilter,
     entries_of,
@@ -65,8 +64,14 @@ _PRODUCERS = {
 @bp.get("/<kind>/<uuid:subject_id>")
 @signed_in
 def show(kind: str, subject_id: UUID) -> str:
-    """Show the whole story of an entity with filters; `?part=1` is the list alone, `?as_of=` what it was then."""
+    """Show the whole story of an entity with filters; `?as_of=` what it was then.
+
+    `?part=1` is the list alone, `?part=newest` the one on the entity's own page, which may be empty.
+    """
     subject = _subject(kind, subject_id)
+    if request.args.get("part") == "newest":
+        found = read_timeline(*subject, current_actor())
+        return render_template("_shared/timeline_list.html", **_part(subject, found, is_filtered=False, is_first=True))
     filters = _filters()
     wanted, then = _wanted(filters), _then(subject)
     if then and then.get("at"):
@@ -81,7 +86,7 @@ def show(kind: str, subject_id: UUID) -> str:
     return render_template(
         "web/timeline.html",
         filters=filters,
-        name=_name(subject, found.entries),
+        name=_name(subject, part),
         kind_word=story.kind_in_words(kind),
         subject_url=entity_url(kind, subject_id),
         then=then,
@@ -141,15 +146,21 @@ def download(kind: str, subject_id: UUID) -> BaseResponse:
     )
 
 
-def component(subject_type: str, subject_id: UUID, *, limit: int = 25) -> Markup:
+def component(subject_type: str, subject_id: UUID) -> Markup:
     """Return the timeline of an entity as a part of its page: the newest events, live, with a link to the whole story.
 
-    With `?as_of=` in the page's address it begins with the entity as it was then.
+    The page does not wait for its events: the browser asks for them as soon as it has the page. With `?as_of=` in the
+    page's address the part begins with the entity as it was then.
     """
     subject = (subject_type, subject_id)
-    found = read_timeline(*subject, current_actor(), limit=limit)
-    part = _part(subject, found, is_filtered=False, is_first=True)
-    return Markup(render_template("_shared/timeline.html", then=_then(subject), **part))  # noqa: S704 - made by a template
+    address: dict[str, Any] = {"kind": subject_type, "subject_id": subject_id}
+    html = render_template(
+        "_shared/timeline.html",
+        then=_then(subject),
+        all_url=url_for("timeline.show", **address),
+        newest_url=url_for("timeline.show", **address, part="newest"),
+    )
+    return Markup(html)  # noqa: S704 - made by a template
 
 
 def init_app(app: Flask) -> None:
@@ -209,10 +220,12 @@ def _wanted(filters: Filters) -> TimelineFilter:
 def _part(subject: tuple[str, UUID], found: Timeline, *, is_filtered: bool, is_first: bool) -> dict[str, Any]:
     kind, subject_id = subject
     viewer, values = current_actor(), _filter_values() if is_filtered else {}
-    lines = story.lines(found.entries, viewer, subject)
+    names = story.names_of(found.entries)
+    lines = story.lines(found.entries, viewer, subject, names)
     address: dict[str, Any] = {"kind": kind, "subject_id": subject_id, **values}
     return {
         "subject": subject,
+        "names": names,
         "days": _days(lines),
         "next_url": url_for("timeline.show", **{**address, "before": found.next}) if found.next else None,
         "all_url": url_for("timeline.show", kind=kind, subject_id=subject_id),
@@ -265,14 +278,16 @@ def _moment(text: str) -> datetime | None:
     return at if at.tzinfo is not None else at.replace(tzinfo=viewer_zone())
 
 
-def _name(subject: tuple[str, UUID], entries: Sequence[Entry]) -> str:
+def _name(subject: tuple[str, UUID], part: Mapping[str, Any]) -> str:
     kind, subject_id = subject
-    events = [entry.event for entry in entries]
+    lines = [line for _day, shown in part["days"] for line in shown]
     if kind == "Booking":
-        reference = next((event.payload["reference"] for event in events if event.payload.get("reference")), None)
+        references = (line.event.payload.get("reference") for line in lines)
+        reference = next((found for found in references if found), None)
         if reference:
             return str(reference)
-    return story.names_for(events).of(subject_id)
+    names: story.Names = part["names"]
+    return names.of(subject_id)
 
 
 def _subject(kind: str, subject_id: UUID) -> tuple[str, UUID]:

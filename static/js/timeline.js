@@ -73,5 +73,18 @@
     setTimeout(turn, EVERY);
   };
 
-  document.querySelectorAll("[data-story]").forEach((story) => follow(story.parentElement));
+  // On a thing's own page the events come after the page.  Where they do not, the link to them stays.
+  const fetchLater = async (story) => {
+    const box = story.parentElement;
+    story.setAttribute("aria-busy", "true");
+    try {
+      const answer = await fetch(story.dataset.storyLater, { cache: "no-store" });
+      const next = answer.ok && !answer.redirected ? parse(await answer.text()).querySelector("[data-story]") : null;
+      if (next) { story.replaceWith(next); follow(box); }
+    } catch { /* The network is away. */ }
+    story.removeAttribute("aria-busy");
+    story.removeAttribute("data-story-later");
+  };
+
+  document.querySelectorAll("[data-story]").forEach((story) => { if (story.dataset.storyLater) fetchLater(story); else follow(story.parentElement); });
 })();

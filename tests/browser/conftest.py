@@ -89,6 +89,8 @@ class Watched:
         """Load a page and wait until it is quiet."""
         self.tab.goto(self.address + path)
         self.tab.wait_for_load_state("load")
+        # The timeline on a thing's page comes right after the page.
+        self.tab.wait_for_function("!document.querySelector('[data-story-later]')")
 
     def violations(self, selector: str | None = None) -> list[str]:
         """What axe-core finds on the page as it is now."""

@@ -149,3 +149,22 @@ def test_without_a_script_the_same_page_shows_what_is_new_after_a_reload(desk: D
     desk.elsewhere("VEHICLES")
     tab.reload()
     assert tab.locator(".kk-event").count() == count + 1
+
+
+def test_on_a_things_own_page_it_comes_by_itself_and_is_live(desk: Desk):
+    before = desk.titles()
+    desk.tab.goto(f"{desk.url}/organization/own")
+    expect(desk.tab.locator(".kk-event")).to_have_count(len(before))
+    assert desk.titles() == before
+    desk.elsewhere("VEHICLES")
+    desk.tab.get_by_role("button", name="1 new").click(timeout=20_000)
+    expect(desk.tab.locator(".kk-event")).to_have_count(len(before) + 1)
+
+
+def test_where_it_does_not_come_a_link_leads_to_it(desk: Desk):
+    before = desk.titles()
+    desk.tab.route("**/timeline/**part=newest", lambda route: route.abort())
+    with desk.tab.expect_event("requestfailed"):
+        desk.tab.goto(f"{desk.url}/organization/own")
+    desk.tab.get_by_role("link", name="Show what happened").click()
+    expect(desk.tab.locator(".kk-event")).to_have_count(len(before))

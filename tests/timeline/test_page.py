@@ -3,6 +3,8 @@
 import csv
 import io
 import json
+import re
+from html import unescape
 
 import pytest
 from flask.testing import FlaskClient
@@ -79,17 +81,37 @@ def test_a_cursor_of_another_organization_is_refused(client: FlaskClient, compan
     assert client.get(live).status_code == 422
 
 
+def on_the_page(client: FlaskClient, address: str) -> str:
+    """What the timeline on a thing's own page shows, as the browser asks for it once it has the page."""
+    page = client.get(address)
+    assert page.status_code == 200
+    assert 'id="timeline"' in page.text
+    return client.get(unescape(page.text.split('data-story-later="')[1].split('"', maxsplit=1)[0])).text
+
+
 def test_the_pages_of_things_show_their_timelines(client: FlaskClient, company: Company):
-    for address in ("/organization/own", f"/identity/members/{company.admin.membership_id}"):
-        answer = client.get(address)
-        if answer.status_code == 200:
-            assert 'id="timeline"' in answer.text
+    assert "approved the organization" in on_the_page(client, "/organization/own")
+    assert "signed in" in on_the_page(client, f"/identity/members/{company.admin.membership_id}")
+
+
+def test_without_javascript_a_link_leads_to_what_happened(client: FlaskClient, company: Company):
+    page = client.get("/organization/own").text
+    link = re.search(r'<a href="([^"]+)">Show what happened</a>', page)
+    assert link
+    assert "approved the organization" in client.get(unescape(link[1])).text
+
+
+def test_a_thing_of_which_nothing_is_told_yet_says_so_on_its_page(client: FlaskClient, company: Company):
+    vendor = people.make_vendor()
+    drain_all()
+    part = client.get(f"/timeline/Organization/{vendor.id}?part=newest")
+    assert part.status_code == 200
+    assert "Nothing has happened yet" in part.text
+    assert "data-event" not in part.text
 
 
 def test_a_person_finds_their_own_history_on_their_profile(client: FlaskClient, company: Company):
     employee = company.employees[0]
     people.sign_in(client, employee)
     drain_all()
-    page = client.get("/account/profile").text
-    assert "signed in" in page
-    assert 'id="timeline"' in page
+    assert "signed in" in on_the_page(client, "/account/profile")
