@@ -21,6 +21,7 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 from hypothesis import HealthCheck, settings
+from playwright.sync_api import Browser, sync_playwright
 
 from karokar.config import Config
 from tests.servers import keeper
@@ -157,6 +158,17 @@ def redis_url(worker_name: str) -> str:
     with redis.Redis.from_url(url) as connection:
         connection.flushdb()
     return url
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Browser]:
+    """A real browser; one per worker, because Playwright can be started only once in a process."""
+    from tests.servers import chromium as program
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=program.provide(), args=["--no-sandbox"])
+        yield browser
+        browser.close()
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from flask import Flask
-from playwright.sync_api import Browser, BrowserContext, sync_playwright
+from playwright.sync_api import BrowserContext
 from playwright.sync_api import Page as Tab
 
 from karokar.config import PROJECT, Config
@@ -63,17 +63,6 @@ def crawls(console) -> dict[str, site.Crawl]:
         crawl.pages = {endpoint: page for endpoint, page in crawl.pages.items() if endpoint not in visited}
         visited |= set(crawl.pages)
     return found
-
-
-@pytest.fixture(scope="session")
-def chromium() -> Iterator[Browser]:
-    """The browser."""
-    program = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    assert program, "Chromium is needed: bin/test installs it, or put it on the PATH."
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
-        yield browser
-        browser.close()
 
 
 @dataclass

@@ -9,7 +9,7 @@ from uuid import UUID
 
 import pytest
 from flask import Flask
-from playwright.sync_api import BrowserContext, Page, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from karokar.app import create_app
 from karokar.config import PROJECT, Config
@@ -17,7 +17,6 @@ from karokar.kernel.db import db
 from karokar.outbox.drain import drain_all
 from tests.browser import site
 from tests.factories import people
-from tests.servers import chromium
 
 pytestmark = pytest.mark.browser
 
@@ -78,15 +77,14 @@ def environ_of(config: Config, database: str) -> dict[str, str]:
 
 
 @pytest.fixture
-def desk(config: Config, database_url: str, tmp_path: Path) -> Iterator[Desk]:
+def desk(config: Config, database_url: str, tmp_path: Path, chromium: Browser) -> Iterator[Desk]:
     app: Flask = create_app(replace(config, database_url=database_url))
     with app.app_context():
         company = people.make_corporate()
         drain_all()
         db.session.remove()
-    with site.served(app) as address, sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium.provide(), args=["--no-sandbox"])
-        context = browser.new_context()
+    with site.served(app) as address:
+        context = chromium.new_context()
         tab = context.new_page()
         tab.goto(f"{address}/login")
         tab.fill("input[name=email]", company.admin.email)
@@ -95,7 +93,7 @@ def desk(config: Config, database_url: str, tmp_path: Path) -> Iterator[Desk]:
         tab.wait_for_url(lambda url: "/login" not in url)
         tab.goto(f"{address}/timeline/Organization/{company.id}")
         yield Desk(tab, context, address, environ_of(config, database_url), company.admin.user_id, company.id)
-        browser.close()
+        context.close()
     with app.app_context():
         db.engine.dispose()
 
