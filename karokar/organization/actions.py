@@ -3,6 +3,8 @@
 from typing import Any
 from uuid import UUID
 
+from sqlalchemy import and_, select
+
 from karokar.events.bus import publish
 from karokar.kernel import clock
 from karokar.kernel.actor import current_actor
@@ -162,9 +164,16 @@ def note_opening(organization_id: UUID) -> None:
     user_id = current_actor().user_id
     if user_id is None:
         return
-    if db.session.get(Organization, organization_id) is None:
+    mine = and_(OrganizationOpening.organization_id == Organization.id, OrganizationOpening.user_id == user_id)
+    statement = select(Organization.id, OrganizationOpening).outerjoin(OrganizationOpening, mine)
+    row = db.session.execute(statement.where(Organization.id == organization_id)).one_or_none()
+    if row is None:
         raise NotFound(Organization.label)
-    db.session.merge(OrganizationOpening(organization_id=organization_id, user_id=user_id, opened_at=clock.now()))
+    opening: OrganizationOpening | None = row[1]
+    if opening is None:
+        db.session.add(OrganizationOpening(organization_id=organization_id, user_id=user_id, opened_at=clock.now()))
+    else:
+        opening.opened_at = clock.now()
 
 
 def _record(organization: Organization, decision: str, *, reason: str = "", notes: str = "") -> None:

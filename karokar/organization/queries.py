@@ -130,15 +130,16 @@ def hold_active(ids: Iterable[UUID]) -> dict[UUID, OrganizationFacts]:
     return found
 
 
-def list_active_ids(type: str) -> list[UUID]:  # noqa: A002 - the domain's word
-    """Return the ids of ACTIVE tenants of a type."""
+def list_active(type: str) -> list[OrganizationFacts]:  # noqa: A002 - the domain's word
+    """Return the ACTIVE tenants of a type."""
     conditions = (Organization.type == type, Organization.status == OrganizationStatus.ACTIVE)
-    return list(db.session.scalars(select(Organization.id).where(*conditions).order_by(Organization.id)))
+    statement = select(Organization).where(*conditions).order_by(Organization.id)
+    return [_facts(row) for row in db.session.scalars(statement.execution_options(populate_existing=True))]
 
 
 def list_platform_ids() -> list[UUID]:
     """Return the ids of the platform's own organizations."""
-    return list_active_ids(rules.OrganizationType.PLATFORM)
+    return [facts.id for facts in list_active(rules.OrganizationType.PLATFORM)]
 
 
 def get_applicant(organization_id: UUID) -> ApplicantFacts | None:

@@ -291,8 +291,9 @@ def _review(organization_id: UUID, forms: dict[str, Any]) -> str:
         organization=page,
         labels=rules.DETAIL_LABELS,
         applicant=queries.get_applicant(organization_id),
-        documents=verification.list_pages(entity_type="Organization", entity_id=organization_id),
-        is_verified=verification.is_covered("Organization", organization_id, actions.REGISTRATION),
+        documents=verification.list_tries("Organization", organization_id),
+        is_verified=page.status == "PENDING"
+        and verification.is_covered("Organization", organization_id, actions.REGISTRATION),
         openings=openings,
         people=identity.people(involved),
         decisions=decisions,

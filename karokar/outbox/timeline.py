@@ -128,14 +128,16 @@ def timeline(
     limit: int = PAGE,
 ) -> Timeline:
     """Return a page of an entity's story as the viewer may see it, from the newest event or from below `before`."""
-    head = newest_position()
     story = _story(subject_type, subject_id, viewer, wanted or TimelineFilter())
     edge: Any = _number_of(before) if before is not None else None
+    head: int | None = None
     found: list[FoundEvent] = []
     is_read_out = False
-    size, need = _FIRST_CHUNK, limit + 1
+    # More than is shown: even of an own story a part is hidden, and another round costs more than a few more rows.
+    size, need = _FIRST_CHUNK, 2 * limit
     for _ in range(_CHUNKS):
-        numbers, edge = story.numbers_below(edge, size, need)
+        numbers, edge, newest = story.numbers_below(edge, size, need)
+        head = newest if head is None else head
         found += _seen(story.rows(numbers, head), viewer, subject_type, subject_id)
         is_read_out = edge is None
         if is_read_out or len(found) > limit:
@@ -144,7 +146,9 @@ def timeline(
         size, need = min(size * 4, _LARGEST_CHUNK), min(need * 4, _LARGEST_CHUNK)
     shown = found[:limit]
     is_more = len(found) > limit or not is_read_out
-    return Timeline(entries=_entries(shown, viewer), next=shown[-1].event_id if is_more and shown else None, head=head)
+    return Timeline(
+        entries=_entries(shown, viewer), next=shown[-1].event_id if is_more and shown else None, head=head or 0
+    )
 
 
 def entries_of(event_ids: Sequence[UUID], viewer: Actor) -> list[Entry]:
@@ -186,7 +190,7 @@ def whole_story(
     story = _story(subject_type, subject_id, viewer, wanted or TimelineFilter())
     edge = None
     while True:
-        numbers, edge = story.numbers_below(edge, _LARGEST_CHUNK, _LARGEST_CHUNK)
+        numbers, edge, _head = story.numbers_below(edge, _LARGEST_CHUNK, _LARGEST_CHUNK)
         yield from _seen(story.rows(numbers), viewer, subject_type, subject_id)
         if edge is None:
             return
@@ -303,11 +307,15 @@ class _Story:
     statement: Select[Any]
     position: Any
 
-    def numbers_below(self, edge: int | ScalarSelect[int] | None, size: int, need: int) -> tuple[list[int], int | None]:
+    def numbers_below(
+        self, edge: int | ScalarSelect[int] | None, size: int, need: int
+    ) -> tuple[list[int], int | None, int]:
         """The numbers of those of the entity's next events below one (None: the newest) that name who asks, downwards.
 
-        At most `need` of the next `size`. With them the last number that was looked at; None where the story ends here.
+        At most `need` of the next `size`. With them the last number that was looked at, None where the story ends here,
+        and the newest position of the log at the same moment.
         """
+        head = select(func.max(EventLog.position)).scalar_subquery()
         size = need if self.asking is None else size
         looked = select(EventSubject.event_id.label("number")).where(
             EventSubject.subject_type == self.subject[0], EventSubject.subject_id == self.subject[1]
@@ -316,8 +324,9 @@ class _Story:
             looked = looked.where(EventSubject.event_id < edge)
         looked = looked.order_by(EventSubject.event_id.desc()).limit(size)
         if self.asking is None:
-            numbers = list(db.session.scalars(looked))
-            return numbers, numbers[-1] if len(numbers) == size else None
+            rows = db.session.execute(looked.add_columns(head)).all()
+            numbers = [row[0] for row in rows]
+            return numbers, numbers[-1] if len(numbers) == size else None, _head_of(rows)
         chunk, other = looked.subquery(), aliased(EventSubject)
         is_named = and_(
             other.event_id == chunk.c.number,
@@ -325,12 +334,12 @@ class _Story:
             other.subject_id == self.asking[1],
         )
         found = db.session.execute(
-            select(chunk.c.number, other.event_id).outerjoin(other, is_named).order_by(chunk.c.number.desc())
+            select(chunk.c.number, other.event_id, head).outerjoin(other, is_named).order_by(chunk.c.number.desc())
         ).all()
-        named = [number for number, match in found if match is not None]
+        named = [number for number, match, _head in found if match is not None]
         if len(named) > need:
-            return named[:need], named[need - 1]
-        return named, found[-1][0] if len(found) == size else None
+            return named[:need], named[need - 1], _head_of(found)
+        return named, found[-1][0] if len(found) == size else None, _head_of(found)
 
     def rows(self, numbers: Sequence[int], head: int | None = None) -> Sequence[Any]:
         """The events of these numbers that are in the log (up to a position), downwards."""
@@ -351,6 +360,11 @@ class _Story:
                 and_(named.event_id == fresh.c.number, named.subject_type == kind, named.subject_id == entity_id),
             )
         return statement
+
+
+def _head_of(rows: Sequence[Any]) -> int:
+    """Return the newest position that was read along in the last column; it is asked for where there were no rows."""
+    return (rows[0][-1] or 0) if rows else newest_position()
 
 
 def _story(subject_type: str, subject_id: UUID, viewer: Actor, wanted: TimelineFilter) -> _Story:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import and_, select
 
 from karokar.events.bus import publish
 from karokar.fleet import queries as fleet
@@ -205,9 +205,16 @@ def note_opening(verification_id: UUID) -> None:
     user_id = current_actor().user_id
     if user_id is None:
         return
-    if db.session.get(Verification, verification_id) is None:
+    mine = and_(VerificationOpening.verification_id == Verification.id, VerificationOpening.user_id == user_id)
+    statement = select(Verification.id, VerificationOpening).outerjoin(VerificationOpening, mine)
+    row = db.session.execute(statement.where(Verification.id == verification_id)).one_or_none()
+    if row is None:
         raise NotFound(Verification.label)
-    db.session.merge(VerificationOpening(verification_id=verification_id, user_id=user_id, opened_at=clock.now()))
+    opening: VerificationOpening | None = row[1]
+    if opening is None:
+        db.session.add(VerificationOpening(verification_id=verification_id, user_id=user_id, opened_at=clock.now()))
+    else:
+        opening.opened_at = clock.now()
 
 
 # --- the clock --------------------------------------------------------------------------------------------------------

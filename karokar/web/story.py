@@ -171,8 +171,8 @@ def kind_in_words(type_: str) -> str:
     return KIND_WORDS.get(type_, type_.lower())
 
 
-def names_for(events: Iterable[FoundEvent]) -> Names:
-    """Return the names of everything that these events speak of, with one question per kind."""
+def names_for(events: Iterable[FoundEvent], fields: Mapping[str, Any] | None = None) -> Names:
+    """Return the names of everything that these events speak of, and an entity's fields, with one question per kind."""
     users: set[UUID] = set()
     by_kind: dict[str, set[UUID]] = {kind: set() for kind in _SHOWN}
     for event in events:
@@ -186,6 +186,10 @@ def names_for(events: Iterable[FoundEvent]) -> Names:
             if name.endswith("_id") and not isinstance(change, Mapping):
                 kind = _KIND_OF_FIELD.get(name, "")
                 by_kind.setdefault(kind, set()).update(found for value in change if (found := _uuid(value)))
+    for name, value in (fields or {}).items():
+        pointed_to = _uuid(value)
+        if name in _KIND_OF_FIELD and pointed_to:
+            by_kind[_KIND_OF_FIELD[name]].add(pointed_to)
     by_kind["User"] |= users
     return Names(by_id=_ask_names(by_kind))
 
@@ -222,19 +226,9 @@ _KIND_OF_FIELD = {
 }
 
 
-def names_in(fields: Mapping[str, Any]) -> Names:
-    """Return the names of everything that an entity's fields point to."""
-    by_kind: dict[str, set[UUID]] = {}
-    for name, value in fields.items():
-        kind, entity_id = _KIND_OF_FIELD.get(name), _uuid(value)
-        if kind and entity_id:
-            by_kind.setdefault(kind, set()).add(entity_id)
-    return Names(by_id=_ask_names(by_kind))
-
-
-def names_of(entries: Iterable[Entry]) -> Names:
-    """Return the names of everything that these entries and what followed them speak of."""
-    return names_for([event for entry in entries for event in (entry.event, *entry.followed)])
+def names_of(entries: Iterable[Entry], fields: Mapping[str, Any] | None = None) -> Names:
+    """Return the names of everything that these entries and what followed them speak of, and an entity's fields."""
+    return names_for([event for entry in entries for event in (entry.event, *entry.followed)], fields)
 
 
 def lines(

@@ -80,7 +80,7 @@ def show(kind: str, subject_id: UUID) -> str:
     found = read_timeline(*subject, current_actor(), wanted, before=before)
     if not found.entries and not filters.is_filtered and before is None:
         raise NotFound("timeline")
-    part = _part(subject, found, is_filtered=filters.is_filtered, is_first=before is None)
+    part = _part(subject, found, is_filtered=filters.is_filtered, is_first=before is None, then=then)
     if request.args.get("part"):
         return render_template("_shared/timeline_list.html", **part)
     return render_template(
@@ -89,7 +89,6 @@ def show(kind: str, subject_id: UUID) -> str:
         name=_name(subject, part),
         kind_word=story.kind_in_words(kind),
         subject_url=entity_url(kind, subject_id),
-        then=then,
         then_typed=to_local(then["at"]).isoformat(timespec="seconds") if then and then.get("at") else "",
         before=before,
         **part,
@@ -154,9 +153,10 @@ def component(subject_type: str, subject_id: UUID) -> Markup:
     """
     subject = (subject_type, subject_id)
     address: dict[str, Any] = {"kind": subject_type, "subject_id": subject_id}
+    then = _then(subject)
     html = render_template(
         "_shared/timeline.html",
-        then=_then(subject),
+        then=_in_words(then, story.names_for([], _fields(then))),
         all_url=url_for("timeline.show", **address),
         newest_url=url_for("timeline.show", **address, part="newest"),
     )
@@ -217,15 +217,23 @@ def _wanted(filters: Filters) -> TimelineFilter:
 # What templates are given ---------------------------------------------------------------------------------------------
 
 
-def _part(subject: tuple[str, UUID], found: Timeline, *, is_filtered: bool, is_first: bool) -> dict[str, Any]:
+def _part(
+    subject: tuple[str, UUID],
+    found: Timeline,
+    *,
+    is_filtered: bool,
+    is_first: bool,
+    then: dict[str, Any] | None = None,
+) -> dict[str, Any]:
     kind, subject_id = subject
     viewer, values = current_actor(), _filter_values() if is_filtered else {}
-    names = story.names_of(found.entries)
+    names = story.names_of(found.entries, _fields(then))
     lines = story.lines(found.entries, viewer, subject, names)
     address: dict[str, Any] = {"kind": kind, "subject_id": subject_id, **values}
     return {
         "subject": subject,
         "names": names,
+        "then": _in_words(then, names),
         "days": _days(lines),
         "next_url": url_for("timeline.show", **{**address, "before": found.next}) if found.next else None,
         "all_url": url_for("timeline.show", kind=kind, subject_id=subject_id),
@@ -265,8 +273,17 @@ def _then(subject: tuple[str, UUID]) -> dict[str, Any] | None:
     state = state_then(*subject, current_actor(), at)
     if state is None:
         return {"problem": "There was nothing to see of it then.", "at": at}
-    rows = story.state_rows(state, story.names_in(state.fields))
-    return {"at": at, "state": state, "rows": rows, "problem": ""}
+    return {"at": at, "state": state, "problem": ""}
+
+
+def _fields(then: dict[str, Any] | None) -> Mapping[str, Any]:
+    state = then.get("state") if then else None
+    return state.fields if state else {}
+
+
+def _in_words(then: dict[str, Any] | None, names: story.Names) -> dict[str, Any] | None:
+    state = then.get("state") if then else None
+    return {**(then or {}), "rows": story.state_rows(state, names)} if state else then
 
 
 def _moment(text: str) -> datetime | None:

@@ -6,6 +6,7 @@ import pytest
 
 from karokar.availability.views.market import Wish, search_market
 from karokar.fleet import actions as fleet
+from karokar.organization import queries as organizations
 from tests.factories import booking as make
 from tests.factories.booking import NOON, hours
 
@@ -19,7 +20,7 @@ def found(world, who=None, at=NOON, **wish):
     who = who or world.company_admin
     asked = Wish(**{"start": world.start, "end": world.end, **wish})
     with world.acting(who, at):
-        return search_market(asked, who)
+        return search_market(asked, who, organizations.list_active("VENDOR"))
 
 
 def free(world, who=None, **wish):
@@ -113,7 +114,9 @@ def test_pages_hold_everything_once(world):
     with world.acting(world.company_admin):
         for offset in (0, 3, 6):
             wish = Wish(start=world.start, end=world.end)
-            seen += search_market(wish, world.company_admin, limit=3, offset=offset).free
+            seen += search_market(
+                wish, world.company_admin, organizations.list_active("VENDOR"), limit=3, offset=offset
+            ).free
     assert sorted(vehicle.id for vehicle in seen) == sorted([world.vehicle, world.own_vehicle, *more])
 
 

@@ -1,6 +1,6 @@
 """What is free on the market for a wish, and why the rest is not: asked of fleet, availability and verification."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
@@ -12,7 +12,6 @@ from karokar.fleet import queries as fleet
 from karokar.fleet.queries import VehicleFacts
 from karokar.kernel import clock
 from karokar.kernel.actor import Actor
-from karokar.organization import queries as organizations
 from karokar.organization.queries import OrganizationFacts
 from karokar.verification import queries as verifications
 
@@ -61,23 +60,27 @@ class Taken:
 
 @dataclass(frozen=True)
 class Market:
-    """One page of what is free, how much there is, and some of what is not."""
+    """One page of what is free, how much there is, and some of what is not. `owners` are names."""
 
     free: list[VehicleFacts]
     count: int
     taken: list[Taken]
     taken_count: int
-    owners: Mapping[UUID, OrganizationFacts]
+    owners: Mapping[UUID, str]
 
 
-def search_market(wish: Wish, actor: Actor, *, limit: int = 25, offset: int = 0) -> Market:
+def search_market(
+    wish: Wish, actor: Actor, active: Iterable[OrganizationFacts], *, limit: int = 25, offset: int = 0
+) -> Market:
     """Return what is really free for the whole period, the company's own vehicles first, and why the rest is not.
+
+    `active` are the vendors that take part.
 
     Free means: no block in the period, nor in the owner's buffer after it; back in time, where it begins soon;
     documents that last to its end; an owner that is active.
     A vendor searches its own fleet, the platform the whole market.
     """
-    vendors = _vendors(actor, wish.vendor_id)
+    vendors = {one.id: one for one in active if _is_asked(one.id, actor, wish.vendor_id)}
     own = actor.organization_id if actor.organization_type == "CORPORATE" and wish.vendor_id is None else None
     busy = queries.busy_vehicle_ids(wish.start, wish.end) | _in_buffer(wish.end, vendors)
     now = clock.now()
@@ -98,9 +101,9 @@ def search_market(wish: Wish, actor: Actor, *, limit: int = 25, offset: int = 0)
     ids = [vehicle.id for vehicle in taken]
     blocks = queries.blocks(ids, wish.start, wish.end)
     lapsed = _lapsing(lapsing & set(ids), wish.end)
-    owners = dict(vendors)
+    owners = {one.id: one.name for one in vendors.values()}
     if own is not None:
-        owners.update(organizations.organizations([own]))
+        owners[own] = actor.organization_name
     return Market(
         free=free,
         count=count,
@@ -113,13 +116,10 @@ def search_market(wish: Wish, actor: Actor, *, limit: int = 25, offset: int = 0)
     )
 
 
-def _vendors(actor: Actor, vendor_id: UUID | None) -> dict[UUID, OrganizationFacts]:
-    ids = organizations.list_active_ids("VENDOR")
-    if actor.organization_type == "VENDOR":
-        ids = [one for one in ids if one == actor.organization_id]
-    if vendor_id is not None:
-        ids = [one for one in ids if one == vendor_id]
-    return organizations.organizations(ids)
+def _is_asked(id_: UUID, actor: Actor, vendor_id: UUID | None) -> bool:
+    """Whether the vehicles of this vendor are looked at: a vendor looks at its own, others at one's or everybody's."""
+    is_reachable = actor.organization_type != "VENDOR" or id_ == actor.organization_id
+    return is_reachable and vendor_id in {None, id_}
 
 
 def _in_buffer(end: datetime, vendors: Mapping[UUID, OrganizationFacts]) -> set[UUID]:

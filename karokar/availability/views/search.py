@@ -55,7 +55,8 @@ def index() -> Any:
         data=None if is_asked else {"start": begin, "end": begin + timedelta(days=1)},
     )
     form.city.choices = _any_of((city, city) for city in fleet.list_cities())
-    form.vendor.choices = _any_of(_vendors())
+    vendors = organizations.list_active("VENDOR")
+    form.vendor.choices = _any_of(sorted(((str(one.id), one.name) for one in vendors), key=_by_name))
     market, page = None, max(0, request.args.get("page", 0, type=int) or 0)
     if is_asked and form.validate():
         wish = Wish(
@@ -67,7 +68,7 @@ def index() -> Any:
             vendor_id=_uuid(form.vendor.data),
             text=form.text.data or "",
         )
-        market = search_market(wish, current_actor(), limit=PAGE, offset=page * PAGE)
+        market = search_market(wish, current_actor(), vendors, limit=PAGE, offset=page * PAGE)
     return render_template(
         "availability/index.html",
         form=form,
@@ -81,10 +82,8 @@ def index() -> Any:
     ), form.status
 
 
-def _vendors() -> list[tuple[str, str]]:
-    ids = organizations.list_active_ids("VENDOR")
-    found = organizations.organizations(ids).values()
-    return sorted(((str(one.id), one.name) for one in found), key=lambda pair: pair[1].casefold())
+def _by_name(choice: tuple[str, str]) -> str:
+    return choice[1].casefold()
 
 
 def _uuid(text: str | None) -> UUID | None:

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Select, select
+from sqlalchemy import ColumnElement, Select, select
 from sqlalchemy.orm import selectinload
 
 from karokar.kernel import clock
@@ -20,7 +20,7 @@ from karokar.verification.permissions import VERIFICATION_READ, VERIFICATION_REV
 from karokar.verification.rules import VerificationStatus
 
 PRESENCE_MINUTES = 5
-_MOST_EARLIER = 500
+_MOST_TRIES = 500
 
 
 @dataclass(frozen=True)
@@ -69,10 +69,11 @@ class WaitingReview:
 
 
 @dataclass(frozen=True)
-class EarlierTry:
-    """A verification that was handed in before another, and what became of it."""
+class Try:
+    """A verification in a list of what was handed in, and what became of it."""
 
     id: UUID
+    kind_label: str
     status: str
     requested_at: datetime
     reason: str | None
@@ -86,22 +87,6 @@ def get_page(verification_id: UUID) -> VerificationPage:
     if row is None:
         raise NotFound(Verification.label)
     return _page(row)
-
-
-def list_pages(
-    *, status: str = "", kind: str = "", entity_type: str = "", entity_id: UUID | None = None, limit: int = 500
-) -> list[VerificationPage]:
-    """Return the verifications that the actor may see, newest first."""
-    statement = _permitted().order_by(Verification.id.desc()).limit(limit)
-    if status:
-        statement = statement.where(Verification.status == status)
-    if kind:
-        statement = statement.where(Verification.kind == kind)
-    if entity_type:
-        statement = statement.where(Verification.entity_type == entity_type)
-    if entity_id is not None:
-        statement = statement.where(Verification.entity_id == entity_id)
-    return [_page(row) for row in db.session.scalars(statement.options(selectinload(Verification.documents)))]
 
 
 SORTS = {"requested": Verification.requested_at, "expires": Verification.expires_at}
@@ -127,18 +112,27 @@ def paged(
     return paginate(statement, sorts=SORTS, tie=Verification.id, sort=sort, cursor=cursor).map(_page)
 
 
-def list_earlier(page: VerificationPage) -> list[EarlierTry]:
+def list_tries(entity_type: str, entity_id: UUID) -> list[Try]:
+    """Return what was handed in for an entity, as far as the actor may see it, newest first."""
+    return _tries(Verification.entity_type == entity_type, Verification.entity_id == entity_id)
+
+
+def list_earlier(page: VerificationPage) -> list[Try]:
     """Return earlier tries for the same entity and kind that the actor may see, newest first."""
-    columns = (Verification.id, Verification.status, Verification.requested_at, Verification.reason, Verification.note)
-    statement = select(*columns).where(
-        permitted(Verification, VERIFICATION_READ),
+    return _tries(
         Verification.entity_type == page.entity_type,
         Verification.entity_id == page.entity_id,
         Verification.kind == page.kind,
         Verification.id < page.id,
     )
-    rows = db.session.execute(statement.order_by(Verification.id.desc()).limit(_MOST_EARLIER))
-    return [EarlierTry(*row) for row in rows]
+
+
+def _tries(*conditions: ColumnElement[bool]) -> list[Try]:
+    table = Verification
+    columns = (table.id, table.kind, table.status, table.requested_at, table.reason, table.note)
+    statement = select(*columns).where(permitted(Verification, VERIFICATION_READ), *conditions)
+    rows = db.session.execute(statement.order_by(Verification.id.desc()).limit(_MOST_TRIES))
+    return [Try(id_, rules.label_of(kind), status, at, reason, note) for id_, kind, status, at, reason, note in rows]
 
 
 def list_duplicates(page: VerificationPage) -> list[VerificationPage]:
