@@ -79,7 +79,7 @@ class Watched:
         self.tab.goto(self.address + path)
         self.tab.wait_for_load_state("load")
         # The timeline on a thing's page comes right after the page.
-        self.tab.wait_for_function("!document.querySelector('[data-story-later]')")
+        self.tab.wait_for_selector("[data-story-later]", state="detached")
 
     def violations(self, selector: str | None = None) -> list[str]:
         """What axe-core finds on the page as it is now."""
