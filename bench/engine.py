@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import NamedTuple
 from uuid import UUID
 
+import psycopg
 from flask import Flask
 from sqlalchemy import func, select, text
 
@@ -27,9 +28,9 @@ from karokar.kernel.db import db
 from karokar.outbox import relay, subscriptions
 from karokar.outbox.bell import QUEUE
 from karokar.outbox.drain import drain
-from karokar.outbox.models import EventRow, Handled
+from karokar.outbox.models import EventLog, EventRow, Handled
 from karokar.outbox.store import open_store
-from tests.servers import valkey
+from tests.servers import postgresql, valkey
 
 
 class Figure(NamedTuple):
@@ -50,6 +51,7 @@ def main() -> None:
     print(
         f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}, load {os.getloadavg()[0]}"
     )
+    print(_calibration())
     print("\n| Figure | Goal | Measured |\n|---|---|---|")
     for name in chosen:
         for figure in MEASURES[name](options.events):
@@ -58,6 +60,32 @@ def main() -> None:
         from bench import peers
 
         peers.main(options.events // 10)
+
+
+def _calibration() -> str:
+    """How quick this machine is just now, so that figures of two machines, or of two days, can be held together."""
+    began, rounds = time.perf_counter(), 2_000_000
+    for number in range(rounds):
+        _ = number * number
+    loops = rounds / (time.perf_counter() - began) / 1e6
+    with tempfile.NamedTemporaryFile(prefix="kk-", dir="/tmp") as file:
+        synced = _median_ms(lambda: (os.write(file.fileno(), bytes(4096)), os.fdatasync(file.fileno())))
+    with (
+        tempfile.TemporaryDirectory(prefix="kk-", dir="/tmp", ignore_cleanup_errors=True) as folder,
+        postgresql.running(Path(folder) / "pg") as address,
+        psycopg.connect(address, autocommit=True) as connection,
+    ):
+        asked = _median_ms(lambda: connection.execute("select 1"))
+    return f"calibration: {loops:.1f} M loops/s, fdatasync {synced:.2f} ms, `select 1` there and back {asked:.3f} ms"
+
+
+def _median_ms(do: Callable[[], object], times: int = 200) -> float:
+    took = []
+    for _ in range(times):
+        began = time.perf_counter()
+        do()
+        took.append((time.perf_counter() - began) * 1000)
+    return statistics.median(took)
 
 
 # Draining -------------------------------------------------------------------------------------------------------------
@@ -183,7 +211,8 @@ def measure_latency(_events: int) -> Iterator[Figure]:
         rows = db.session.scalars(
             select(took)
             .select_from(Handled)
-            .join(EventRow, EventRow.id == Handled.position)
+            .join(EventLog, EventLog.position == Handled.position)
+            .join(EventRow, EventRow.id == EventLog.event_id)
             .order_by(Handled.position.desc())
             .limit(900)
         )

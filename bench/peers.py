@@ -42,6 +42,7 @@ def _environment() -> Path:
             [str(python), "-m", "pip", "install", "--quiet", "--require-hashes",
              "--requirement", str(PROJECT / "requirements" / "bench.txt")],
             check=True,
+            env={**os.environ, "PIP_DISABLE_PIP_VERSION_CHECK": "1", "PIP_ROOT_USER_ACTION": "ignore"},
         )  # fmt: skip
     return python
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import logging
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -19,7 +20,7 @@ from karokar.app import create_app
 from karokar.config import PROJECT, Config, load_config
 from karokar.events.base import Event, OrganizationId, VehicleId, fact
 from karokar.events.bus import publish
-from karokar.kernel import clock
+from karokar.kernel import clock, log
 from karokar.kernel.actor import SYSTEM, Cause
 from karokar.kernel.bulk import insert_rows
 from karokar.kernel.db import Aggregate, Base, action, db, transaction
@@ -119,7 +120,9 @@ def application(kind: str, **settings: Any) -> Iterator[Flask]:
             )
             url = postgresql.url(directory / "pg", "postgres")
         config = configure(url, directory, **settings)
+        logging.getLogger("alembic").setLevel(logging.WARNING)
         app = create_app(config)
+        log.configure(config.log_format, logging.ERROR)
         with app.app_context():
             flask_migrate.upgrade(directory=str(PROJECT / "migrations"))
             make_tables()
