@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, select
+from sqlalchemy import ColumnElement, Select, and_, or_, select
 
 from karokar.assignment import queries, rules
 from karokar.assignment.models import EMPLOYEE_OVERLAP, VEHICLE_OVERLAP, Assignment
@@ -30,11 +30,10 @@ from karokar.kernel.actor import current_actor
 from karokar.kernel.db import action, db
 from karokar.kernel.errors import NotFound, RuleBroken, StateConflict
 from karokar.kernel.permissions import check, load
-from karokar.kernel.schedule import every
+from karokar.kernel.schedule import every, work_through
 from karokar.organization import queries as organization
 from karokar.verification import queries as verification
 
-_CHUNK = 100
 _NOT_FREE = StateConflict(
     "VEHICLE_NOT_AVAILABLE",
     "Somebody else has the vehicle in this period. Choose another vehicle or another period.",
@@ -286,9 +285,16 @@ def _close(assignment: Assignment, reason: str, at: datetime | None = None) -> N
 def remind_employees() -> int:
     """Remind a day and two hours before the start of what is not yet answered. Returns how many."""
     now = clock.now()
-    soon = now + timedelta(hours=max(rules.REMINDERS))
-    ids = _ids(Assignment.status == Status.PENDING.value, Assignment.start > now, Assignment.start <= soon)
-    return _each(ids, _remind)
+    is_due = or_(
+        *(
+            and_(
+                Assignment.start <= now + timedelta(hours=hours),
+                or_(Assignment.reminded_hours.is_(None), Assignment.reminded_hours > hours),
+            )
+            for hours in rules.REMINDERS
+        )
+    )
+    return work_through(_ids(Assignment.status == Status.PENDING.value, Assignment.start > now, is_due), _each(_remind))
 
 
 @every(60)
@@ -296,7 +302,7 @@ def close_expired() -> int:
     """Close what was never begun and whose time has passed. Returns how many."""
     waiting = [Status.PENDING.value, Status.ACCEPTED.value]
     ids = _ids(Assignment.status.in_(waiting), Assignment.end <= clock.now())
-    return _each(ids, lambda assignment: assignment.close(reason="EXPIRED", at=clock.now()))
+    return work_through(ids, _each(lambda assignment: assignment.close(reason="EXPIRED", at=clock.now())))
 
 
 def _remind(assignment: Assignment) -> Event:
@@ -306,22 +312,15 @@ def _remind(assignment: Assignment) -> Event:
     return assignment.remind(hours_before=hours)
 
 
-def _ids(*conditions: ColumnElement[bool]) -> Sequence[UUID]:
-    return db.session.scalars(select(Assignment.id).where(*conditions).order_by(Assignment.start).limit(_CHUNK)).all()
+def _ids(*conditions: ColumnElement[bool]) -> Select[UUID]:
+    return select(Assignment.id).where(*conditions).order_by(Assignment.start)
 
 
-@action
-def _change(assignment_id: UUID, change: Callable[[Assignment], Event]) -> None:
-    publish(change(load(Assignment, assignment_id, ASSIGNMENT_CLOSE, lock=True)))
+def _each(change: Callable[[Assignment], Event]) -> Callable[[UUID], None]:
+    """Return an action that changes an assignment and tells it."""
 
+    @action
+    def change_one(assignment_id: UUID) -> None:
+        publish(change(load(Assignment, assignment_id, ASSIGNMENT_CLOSE, lock=True)))
 
-def _each(ids: Sequence[UUID], change: Callable[[Assignment], Event]) -> int:
-    """Do it for each; one that somebody else changed meanwhile is left to the next run."""
-    done = 0
-    for assignment_id in ids:
-        try:
-            _change(assignment_id, change)
-        except (StateConflict, NotFound):
-            continue
-        done += 1
-    return done
+    return change_one

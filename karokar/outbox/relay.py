@@ -1,13 +1,14 @@
 """The relay: looks every second whether something waits, rings for it, and delivers it itself where nobody comes.
 
-It also keeps the clock: one relay at a time, by a lease in the database, runs the jobs that contexts declare with
-`@every`. Any number of relays may run.
+It also keeps the clock: the jobs that contexts declare with `@every` are run by one relay at a time, by a lease in the
+database for each lane; lanes (short jobs, mail, runs) do not wait for each other. Any number of relays may run.
 """
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import timedelta
+from typing import get_args
 
 from flask import Flask
 from sqlalchemy.exc import SQLAlchemyError
@@ -18,7 +19,7 @@ from karokar.kernel.db import db
 from karokar.kernel.heartbeat import beat
 from karokar.kernel.ids import new_id
 from karokar.kernel.log import get_logger
-from karokar.kernel.schedule import JOBS, Job
+from karokar.kernel.schedule import JOBS, Job, Lane
 from karokar.kernel.settings import settings
 from karokar.outbox import bell, canary, subscriptions
 from karokar.outbox.drain import drain
@@ -38,10 +39,13 @@ log = get_logger(__name__)
 
 def run(app: Flask, stop: threading.Event) -> None:
     """Relay until `stop` is set. A database that is away is waited for."""
-    keeper = threading.Thread(target=_keep_clock, args=(app, stop), name="clock", daemon=True)
+    keepers = [
+        threading.Thread(target=_keep_clock, args=(app, stop, lane), name=lane, daemon=True) for lane in get_args(Lane)
+    ]
     interval = app.config["KAROKAR"].event_bus_delivery_interval_ms / 1000
     is_synced = False
-    keeper.start()
+    for keeper in keepers:
+        keeper.start()
     while not stop.is_set():
         beat()
         with app.app_context():
@@ -57,7 +61,8 @@ def run(app: Flask, stop: threading.Event) -> None:
                 # The relay is what makes up for failures: it goes on.
                 log.exception("relay_failed")
         _rest(app, stop, interval)
-    keeper.join(timeout=CLOCK_LEASE_SECONDS)
+    for keeper in keepers:
+        keeper.join(timeout=CLOCK_LEASE_SECONDS)
 
 
 def _begin() -> None:
@@ -92,14 +97,15 @@ def _rest(app: Flask, stop: threading.Event, seconds: float) -> None:
 # The clock ------------------------------------------------------------------------------------------------------------
 
 
-def _keep_clock(app: Flask, stop: threading.Event) -> None:
-    lease = Lease("clock", CLOCK_LEASE_SECONDS)
+def _keep_clock(app: Flask, stop: threading.Event, lane: Lane) -> None:
+    lease = Lease(lane, CLOCK_LEASE_SECONDS)
+    jobs = [job for job in JOBS.values() if job.lane == lane]
     due: dict[str, float] = {}
     while not stop.is_set():
         with app.app_context():
             try:
                 if lease.hold():
-                    _run_due(due, lambda: stop.is_set() or not lease.hold())
+                    _run_due(jobs, due, lambda: stop.is_set() or not lease.hold())
                 else:
                     due.clear()
             except SQLAlchemyError:
@@ -107,9 +113,9 @@ def _keep_clock(app: Flask, stop: threading.Event) -> None:
         stop.wait(CLOCK_ROUND_SECONDS)
 
 
-def _run_due(due: dict[str, float], is_over: Callable[[], bool]) -> None:
+def _run_due(jobs: Sequence[Job], due: dict[str, float], is_over: Callable[[], bool]) -> None:
     """Run the jobs whose time has come; `due` holds when each comes next."""
-    for job in list(JOBS.values()):
+    for job in jobs:
         if time.monotonic() < due.get(job.name, 0.0):
             continue
         if is_over():

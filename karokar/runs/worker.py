@@ -38,7 +38,7 @@ class Cancelled(Exception):
     """The person who started the run stopped it."""
 
 
-@every(1)
+@every(1, lane="runs")
 def work() -> None:
     """Do a slice of the run that has waited longest."""
     run_id = _claim()
@@ -146,9 +146,14 @@ def _list_rows(run_id: UUID, kind: RowKind) -> None:
 
 def _do_row(run_id: UUID, number: int, item: Item, kind: RowKind, parameters: Mapping[str, Any]) -> None:
     try:
-        with transaction():
-            message = kind.do(item, parameters)
-            _keep_result(run_id, number, "OK", message)
+        with transaction() as session:
+            # A worker that was held up may come back to a row that another has done since.
+            if (
+                session.get_one(RunRow, (run_id, number), populate_existing=True, with_for_update=True).status
+                != "PENDING"
+            ):
+                return
+            _keep_result(run_id, number, "OK", kind.do(item, parameters))
     except Busy:
         raise
     except Skipped as reason:
@@ -167,6 +172,7 @@ def _keep_refusal(run_id: UUID, number: int, status: str, message: str) -> None:
 
 def _keep_result(run_id: UUID, number: int, status: str, message: str | None) -> None:
     session = db.session()
+    session.flush()
     row = session.get_one(RunRow, (run_id, number), populate_existing=True)
     if row.status != "PENDING":
         return

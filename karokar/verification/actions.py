@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import and_, select
+from sqlalchemy import and_, or_, select
 
 from karokar.events.bus import publish
 from karokar.fleet import queries as fleet
@@ -15,7 +15,7 @@ from karokar.kernel.actor import Scope, current_actor
 from karokar.kernel.db import action, db
 from karokar.kernel.errors import NotFound, RuleBroken
 from karokar.kernel.permissions import check, load
-from karokar.kernel.schedule import every
+from karokar.kernel.schedule import LOOKED_AT_MOST, every, work_through
 from karokar.kernel.settings import settings
 from karokar.organization import queries as organization
 from karokar.verification import queries, rules
@@ -23,8 +23,6 @@ from karokar.verification.models import Verification, VerificationDocument, Veri
 from karokar.verification.permissions import VERIFICATION_REQUEST, VERIFICATION_REVIEW
 from karokar.verification.rules import VerificationStatus
 from karokar.verification.storage import storage
-
-_CHUNK = 200
 
 
 @dataclass(frozen=True)
@@ -224,9 +222,7 @@ def note_opening(verification_id: UUID) -> None:
 def expire_verifications() -> int:
     """Let approvals expire whose end has passed, and return how many. Each is a transaction of its own."""
     ended = (Verification.status == VerificationStatus.APPROVED) & (Verification.expires_at <= clock.now())
-    statement = select(Verification.id).where(ended).order_by(Verification.expires_at).limit(_CHUNK)
-    ids = list(db.session.scalars(statement))
-    return sum(_expire(verification_id) for verification_id in ids)
+    return work_through(select(Verification.id).where(ended).order_by(Verification.expires_at), _expire)
 
 
 @action
@@ -248,13 +244,19 @@ def _expire(verification_id: UUID) -> bool:
 def remind_of_expiry() -> int:
     """Send the reminders that are due for approvals which end soon and have no successor; return how many."""
     now = clock.now()
-    soon = (
-        (Verification.status == VerificationStatus.APPROVED)
-        & (Verification.expires_at > now)
-        & (Verification.expires_at <= now + timedelta(days=rules.REMINDER_DAYS[0]))
+    is_due = or_(
+        *(
+            and_(
+                Verification.expires_at <= now + timedelta(days=days),
+                or_(Verification.reminded_days.is_(None), Verification.reminded_days > days),
+            )
+            for days in rules.REMINDER_DAYS
+        )
     )
-    ids = list(db.session.scalars(select(Verification.id).where(soon).order_by(Verification.expires_at)))
-    return sum(_remind(verification_id) for verification_id in ids)
+    lasts = and_(Verification.status == VerificationStatus.APPROVED, Verification.expires_at > now)
+    return work_through(
+        select(Verification.id).where(lasts, is_due).order_by(Verification.expires_at), _remind, at_most=LOOKED_AT_MOST
+    )
 
 
 @action

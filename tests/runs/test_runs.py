@@ -136,6 +136,21 @@ def test_a_run_goes_on_where_its_worker_died(asha, work):
     assert (run_of(run_id).status, work.done) == ("DONE", [1, 2, 3, 4, 5])
 
 
+def test_a_worker_that_was_held_up_repeats_no_row_that_another_has_done_since(asha, work, monkeypatch):
+    run_id = start()
+    do_row = worker._do_row
+
+    def held_up(*row):
+        monkeypatch.setattr(worker, "_do_row", do_row)
+        with clock.standing_at(clock.now() + worker.CLAIM + timedelta(seconds=1)):
+            worker.work()
+        do_row(*row)
+
+    monkeypatch.setattr(worker, "_do_row", held_up)
+    worker.work()
+    assert (run_of(run_id).ok, work.done) == (5, [1, 2, 3, 4, 5])
+
+
 def test_what_a_row_wrote_and_its_result_are_one_transaction(asha, work):
     def do(item, parameters):
         db.session.add(

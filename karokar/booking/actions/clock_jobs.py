@@ -3,10 +3,10 @@
 Each booking is changed in a transaction of its own: one that cannot be changed holds up no other.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, or_, select
+from sqlalchemy import ColumnElement, Select, or_, select
 
 from karokar.booking import rules
 from karokar.booking.actions.loading import hold_booking
@@ -17,33 +17,29 @@ from karokar.events.base import Event
 from karokar.events.bus import publish
 from karokar.kernel import clock
 from karokar.kernel.db import action, db
-from karokar.kernel.errors import NotFound, StateConflict
-from karokar.kernel.schedule import every
-
-CHUNK = 100
-"""How many bookings one run of a job takes at most; the next run takes the next ones."""
+from karokar.kernel.schedule import every, work_through
 
 
 @every(20)
 def cancel_unanswered() -> int:
     """Call off the requests whose start has passed without an answer. Returns how many."""
     now = clock.now()
-    return _each(
+    return work_through(
         _ids(
             Booking.status == Status.REQUESTED.value,
             Booking.start <= now,
             or_(Booking.submitted_at < Booking.start, Booking.start <= now - rules.GRACE),
         ),
-        lambda booking_id: _change(booking_id, lambda booking: booking.expire(at=clock.now())),
+        _each(lambda booking: booking.expire(at=clock.now())),
     )
 
 
 @every(60)
 def cancel_no_shows() -> int:
     """Call off the bookings that nobody collected until their end. Returns how many."""
-    return _each(
+    return work_through(
         _ids(Booking.status.in_([Status.APPROVED.value, Status.ASSIGNED.value]), Booking.end <= clock.now()),
-        lambda booking_id: _change(booking_id, lambda booking: booking.give_up(at=clock.now())),
+        _each(lambda booking: booking.give_up(at=clock.now())),
     )
 
 
@@ -51,23 +47,23 @@ def cancel_no_shows() -> int:
 def remind_of_handovers() -> int:
     """Remind, once, of the bookings that nobody collected within an hour after their start. Returns how many."""
     now = clock.now()
-    return _each(
+    return work_through(
         _ids(
             Booking.status.in_([Status.APPROVED.value, Status.ASSIGNED.value]),
             Booking.start <= now - rules.GRACE,
             Booking.end > now,
             Booking.reminded_at.is_(None),
         ),
-        lambda booking_id: _change(booking_id, lambda booking: booking.remind(at=clock.now())),
+        _each(lambda booking: booking.remind(at=clock.now())),
     )
 
 
 @every(60)
 def notice_late_returns() -> int:
     """Note, once, which vehicles are not back although their booking's end has passed. Returns how many."""
-    return _each(
+    return work_through(
         _ids(Booking.status == Status.ACTIVE.value, Booking.end <= clock.now(), Booking.overdue_at.is_(None)),
-        lambda booking_id: _change(booking_id, lambda booking: booking.run_late(at=clock.now())),
+        _each(lambda booking: booking.run_late(at=clock.now())),
     )
 
 
@@ -82,12 +78,9 @@ def cancel_after_suspensions() -> int:
 
 def _work_off(event_id: UUID, organization_id: UUID) -> int:
     party = or_(Booking.vendor_organization_id == organization_id, Booking.corporate_organization_id == organization_id)
-    is_before_start = Booking.status.in_([status.value for status in rules.CANCELLABLE])
-    ids = _ids(party, is_before_start)
-    done = _each(
-        ids, lambda booking_id: _change(booking_id, lambda booking: booking.cancel_for_suspension(at=clock.now()))
-    )
-    _note_progress(event_id, done, is_over=len(ids) < CHUNK)
+    left = _ids(party, Booking.status.in_([status.value for status in rules.CANCELLABLE]))
+    done = work_through(left, _each(lambda booking: booking.cancel_for_suspension(at=clock.now())))
+    _note_progress(event_id, done, is_over=db.session.scalar(left.limit(1)) is None)
     return done
 
 
@@ -100,23 +93,15 @@ def _note_progress(event_id: UUID, done: int, *, is_over: bool) -> None:
             work.ended_at = clock.now()
 
 
-@action
-def _change(booking_id: UUID, change: Callable[[Booking], Event]) -> None:
-    """Change a booking and tell it, with the locks that every such change takes."""
-    publish(change(hold_booking(booking_id, BOOKING_CANCEL, None)))
+def _each(change: Callable[[Booking], Event]) -> Callable[[UUID], None]:
+    """Return an action that changes a booking and tells it, with the locks that every such change takes."""
+
+    @action
+    def change_one(booking_id: UUID) -> None:
+        publish(change(hold_booking(booking_id, BOOKING_CANCEL, None)))
+
+    return change_one
 
 
-def _ids(*conditions: ColumnElement[bool]) -> Sequence[UUID]:
-    return db.session.scalars(select(Booking.id).where(*conditions).order_by(Booking.start).limit(CHUNK)).all()
-
-
-def _each(ids: Sequence[UUID], change: Callable[[UUID], None]) -> int:
-    """Do it for each; one that somebody else changed meanwhile is left to the next run."""
-    done = 0
-    for booking_id in ids:
-        try:
-            change(booking_id)
-        except (StateConflict, NotFound):
-            continue
-        done += 1
-    return done
+def _ids(*conditions: ColumnElement[bool]) -> Select[UUID]:
+    return select(Booking.id).where(*conditions).order_by(Booking.start)

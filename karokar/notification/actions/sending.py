@@ -62,7 +62,7 @@ class Outcome:
     error: str | None = None
 
 
-@every(2)
+@every(2, lane="mail")
 def send_mails() -> int:
     """Send the mails that are due, for a few seconds at most, and return how many were taken up.
 

@@ -1,0 +1,92 @@
+"""The clock's work: one that fails or is refused holds up no other, a slow lane no other lane."""
+
+import threading
+from uuid import UUID
+
+import pytest
+from sqlalchemy import select
+
+from karokar.kernel.db import db, transaction
+from karokar.kernel.errors import Busy, StateConflict
+from karokar.kernel.ids import new_id
+from karokar.kernel.schedule import Job, work_through
+from karokar.outbox import relay
+from karokar.runs.models import Run
+
+
+@pytest.fixture
+def found(app) -> list[UUID]:
+    """Five things of any kind, in order."""
+    ids = [new_id() for _ in range(5)]
+    with transaction() as session:
+        for id_ in ids:
+            session.add(
+                Run(
+                    id=id_,
+                    kind="x",
+                    title="x",
+                    organization_id=new_id(),
+                    user_id=new_id(),
+                    parameters={},
+                    status="DONE",
+                )
+            )
+    return ids
+
+
+STATEMENT = select(Run.id).order_by(Run.id)
+
+
+def failing(with_what: dict[UUID, Exception], done: list[UUID]):
+    def change(id_: UUID) -> None:
+        if id_ in with_what:
+            raise with_what[id_]
+        done.append(id_)
+
+    return change
+
+
+def test_one_that_fails_and_one_that_is_refused_hold_up_no_other(found):
+    done: list[UUID] = []
+    troubles = {found[0]: ZeroDivisionError("broken"), found[2]: StateConflict("NO", "Somebody was quicker.")}
+    assert work_through(STATEMENT, failing(troubles, done)) == 3
+    assert done == [found[1], found[3], found[4]]
+
+
+def test_those_that_are_passed_over_do_not_count_to_how_many_are_changed_at_once(found):
+    done: list[UUID] = []
+    troubles = {id_: StateConflict("NO", "Somebody was quicker.") for id_ in found[:3]}
+    assert work_through(STATEMENT, failing(troubles, done), at_most=1) == 1
+    assert done == [found[3]]
+
+
+def test_a_database_that_is_away_ends_the_work(found):
+    done: list[UUID] = []
+    with pytest.raises(Busy):
+        work_through(STATEMENT, failing({found[1]: Busy()}, done))
+    assert done == found[:1]
+
+
+def test_a_lane_that_takes_long_holds_up_no_other(any_app, monkeypatch):
+    jobs: dict[str, Job] = {}
+    monkeypatch.setattr(relay, "JOBS", jobs)
+    stop, is_stuck, has_ticked = threading.Event(), threading.Event(), threading.Event()
+
+    def get_stuck() -> None:
+        is_stuck.set()
+        stop.wait(30)
+
+    def tick() -> None:
+        if is_stuck.is_set():
+            has_ticked.set()
+
+    jobs["test.stuck"] = Job("test.stuck", 1, get_stuck, "mail")
+    jobs["test.tick"] = Job("test.tick", 0.1, tick)
+    db.session.remove()
+    running = threading.Thread(target=relay.run, args=(any_app, stop))
+    running.start()
+    try:
+        assert has_ticked.wait(20)
+    finally:
+        stop.set()
+        running.join()
