@@ -159,6 +159,7 @@ db = SQLAlchemy(model_class=_ExtensionBase, disable_autonaming=True)
 
 _CHANGES = "karokar.changes"
 _NEW = "karokar.new"
+_READ = "karokar.read"
 
 
 def primitive(value: Any) -> Any:
@@ -190,9 +191,11 @@ def _collect_changes(session: Session, _context: Any, _instances: Any) -> None:
         if isinstance(row, Aggregate):
             new.add(row)
             changes.setdefault(row, {})
+    read: dict[Aggregate, int] = session.info.setdefault(_READ, {})
     for row in session.dirty:
         if not isinstance(row, Aggregate) or row in new:
             continue
+        read.setdefault(row, row.version)
         state = inspect(row)
         for column in state.mapper.column_attrs:
             if column.columns[0].info.get("untracked"):
@@ -286,7 +289,8 @@ def transaction() -> Iterator[Session]:
         message = "Something was changed outside an action."
         raise RuntimeError(message)
     session.rollback()
-    session.info.pop(_AFTER_COMMIT, None)
+    for key in (_AFTER_COMMIT, _READ):
+        session.info.pop(key, None)
     token = _in_transaction.set(True)
     try:
         session.connection(execution_options={"karokar_write": True})
@@ -296,7 +300,7 @@ def transaction() -> Iterator[Session]:
         session.commit()
     except StaleDataError as error:
         session.rollback()
-        raise StaleVersion("entry") from error
+        raise _stale(session) from error
     except OperationalError as error:
         session.rollback()
         if is_transient(error):
@@ -312,6 +316,15 @@ def transaction() -> Iterator[Session]:
             call()
         except Exception:  # noqa: BLE001 - what is committed stays committed; the relay makes up for a lost call
             get_logger(__name__).warning("after_commit_failed", exc_info=True)
+
+
+def _stale(session: Session) -> StaleVersion:
+    """Return the refusal that names what somebody else wrote between our reading and our writing of it."""
+    for row, version in session.info.pop(_READ, {}).items():
+        now = session.get(type(row), inspect(row).identity, populate_existing=True)
+        if now is not None and now.version != version:
+            return StaleVersion(now.label, expected=version, actual=now.version, entity=now)
+    return StaleVersion("entry")
 
 
 @overload

@@ -20,7 +20,7 @@ from flask import Flask, request
 from flask_wtf import FlaskForm
 from wtforms import DateTimeLocalField, Field, PasswordField, StringField, ValidationError
 
-from karokar.kernel.errors import DomainError, RuleBroken
+from karokar.kernel.errors import DomainError, RuleBroken, StaleVersion
 from karokar.kernel.ids import new_id
 from karokar.web.times import from_local, to_local
 
@@ -77,10 +77,15 @@ class Form(FlaskForm):
 
     @contextmanager
     def refusals(self, *kinds: type[DomainError]) -> Iterator[None]:
-        """Turn domain errors (RuleBroken, or the kinds given) of what is done inside into errors of this form."""
+        """Turn domain errors (RuleBroken, or the kinds given) of what is done inside into errors of this form.
+
+        A stale version is never one: it has a page of its own, on which both versions are compared.
+        """
         caught = kinds or (RuleBroken,)
         try:
             yield
+        except StaleVersion:
+            raise
         except caught as error:
             self.refuse(error)
 
