@@ -172,7 +172,6 @@ def _keep_refusal(run_id: UUID, number: int, status: str, message: str) -> None:
 
 def _keep_result(run_id: UUID, number: int, status: str, message: str | None) -> None:
     session = db.session()
-    session.flush()
     row = session.get_one(RunRow, (run_id, number), populate_existing=True)
     if row.status != "PENDING":
         return

@@ -189,6 +189,7 @@ def test_a_stopped_run_keeps_what_is_done(asha, work):
     object.__setattr__(KINDS["test.rows"], "do", do)
     work.count = 120
     worker.work()
+    worker.work()  # Where the first slice ended before it looked.
     run = run_of(run_id)
     assert run.status == "CANCELLED"
     assert 2 <= run.ok < 120
