@@ -11,7 +11,7 @@ from karokar import events
 from karokar.config import PROJECT, Config, load_config
 from karokar.contexts import CONTEXTS
 from karokar.kernel import log
-from karokar.kernel.db import Base, db
+from karokar.kernel.db import db
 from karokar.web import guard
 
 ROLES_OF_FILES = ("permissions", "models", "queries", "actions", "handlers", "views", "api", "cli")
@@ -47,13 +47,12 @@ def create_app(config: Config | None = None) -> Flask:
     _init_part(app, "outbox")
     _init_part(app, "runs")
     _load_contexts(app)
-    if find_spec("karokar.identity.resolver") is not None:
-        resolver = import_module("karokar.identity.resolver")
-        guard.init_app(app, resolver.resolve_actor)
-        app.extensions["karokar.actor_of_member"] = resolver.actor_of_member
+    # The kernel asks who is acting and what they may do; identity knows.
+    resolver = import_module("karokar.identity.resolver")
+    guard.init_app(app, resolver.resolve_actor)
+    app.extensions["karokar.actor_of_member"] = resolver.actor_of_member
     _init_part(app, "web")
-    if find_spec("karokar.demo") is not None:
-        app.cli.add_command(import_module("karokar.demo.cli").cli)
+    app.cli.add_command(import_module("karokar.demo.cli").cli)
     return app
 
 
@@ -65,8 +64,7 @@ def _engine_options(config: Config) -> dict[str, object]:
 
 def _init_part(app: Flask, name: str) -> None:
     """Let a part that is not a context set itself up: `karokar.<name>.setup.init_app`."""
-    if find_spec(f"karokar.{name}.setup") is not None:
-        import_module(f"karokar.{name}.setup").init_app(app)
+    import_module(f"karokar.{name}.setup").init_app(app)
 
 
 def _load_contexts(app: Flask) -> None:
@@ -92,6 +90,3 @@ def _register(app: Flask, context: str, role: str, module: ModuleType) -> None:
         app.register_blueprint(module.bp, url_prefix="/v1")
     elif role == "cli":
         app.cli.add_command(module.cli)
-
-
-__all__ = ["Base", "create_app"]
