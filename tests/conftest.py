@@ -27,7 +27,7 @@ from karokar.config import Config
 from tests.servers import keeper
 from tests.servers.databases import Databases
 
-POSTGRESQL_FIXTURES = {"pg_app", "pg_client", "pg_database_url", "postgresql"}
+POSTGRESQL_FIXTURES = {"pg_app", "pg_client", "pg_database_url", "pooled_bus", "postgresql"}
 
 
 # Tests never judge durations: a machine that is busy with something else must not fail a property.

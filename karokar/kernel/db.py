@@ -384,3 +384,20 @@ def _begin_sqlite(connection: Connection) -> None:
     if connection.dialect.name == "sqlite":
         is_write = connection.get_execution_options().get("karokar_write")
         connection.exec_driver_sql("BEGIN IMMEDIATE" if is_write else "BEGIN")
+
+
+# --- PostgreSQL -------------------------------------------------------------------------------------------------------
+
+
+@event.listens_for(Engine, "connect")
+def _prepare_nothing_behind_a_pooler(connection: Any, _record: Any) -> None:
+    """Keep the driver from preparing statements in sessions that a pooler takes away after each transaction.
+
+    A pooler gives its clients process numbers of its own making: so it is known, and nobody has to set anything.
+    """
+    if isinstance(connection, sqlite3.Connection):
+        return
+    (server,) = connection.execute("select pg_backend_pid()").fetchone()
+    connection.rollback()
+    if server != connection.info.backend_pid:
+        connection.prepare_threshold = None

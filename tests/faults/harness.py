@@ -373,7 +373,7 @@ def _restart(directory: Path, stack: contextlib.ExitStack) -> None:
     options = [word for name, value in postgresql.SETTINGS.items() for word in ("-c", f"{name}={value}")]
     server = subprocess.Popen(
         [str(folder / "postgres"), "-D", str(data), "-k", str(directory), *options],
-        user=postgresql._server_user(),
+        user=postgresql.server_user(),
         cwd=directory,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,

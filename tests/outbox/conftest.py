@@ -12,6 +12,7 @@ from karokar.outbox.bell import QUEUE
 from karokar.outbox.drain import drain
 from karokar.outbox.verify import verify
 from tests.outbox import things
+from tests.servers import keeper, pgbouncer
 
 BUSES = [
     pytest.param(("sqlite", "called"), id="sqlite-called"),
@@ -64,6 +65,27 @@ def pg_bus(databases) -> Iterator[Bus]:
     with databases.fresh_app("postgresql") as app, things.in_the_catalog():
         things.make_tables()
         yield Bus(app, _called)
+        assert verify().problems == {}
+
+
+@pytest.fixture
+def pooled_bus(request, databases) -> Iterator[Bus]:
+    """The bus on PostgreSQL behind a pooler in transaction mode, drained by RQ workers."""
+    try:
+        with keeper.once("pgbouncer-provided"):
+            pgbouncer.provide()
+    except RuntimeError as error:
+        pytest.skip(str(error))
+    config = dataclasses.replace(
+        databases.pooled_config(),
+        event_bus_max_attempts=3,
+        event_bus_retry_base_ms=60_000,
+        redis_url=request.getfixturevalue("redis_url"),
+        event_bus_dispatcher="worker",
+    )
+    with databases.fresh_app("postgresql", config) as app, things.in_the_catalog():
+        things.make_tables()
+        yield Bus(app, _worked_off(app))
         assert verify().problems == {}
 
 

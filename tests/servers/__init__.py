@@ -1,1 +1,1 @@
-"""Real servers for tests: PostgreSQL and Valkey, started once per run when first asked for, and Chromium found."""
+"""Real servers for tests: PostgreSQL, PgBouncer, Valkey, started once per run when first asked for; Chromium found."""

@@ -14,7 +14,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from karokar.config import Config, load_config
-from tests.servers import keeper, postgresql
+from tests.servers import keeper, pgbouncer, postgresql
 
 TEMPLATE = "migrated_template"
 
@@ -80,6 +80,13 @@ class Databases:
         """Settings for tests: no dispatcher, no mail server, nothing left outside the run's directory."""
         url = f"sqlite:///{self._data / 'test.sqlite3'}" if kind == "sqlite" else _url(f"test_{self._worker}")
         return self._settings(url)
+
+    def pooled_config(self) -> Config:
+        """The settings of the application on PostgreSQL behind a pooler in transaction mode."""
+        keeper.server("postgresql")
+        keeper.server("pgbouncer")
+        address = pgbouncer.url(keeper.run_directory() / "pgbouncer", f"test_{self._worker}")
+        return self._settings(address.replace("postgresql:", "postgresql+psycopg:", 1))
 
     @contextlib.contextmanager
     def fresh_app(self, kind: str, config: Config | None = None) -> Iterator[Flask]:

@@ -118,9 +118,9 @@ def _is_running(pid: int) -> bool:
 
 
 def _keep(kind: str, run: Path, controller: int) -> None:
-    from tests.servers import postgresql, valkey
+    from tests.servers import pgbouncer, postgresql, valkey
 
-    running = {"postgresql": postgresql.running, "valkey": valkey.running}[kind]
+    running = {"postgresql": postgresql.running, "pgbouncer": pgbouncer.running, "valkey": valkey.running}[kind]
     is_asked_to_end = False
 
     def ask(*_: object) -> None:

