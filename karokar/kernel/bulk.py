@@ -8,6 +8,7 @@ import msgspec
 from sqlalchemy import Connection, Table, insert
 from sqlalchemy.dialects import postgresql, sqlite
 
+from karokar.kernel import driver
 from karokar.kernel.db import Base, db
 
 
@@ -38,7 +39,7 @@ def _insert_document(
 ) -> None:
     # One document with all rows costs the client a tenth of a statement with as many values, and is quick to plan.
     statement = _statement(table, columns) + (" on conflict do nothing" if skip_existing else "")
-    connection.exec_driver_sql(statement, (msgspec.json.encode(rows).decode(),))
+    driver.run(connection, statement, (msgspec.json.encode(rows).decode(),))
 
 
 @cache

@@ -5,7 +5,6 @@ transaction begins with BEGIN IMMEDIATE (a deferred one that turns into a writer
 not and never blocks. Whoever changes an aggregate inside a transaction without publishing an event gets an error.
 """
 
-import sqlite3
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -17,15 +16,15 @@ from typing import Any, ClassVar, ParamSpec, TypeVar, overload
 from uuid import UUID
 
 from flask_sqlalchemy import SQLAlchemy
-from sqlalchemy import JSON, DateTime, Engine, MetaData, Uuid, event, inspect
+from sqlalchemy import JSON, DateTime, MetaData, Uuid, event, inspect
 from sqlalchemy.dialects.postgresql import JSONB
-from sqlalchemy.engine import Connection, Dialect
+from sqlalchemy.engine import Dialect
 from sqlalchemy.exc import IntegrityError, OperationalError
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, declared_attr, mapped_column, registry
 from sqlalchemy.orm.exc import StaleDataError
 from sqlalchemy.types import TypeDecorator
 
-from karokar.kernel import clock
+from karokar.kernel import clock, driver
 from karokar.kernel.errors import Busy, DomainError, StaleVersion
 from karokar.kernel.ids import new_id
 from karokar.kernel.log import get_logger
@@ -153,6 +152,7 @@ class _ExtensionBase(DeclarativeBase):
 
 
 db = SQLAlchemy(model_class=_ExtensionBase, disable_autonaming=True)
+driver.prepare_connections()
 
 
 # --- what really changed ----------------------------------------------------------------------------------------------
@@ -363,41 +363,3 @@ def action(
         return run
 
     return decorate(function) if function is not None else decorate
-
-
-# --- SQLite -----------------------------------------------------------------------------------------------------------
-
-
-@event.listens_for(Engine, "connect")
-def _prepare_sqlite(connection: Any, _record: Any) -> None:
-    if not isinstance(connection, sqlite3.Connection):
-        return
-    connection.isolation_level = None
-    cursor = connection.cursor()
-    for pragma in ("busy_timeout=10000", "journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
-        cursor.execute(f"PRAGMA {pragma}")
-    cursor.close()
-
-
-@event.listens_for(Engine, "begin")
-def _begin_sqlite(connection: Connection) -> None:
-    if connection.dialect.name == "sqlite":
-        is_write = connection.get_execution_options().get("karokar_write")
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if is_write else "BEGIN")
-
-
-# --- PostgreSQL -------------------------------------------------------------------------------------------------------
-
-
-@event.listens_for(Engine, "connect")
-def _prepare_nothing_behind_a_pooler(connection: Any, _record: Any) -> None:
-    """Keep the driver from preparing statements in sessions that a pooler takes away after each transaction.
-
-    A pooler gives its clients process numbers of its own making: so it is known, and nobody has to set anything.
-    """
-    if isinstance(connection, sqlite3.Connection):
-        return
-    (server,) = connection.execute("select pg_backend_pid()").fetchone()
-    connection.rollback()
-    if server != connection.info.backend_pid:
-        connection.prepare_threshold = None

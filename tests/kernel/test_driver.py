@@ -1,0 +1,70 @@
+"""What happens below SQLAlchemy: connections that were cut off, and errors of statements that go straight to the driver."""
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.exc import IntegrityError, OperationalError
+
+from karokar.kernel import driver
+from karokar.kernel.db import db, is_transient, transaction
+
+
+@pytest.fixture
+def pg_app(databases):
+    with databases.fresh_app("postgresql") as app:
+        yield app
+
+
+def end_sessions() -> None:
+    """End every session of this database but the one that asks, as a server does that is shut down."""
+    with db.engine.connect() as connection:
+        connection.execute(
+            text(
+                "select pg_terminate_backend(pid) from pg_stat_activity"
+                " where datname = current_database() and pid <> pg_backend_pid() and backend_type = 'client backend'"
+            )
+        )
+
+
+def number_of(connection) -> int:
+    return driver.run(connection, "select pg_backend_pid()")[0][0]
+
+
+@pytest.mark.postgresql
+def test_a_connection_that_the_server_ended_is_replaced_before_it_is_used(pg_app):
+    with db.engine.connect() as first, db.engine.connect() as second:
+        ended, asking = number_of(first), number_of(second)
+    with db.engine.connect() as connection:
+        assert number_of(connection) in {ended, asking}
+        connection.rollback()
+        end_sessions()
+    with db.engine.connect() as first, db.engine.connect() as second:
+        numbers = {number_of(first), number_of(second)}
+    assert numbers != {ended, asking}
+
+
+@pytest.mark.postgresql
+def test_a_quiet_connection_is_asked_and_used_again(pg_app, monkeypatch):
+    with db.engine.connect() as connection:
+        number = number_of(connection)
+    monkeypatch.setattr(driver, "_ASKED_AFTER_SECONDS", -1.0)
+    with db.engine.connect() as connection:
+        assert number_of(connection) == number
+
+
+@pytest.mark.postgresql
+def test_a_session_that_ends_within_a_transaction_is_a_passing_trouble(pg_app):
+    with pytest.raises(OperationalError) as caught, db.engine.connect() as connection:
+        number_of(connection)
+        end_sessions()
+        number_of(connection)
+    assert is_transient(caught.value)
+    with db.engine.connect() as connection:
+        assert number_of(connection)
+
+
+def test_a_broken_constraint_is_told_as_sqlalchemy_tells_it(any_app):
+    add = "insert into leases(name, holder, until) values ('x', '018f0000000070008000000000000000', '2026-01-01')"
+    with pytest.raises(IntegrityError), transaction() as session:
+        driver.run(session.connection(), add)
+        driver.run(session.connection(), add)
+    assert driver.run(db.session.connection(), "select count(*) from leases") == [(0,)]
