@@ -153,7 +153,7 @@ def _drain_until_empty() -> None:
 
 def _is_left() -> bool:
     with open_store() as store:
-        return bool(store.shards_to_drain())
+        return bool(store.look().shards)
 
 
 def _prepare(style: str, events: int) -> None:

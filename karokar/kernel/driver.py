@@ -2,7 +2,8 @@
 
 import sqlite3
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from select import POLLIN, poll
 from typing import Any
 
@@ -27,14 +28,15 @@ def run(connection: Connection, sql: str, values: Sequence[Any] = ()) -> list[An
     For statements that run for every event: SQLAlchemy's own way costs the client five times as much. Errors are those
     of SQLAlchemy.
     """
-    cursor = connection.connection.cursor()
-    try:
+    with _cursor(connection, sql) as cursor:
         cursor.execute(sql, values)
         return list(cursor.fetchall()) if cursor.description else []
-    except _errors(connection) as error:
-        raise _as_sqlalchemy_says(connection, cursor, error, sql, values) from error
-    finally:
-        cursor.close()
+
+
+def run_many(connection: Connection, sql: str, rows: Sequence[Sequence[Any]]) -> None:
+    """Run one statement once for each row of values; see `run`."""
+    with _cursor(connection, sql) as cursor:
+        cursor.executemany(sql, rows)
 
 
 def prepare_connections() -> None:
@@ -45,25 +47,22 @@ def prepare_connections() -> None:
     event.listen(Engine, "begin", _begin_sqlite)
 
 
-def _errors(connection: Connection) -> type[Exception]:
-    class_: type[Exception] = connection.dialect.loaded_dbapi.Error
-    return class_
-
-
-def _as_sqlalchemy_says(
-    connection: Connection, cursor: Any, error: Exception, sql: str, values: Sequence[Any]
-) -> BaseException:
-    is_lost = connection.dialect.is_disconnect(error, connection.connection.dbapi_connection, cursor)  # type: ignore[arg-type]
-    if is_lost:
-        connection.invalidate(error)
-    return DBAPIError.instance(
-        sql,
-        tuple(values),
-        error,
-        _errors(connection),
-        connection_invalidated=is_lost,
-        dialect=connection.dialect,
-    )
+@contextmanager
+def _cursor(connection: Connection, sql: str) -> Iterator[Any]:
+    """Yield a cursor of the driver; its errors are told as SQLAlchemy tells them."""
+    dialect = connection.dialect
+    cursor = connection.connection.cursor()
+    try:
+        yield cursor
+    except dialect.loaded_dbapi.Error as error:
+        is_lost = dialect.is_disconnect(error, connection.connection.dbapi_connection, cursor)
+        if is_lost:
+            connection.invalidate(error)
+        raise DBAPIError.instance(
+            sql, None, error, dialect.loaded_dbapi.Error, connection_invalidated=is_lost, dialect=dialect
+        ) from error
+    finally:
+        cursor.close()
 
 
 # PostgreSQL -----------------------------------------------------------------------------------------------------------

@@ -16,7 +16,7 @@ from karokar.outbox.plan import Overtaken, Plan, claim, make_plan, types_in, typ
 from karokar.outbox.react import is_passing, react
 from karokar.outbox.registry import HANDLERS
 from karokar.outbox.store import Store, StoredEvent
-from karokar.outbox.store.base import Row
+from karokar.outbox.store.base import Ahead, Lost, Row
 
 LOST_AFTER_SECONDS = 1.0
 """A start without an end that is younger is somebody at work."""
@@ -27,26 +27,27 @@ ATTEMPTS_AT_ONCE = 20
 log = get_logger(__name__)
 
 
-def deliver_shard(store: Store, shard: int) -> bool:
+def deliver_shard(store: Store, ahead: Ahead) -> bool:
     """Deliver the shard's next events. Returns whether anything was delivered."""
-    progress = store.progress(shard)
-    lost = store.lost(shard, progress)
-    if lost is not None and lost.age < LOST_AFTER_SECONDS:
-        return False
-    events = store.read(shard, progress, store.batch_size)
-    if not events:
-        return False
+    shard, progress, lost = ahead
     if lost is not None:
-        log.warning("worker_lost", shard=shard, until=lost.until, progress=progress)
-        events = [event for event in events if event.position <= lost.until]
-        return careful.deliver_alone(store, shard, progress, events)
+        return lost.age >= LOST_AFTER_SECONDS and _deliver_lost(store, shard, progress, lost)
+    note, events = store.begin(shard, progress, store.batch_size)
     delivered = False
     for batch in split(events):
         beat()
         if not deliver_batch(store, shard, progress, batch):
-            return delivered
+            # Somebody else has the shard, or the database refused all the time: nobody was lost here.
+            store.take_back_start(note)
+            break
         delivered, progress = True, batch[-1].position
     return delivered
+
+
+def _deliver_lost(store: Store, shard: int, progress: int, lost: Lost) -> bool:
+    log.warning("worker_lost", shard=shard, until=lost.until, progress=progress)
+    events = store.read(shard, progress, store.batch_size)
+    return careful.deliver_alone(store, shard, progress, [event for event in events if event.position <= lost.until])
 
 
 def split(events: Sequence[StoredEvent]) -> Iterator[Sequence[StoredEvent]]:
@@ -65,14 +66,12 @@ def split(events: Sequence[StoredEvent]) -> Iterator[Sequence[StoredEvent]]:
 
 def deliver_batch(store: Store, shard: int, progress: int, events: Sequence[StoredEvent]) -> bool:
     """Deliver these events, all in one transaction or else one by one; False where somebody else has the shard."""
-    note = store.note_start(shard, events[-1].position)
     for _ in range(ATTEMPTS_AT_ONCE):
         try:
             began = time.perf_counter()
             _deliver_together(type(store), shard, progress, events)
             store.keep_pace(len(events), time.perf_counter() - began)
         except Overtaken:
-            store.take_back_start(note)
             return False
         except Exception as error:  # noqa: BLE001 - a handler may fail in any way
             if is_passing(error):
@@ -83,8 +82,6 @@ def deliver_batch(store: Store, shard: int, progress: int, events: Sequence[Stor
             return True
         finally:
             beat()
-    # The database refused all the time: nobody was lost here, the next round begins anew.
-    store.take_back_start(note)
     return False
 
 

@@ -26,15 +26,17 @@ def drain(seconds: float = LONGEST_SECONDS) -> bool:
         while is_busy:
             beat()
             store.sequence()
+            look = store.look()
             is_busy = False
-            shards = store.shards_to_drain()
-            random.shuffle(shards)  # Several drains at once get in each other's way less.
-            for shard in shards:
-                is_busy |= deliver_shard(store, shard)
-            is_busy |= retry_due(store)
+            # In another order each time: several drains at once get in each other's way less.
+            for ahead in random.sample(look.shards, len(look.shards)):
+                is_busy |= deliver_shard(store, ahead)
+            if look.is_retry_due:
+                is_busy |= retry_due(store)
+            if look.is_canary_waiting:
+                canary.answer()
             if time.monotonic() > deadline:
                 break
-        canary.answer()
     if is_busy:
         bell.ring()
     return is_busy

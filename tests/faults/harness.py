@@ -281,7 +281,7 @@ def _is_all_delivered(app: Flask, options: argparse.Namespace) -> bool:
         with open_store() as store:
             if not options.broken:
                 store.sequence()
-            is_open = bool(store.shards_to_drain())
+            is_open = bool(store.look().shards)
         states = set(db.session.scalars(select(Trouble.state).distinct()))
         db.session.remove()
         if "dead" in states:

@@ -53,10 +53,11 @@ def test_a_quiet_connection_is_asked_and_used_again(pg_app, monkeypatch):
 
 @pytest.mark.postgresql
 def test_a_session_that_ends_within_a_transaction_is_a_passing_trouble(pg_app):
-    with pytest.raises(OperationalError) as caught, db.engine.connect() as connection:
+    with db.engine.connect() as connection:
         number_of(connection)
         end_sessions()
-        number_of(connection)
+        with pytest.raises(OperationalError) as caught:
+            number_of(connection)
     assert is_transient(caught.value)
     with db.engine.connect() as connection:
         assert number_of(connection)
@@ -64,7 +65,9 @@ def test_a_session_that_ends_within_a_transaction_is_a_passing_trouble(pg_app):
 
 def test_a_broken_constraint_is_told_as_sqlalchemy_tells_it(any_app):
     add = "insert into leases(name, holder, until) values ('x', '018f0000000070008000000000000000', '2026-01-01')"
-    with pytest.raises(IntegrityError), transaction() as session:
+    with transaction() as session:
         driver.run(session.connection(), add)
+    with transaction() as session, pytest.raises(IntegrityError):
         driver.run(session.connection(), add)
-    assert driver.run(db.session.connection(), "select count(*) from leases") == [(0,)]
+    db.session.rollback()
+    assert driver.run(db.session.connection(), "select count(*) from leases") == [(1,)]

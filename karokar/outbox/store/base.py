@@ -9,8 +9,10 @@ from datetime import datetime
 from typing import Any, ClassVar, NamedTuple
 from uuid import UUID
 
+import msgspec
 from sqlalchemy import Connection, Engine
 
+from karokar.kernel import clock, driver
 from karokar.outbox.models import SHARDS
 
 
@@ -55,6 +57,22 @@ class Lost(NamedTuple):
 
     until: int
     age: float
+
+
+class Ahead(NamedTuple):
+    """A shard with events after its progress; `lost` where somebody began and has not come to the end."""
+
+    shard: int
+    progress: int
+    lost: Lost | None
+
+
+class Look(NamedTuple):
+    """What there is to do: shards with events, whether a retry is due, whether a canary waits for its answer."""
+
+    shards: Sequence[Ahead]
+    is_retry_due: bool
+    is_canary_waiting: bool
 
 
 class SubscriptionRow(NamedTuple):
@@ -104,6 +122,8 @@ class Store(ABC):
     # How SQL names a value, and the numbers of all shards.
     value: ClassVar[str]
     shards: ClassVar[str]
+    # The statement of `look`.
+    what_is_there: ClassVar[str]
     first_batch: ClassVar[int]
     largest_batch: ClassVar[int]
     # How long a batch may hold what others wait for, and how long they are let in afterwards; None: they never wait.
@@ -160,6 +180,10 @@ class Store(ABC):
         """Return the events at these positions, in position order."""
 
     @abstractmethod
+    def begin(self, shard: int, after: int, limit: int) -> tuple[int, list[StoredEvent]]:
+        """Return the next events of a shard, and the number of a note that their delivery begins; 0 without events."""
+
+    @abstractmethod
     def note_start(self, shard: int, until: int) -> int:
         """Leave word that delivery up to `until` begins, without waiting for the disk; return the note's number."""
 
@@ -167,26 +191,25 @@ class Store(ABC):
     def take_back_start(self, number: int) -> None:
         """Take the note back: nothing was begun."""
 
-    @abstractmethod
-    def lost(self, shard: int, progress: int) -> Lost | None:
-        """Return the newest start that leads beyond the progress, None where there is none."""
-
-    @abstractmethod
     def _execute(self, sql: str, values: tuple[Any, ...] = ()) -> list[Any]:
-        """Run one statement outside of a transaction."""
+        # Straight to the driver, where a statement outside of a transaction is its own: SQLAlchemy would open one.
+        return driver.run(self._connection, sql, values)
 
     def newest_position(self) -> int:
         """Return the last position given."""
         return int(self._execute("select coalesce(max(position), 0) from event_log")[0][0])
 
-    def shards_to_drain(self) -> list[int]:
-        """Return the shards that have events after their progress."""
-        rows = self._execute(
-            f"select s.shard from ({self.shards}) s where"
-            " (select max(position) from event_log l where l.shard = s.shard) >"
-            " coalesce((select max(position) from progress p where p.shard = s.shard), 0)"
+    def look(self) -> Look:
+        """Return what there is to do now, in one statement: it is asked for again after every round."""
+        ((shards, is_retry_due, is_canary_waiting),) = self._execute(self.what_is_there, (self.moment(clock.now()),))
+        return Look(
+            [
+                Ahead(shard, progress, None if until is None else Lost(until, age))
+                for shard, progress, until, age in msgspec.json.decode(shards)
+            ],
+            bool(is_retry_due),
+            bool(is_canary_waiting),
         )
-        return [row[0] for row in rows]
 
     def oldest_waiting(self) -> datetime | None:
         """Return when the oldest event that no shard has reached occurred; None where every shard is at its end."""
@@ -200,8 +223,7 @@ class Store(ABC):
 
     def progress(self, shard: int) -> int:
         """Return the position up to which the shard is delivered."""
-        rows = self._execute(_PROGRESS.format(value=self.value), (shard,))
-        return int(rows[0][0]) if rows else 0
+        return self.progress_in(self._connection, shard)
 
     # Inside a transaction ---------------------------------------------------------------------------------------------
 
@@ -238,4 +260,5 @@ class Store(ABC):
     @classmethod
     def progress_in(cls, connection: Connection, shard: int) -> int:
         """Return the position up to which the shard is delivered, as this transaction sees it."""
-        return int(connection.exec_driver_sql(_PROGRESS.format(value=cls.value), (shard,)).scalar() or 0)
+        rows = driver.run(connection, _PROGRESS.format(value=cls.value), (shard,))
+        return int(rows[0][0]) if rows else 0

@@ -8,11 +8,11 @@ from typing import Any, ClassVar
 import msgspec
 from sqlalchemy import Connection, Engine
 
+from karokar.kernel import driver
 from karokar.outbox.store.base import (
     ADDED_COLUMNS,
     ALL_SHARDS,
     READ_COLUMNS,
-    Lost,
     NewEvent,
     Row,
     Standing,
@@ -38,15 +38,39 @@ insert into event_subjects(subject_type, subject_id, event_id)
 select s.type, s.id, e.id from e, unnest(%s::smallint[], %s::uuid[]) as s(type, id)
 """
 
-_SELECT = (
-    f"select {READ_COLUMNS.format(payload='e.payload::text', metadata='e.metadata::text')}"
-    " from event_log l join events e on e.id = l.event_id"
-)
+_COLUMNS = READ_COLUMNS.format(payload="e.payload::text", metadata="e.metadata::text")
+_SELECT = f"select {_COLUMNS} from event_log l join events e on e.id = l.event_id"
+_READ = f"{_SELECT} where l.shard = %s and l.position > %s order by l.position limit %s"
 
 # The setting holds for the statement's own transaction: losing a note in a crash of the server is harmless.
-_NOTE_START = """
-with quick as materialized (select set_config('synchronous_commit', 'off', true))
+_QUICKLY = "quick as materialized (select set_config('synchronous_commit', 'off', true))"
+_NOTE_START = f"""
+with {_QUICKLY}
 insert into starts(shard, until, at) select %s, %s, clock_timestamp() from quick returning id
+"""
+_BEGIN = f"""
+with {_QUICKLY},
+batch as materialized ({_READ}),
+note as (
+  insert into starts(shard, until, at)
+  select %s, max(batch.position), clock_timestamp() from quick, batch having count(*) > 0 returning starts.id)
+select batch.*, note.id from batch, note order by batch.position
+"""
+
+_WHAT_IS_THERE = f"""
+select
+  (select coalesce(json_agg(json_build_array(s.shard, s.position, n.until, n.age)), '[]')::text from (
+     select shards.shard, coalesce(p.position, 0) as position, p.at
+     from generate_series(0, {len(ALL_SHARDS) - 1}) as shards(shard)
+     left join lateral (
+       select position, at from progress where progress.shard = shards.shard order by position desc limit 1
+     ) p on true) s
+   left join lateral (
+     select max(until) as until, extract(epoch from clock_timestamp() - greatest(max(starts.at), s.at))::float8 as age
+     from starts where starts.shard = s.shard and until > s.position) n on true
+   where exists (select 1 from event_log l where l.shard = s.shard and l.position > s.position)),
+  exists (select 1 from troubles where state = 'retrying' and due_at <= %s),
+  exists (select 1 from canaries where answered_at is null)
 """
 
 _LOCK = f"""
@@ -100,6 +124,7 @@ class PostgresqlStore(Store):
     """See `Store`."""
 
     value: ClassVar[str] = "%s"
+    what_is_there: ClassVar[str] = _WHAT_IS_THERE
     shards: ClassVar[str] = f"select generate_series(0, {len(ALL_SHARDS) - 1}) as shard"
     first_batch: ClassVar[int] = 200
     largest_batch: ClassVar[int] = 200
@@ -114,7 +139,8 @@ class PostgresqlStore(Store):
 
     @classmethod
     def add_event(cls, connection: Connection, event: NewEvent) -> None:  # noqa: D102
-        connection.exec_driver_sql(
+        driver.run(
+            connection,
             _ADD_EVENT,
             (
                 event.event_id,
@@ -152,18 +178,15 @@ class PostgresqlStore(Store):
         return bool(is_from_elsewhere)
 
     def read(self, shard: int, after: int, limit: int) -> list[StoredEvent]:  # noqa: D102
-        sql = f"{_SELECT} where l.shard = %s and l.position > %s order by l.position limit %s"
-        return self._stored(sql, (shard, after, limit))
+        return [_stored(row) for row in self._execute(_READ, (shard, after, limit))]
+
+    def begin(self, shard: int, after: int, limit: int) -> tuple[int, list[StoredEvent]]:  # noqa: D102
+        rows = self._execute(_BEGIN, (shard, after, limit, shard))
+        return (rows[0][-1] if rows else 0), [_stored(row) for row in rows]
 
     def read_at(self, positions: Collection[int]) -> list[StoredEvent]:  # noqa: D102
-        return self._stored(f"{_SELECT} where l.position = any(%s) order by l.position", (list(positions),))
-
-    def _stored(self, sql: str, values: tuple[Any, ...]) -> list[StoredEvent]:
-        return [StoredEvent._make((*row[:9], row[9].astimezone(UTC), *row[10:])) for row in self._execute(sql, values)]
-
-    def _execute(self, sql: str, values: tuple[Any, ...] = ()) -> list[Any]:
-        result = self._connection.exec_driver_sql(sql, values)
-        return list(result) if result.returns_rows else []
+        rows = self._execute(f"{_SELECT} where l.position = any(%s) order by l.position", (list(positions),))
+        return [_stored(row) for row in rows]
 
     def note_start(self, shard: int, until: int) -> int:  # noqa: D102
         return int(self._execute(_NOTE_START, (shard, until))[0][0])
@@ -171,30 +194,21 @@ class PostgresqlStore(Store):
     def take_back_start(self, number: int) -> None:  # noqa: D102
         self._execute("delete from starts where id = %s", (number,))
 
-    def lost(self, shard: int, progress: int) -> Lost | None:  # noqa: D102
-        sql = (
-            "select max(until), extract(epoch from clock_timestamp() - max(at))::float8 from starts"
-            " where shard = %s and until > %s"
-        )
-        ((until, age),) = self._execute(sql, (shard, progress))
-        return None if until is None else Lost(until, age)
-
     @classmethod
     def lock(cls, connection: Connection, shard: int) -> bool:  # noqa: D102
-        return bool(connection.exec_driver_sql(_LOCK, (shard,)).scalar())
+        return bool(driver.run(connection, _LOCK, (shard,))[0][0])
 
     @classmethod
     def lock_sequencer(cls, connection: Connection) -> None:  # noqa: D102
-        connection.exec_driver_sql(f"select pg_advisory_xact_lock({SEQUENCER})")
+        driver.run(connection, f"select pg_advisory_xact_lock({SEQUENCER})")
 
     @classmethod
     def wait_for_shards(cls, connection: Connection) -> None:  # noqa: D102
-        connection.exec_driver_sql(f"select pg_advisory_xact_lock({SHARD}, s.shard) from ({cls.shards}) s")
+        driver.run(connection, f"select pg_advisory_xact_lock({SHARD}, s.shard) from ({cls.shards}) s")
 
     @classmethod
     def standing(cls, connection: Connection, shard: int, event_types: Collection[str]) -> Standing:  # noqa: D102
-        row = connection.exec_driver_sql(_STANDING, (list(event_types), shard)).one()
-        progress, subscriptions, blocked = row
+        ((progress, subscriptions, blocked),) = driver.run(connection, _STANDING, (list(event_types), shard))
         return Standing(
             progress,
             [SubscriptionRow._make(one) for one in subscriptions or ()],
@@ -204,7 +218,7 @@ class PostgresqlStore(Store):
     @classmethod
     def add_progress(cls, connection: Connection, shard: int, rows: Sequence[Row]) -> None:  # noqa: D102
         document = [{"position": row.position, "handlers": row.handlers, "us": row.us} for row in rows]
-        connection.exec_driver_sql(_ADD_PROGRESS, (msgspec.json.encode(document).decode(), shard, rows[-1].position))
+        driver.run(connection, _ADD_PROGRESS, (msgspec.json.encode(document).decode(), shard, rows[-1].position))
 
     @classmethod
     def append_handler(cls, connection: Connection, position: int, handler: int, us: int) -> None:  # noqa: D102
@@ -212,4 +226,8 @@ class PostgresqlStore(Store):
             "update handled set handlers = handlers || %s::smallint, us = us || %s::int"
             " where position = %s and not handlers @> array[%s::smallint]"
         )
-        connection.exec_driver_sql(sql, (handler, us, position, handler))
+        driver.run(connection, sql, (handler, us, position, handler))
+
+
+def _stored(row: Any) -> StoredEvent:
+    return StoredEvent._make((*row[:9], row[9].astimezone(UTC), *row[10:12]))

@@ -9,11 +9,11 @@ from uuid import UUID
 
 from sqlalchemy import Connection, Engine
 
+from karokar.kernel import driver
 from karokar.outbox.store.base import (
     ADDED_COLUMNS,
     ALL_SHARDS,
     READ_COLUMNS,
-    Lost,
     NewEvent,
     Row,
     Standing,
@@ -22,7 +22,7 @@ from karokar.outbox.store.base import (
     SubscriptionRow,
 )
 
-_ADD_EVENT = f"insert into events({ADDED_COLUMNS}) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+_ADD_EVENT = f"insert into events({ADDED_COLUMNS}) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) returning id"
 _ADD_SUBJECTS = "insert into event_subjects(subject_type, subject_id, event_id) values (?, ?, ?)"
 _SELECT = (
     f"select {READ_COLUMNS.format(payload='e.payload', metadata='e.metadata')}"
@@ -30,6 +30,20 @@ _SELECT = (
 )
 
 _NOW = "strftime('%Y-%m-%d %H:%M:%f000', 'now')"
+_SHARDS = " union all ".join(f"select {shard} as shard" for shard in ALL_SHARDS)
+_BEHIND = "from starts n where n.shard = s.shard and n.until > s.progress"
+_WHAT_IS_THERE = f"""
+select
+  (select json_group_array(json_array(s.shard, s.progress, (select max(until) {_BEHIND}),
+     (julianday('now') - julianday(max((select max(n.at) {_BEHIND}), coalesce(
+       (select p.at from progress p where p.shard = s.shard and p.position = s.progress), '')))) * 86400.0))
+   from (select shards.shard,
+           coalesce((select max(position) from progress p where p.shard = shards.shard), 0) as progress
+         from ({_SHARDS}) shards) s
+   where exists (select 1 from events e where e.shard = s.shard and e.id > s.progress)),
+  exists (select 1 from troubles where state = 'retrying' and due_at <= ?),
+  exists (select 1 from canaries where answered_at is null)
+"""
 _SUBSCRIPTIONS = (
     "select event_type, handler, name, key, since_position, until_position, paused_at is not null from subscriptions"
 )
@@ -45,7 +59,8 @@ class SqliteStore(Store):
     """See `Store`."""
 
     value: ClassVar[str] = "?"
-    shards: ClassVar[str] = " union all ".join(f"select {shard} as shard" for shard in ALL_SHARDS)
+    what_is_there: ClassVar[str] = _WHAT_IS_THERE
+    shards: ClassVar[str] = _SHARDS
     first_batch: ClassVar[int] = 50
     largest_batch: ClassVar[int] = 1000
     # Page writers wait while a batch holds the database: ten milliseconds for us, then five for them.
@@ -74,10 +89,10 @@ class SqliteStore(Store):
             event.payload,
             event.metadata,
         )
-        number = connection.exec_driver_sql(_ADD_EVENT, row).lastrowid
+        ((number,),) = driver.run(connection, _ADD_EVENT, row)
         subjects = [(kind, entity_id.hex, number) for kind, entity_id in event.subjects]
         if subjects:
-            connection.exec_driver_sql(_ADD_SUBJECTS, subjects)
+            driver.run_many(connection, _ADD_SUBJECTS, subjects)
 
     @classmethod
     def moment(cls, moment: datetime) -> Any:  # noqa: D102
@@ -121,25 +136,21 @@ class SqliteStore(Store):
             for row in self._execute(sql, values)
         ]
 
+    def begin(self, shard: int, after: int, limit: int) -> tuple[int, list[StoredEvent]]:  # noqa: D102
+        events = self.read(shard, after, limit)
+        return (self.note_start(shard, events[-1].position) if events else 0), events
+
     def note_start(self, shard: int, until: int) -> int:  # noqa: D102
-        sql = f"insert into starts(shard, until, at) values (?, ?, {_NOW})"
+        sql = f"insert into starts(shard, until, at) values (?, ?, {_NOW}) returning id"
         # Not waiting for the disk: losing a note in a power cut is harmless.
         self._execute("pragma synchronous=normal")
         try:
-            return int(self._driver.execute(sql, (shard, until)).lastrowid)
+            return int(self._execute(sql, (shard, until))[0][0])
         finally:
             self._execute("pragma synchronous=full")
 
     def take_back_start(self, number: int) -> None:  # noqa: D102
         self._execute("delete from starts where id = ?", (number,))
-
-    def lost(self, shard: int, progress: int) -> Lost | None:  # noqa: D102
-        sql = (
-            "select max(until), (julianday('now') - julianday(max(at))) * 86400.0 from starts"
-            " where shard = ? and until > ?"
-        )
-        ((until, age),) = self._execute(sql, (shard, progress))
-        return None if until is None else Lost(until, age)
 
     @classmethod
     def lock(cls, connection: Connection, shard: int) -> bool:  # noqa: D102, ARG003
@@ -159,16 +170,16 @@ class SqliteStore(Store):
         subscriptions: list[SubscriptionRow] = []
         if event_types:
             marks = ", ".join("?" for _ in event_types)
-            rows = connection.exec_driver_sql(f"{_SUBSCRIPTIONS} where event_type in ({marks})", tuple(event_types))
+            rows = driver.run(connection, f"{_SUBSCRIPTIONS} where event_type in ({marks})", tuple(event_types))
             subscriptions = [SubscriptionRow(*row) for row in rows]
-        blocked = {(row[0], row[1]) for row in connection.exec_driver_sql(_BLOCKED, (shard, progress))}
+        blocked = {(row[0], row[1]) for row in driver.run(connection, _BLOCKED, (shard, progress))}
         return Standing(progress, subscriptions, blocked)
 
     @classmethod
     def add_progress(cls, connection: Connection, shard: int, rows: Sequence[Row]) -> None:  # noqa: D102
         values = [(row.position, json.dumps(list(row.handlers)), json.dumps(list(row.us))) for row in rows]
-        connection.exec_driver_sql(_ADD_HANDLED, values)
-        connection.exec_driver_sql(_ADVANCE, (shard, rows[-1].position))
+        driver.run_many(connection, _ADD_HANDLED, values)
+        driver.run(connection, _ADVANCE, (shard, rows[-1].position))
 
     @classmethod
     def append_handler(cls, connection: Connection, position: int, handler: int, us: int) -> None:  # noqa: D102
@@ -176,13 +187,4 @@ class SqliteStore(Store):
             "update handled set handlers = json_insert(handlers, '$[#]', ?), us = json_insert(us, '$[#]', ?)"
             " where position = ? and not exists (select 1 from json_each(handlers) where value = ?)"
         )
-        connection.exec_driver_sql(sql, (handler, us, position, handler))
-
-    @property
-    def _driver(self) -> Any:
-        return self._connection.connection.driver_connection
-
-    def _execute(self, sql: str, values: tuple[Any, ...] = ()) -> list[Any]:
-        # Straight to the driver, where a statement outside of a transaction is its own: SQLAlchemy would open one.
-        rows: list[Any] = self._driver.execute(sql, values).fetchall()
-        return rows
+        driver.run(connection, sql, (handler, us, position, handler))
