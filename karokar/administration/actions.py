@@ -1,5 +1,6 @@
 """What the desk does: decides about deliveries, handlers and settings, on behalf of whoever may do so."""
 
+from collections.abc import Mapping
 from uuid import UUID
 
 from sqlalchemy import select
@@ -17,7 +18,7 @@ from karokar.kernel.permissions import check
 from karokar.outbox import actions as outbox
 from karokar.outbox import replay as outbox_replay
 from karokar.outbox.actions import Selection
-from karokar.outbox.replay import Unit, Wanted, make_plan
+from karokar.outbox.replay import Outcome, Unit, Wanted, make_plan
 from karokar.outbox.state import failure_groups
 from karokar.runs import actions as runs
 from karokar.runs.models import Run
@@ -123,13 +124,26 @@ def change_setting(key: str, *, is_on: bool, version: int | None = None) -> None
 
 
 @action
-def start_replay(wanted: Wanted, *, expected: str, is_try: bool = False, with_mails: bool = False) -> UUID:
+def start_replay(
+    wanted: Wanted,
+    *,
+    expected: str,
+    is_try: bool = False,
+    with_mails: bool = False,
+    rate: int = outbox_replay.DELIVERIES_A_SECOND,
+    stops_over_percent: int = outbox_replay.STOPS_OVER_PERCENT,
+) -> UUID:
     """Start a replay, or a try that is taken back, as a run; returns the run's id.
 
-    Raises StateConflict where the plan is no longer the one that the person saw (`expected`, "units-deliveries"), and
-    RuleBroken where there is nothing to do.
+    It does at most `rate` deliveries a second, and stops by itself when more of its units fail than it may. Raises
+    StateConflict where the plan is no longer the one that the person saw (`expected`, "units-deliveries"), and
+    RuleBroken where there is nothing to do, or for a pace or a limit that cannot be.
     """
     check(EVENT_OPERATE)
+    if rate < 1:
+        raise RuleBroken("PACE_INVALID", "Give a pace of at least one delivery a second.")
+    if not 0 <= stops_over_percent <= 100:
+        raise RuleBroken("LIMIT_INVALID", "Give the share of failures from 0 to 100 per cent.")
     plan = make_plan(wanted)
     if expected != f"{plan.units}-{plan.deliveries}":
         raise StateConflict(
@@ -147,6 +161,9 @@ def start_replay(wanted: Wanted, *, expected: str, is_try: bool = False, with_ma
         "replay_id": str(replay_id),
         "is_try": is_try,
         "with_mails": with_mails,
+        "rate": rate,
+        "stops_over_percent": stops_over_percent,
+        "planned": plan.units,
         "filters": wanted.in_words(),
     }
     title = f"{'Try a replay' if is_try else 'Replay'}: {plan.deliveries:,} deliveries"
@@ -154,25 +171,23 @@ def start_replay(wanted: Wanted, *, expected: str, is_try: bool = False, with_ma
 
 
 @action
-def replay_unit(unit: Unit, wanted: Wanted, *, is_try: bool) -> str:
-    """Do one unit of a replay, or try it and take it back; returns what it did, in words."""
+def replay_unit(unit: Unit, wanted: Wanted, *, is_try: bool) -> Outcome:
+    """Do one unit of a replay, or try it and take it back; returns what it did."""
     check(EVENT_OPERATE)
-    return outbox_replay.perform(unit, wanted, is_dry_run=is_try).in_words
+    return outbox_replay.perform(unit, wanted, is_dry_run=is_try)
 
 
 @action
-def end_replay(replay_id: UUID, wanted: Wanted) -> None:
-    """Tell that a replay came to its end, with its counts."""
+def end_replay(replay_id: UUID, wanted: Wanted, counts: Mapping[str, int]) -> None:
+    """Tell that a replay ended, with its units by outcome."""
     check(EVENT_OPERATE)
-    run = _run_of(replay_id)
-    counts = {"done": run.ok, "failed": run.failed, "skipped": run.skipped} if run else {}
     outbox_replay.tell_end(replay_id, wanted, counts)
 
 
-def count_failed_units(replay_id: UUID) -> int:
-    """Return how many units of a running replay have failed."""
+def count_units(replay_id: UUID) -> tuple[int, int]:
+    """Return how many units of a running replay have been done, and how many of them failed."""
     run = _run_of(replay_id)
-    return run.failed if run else 0
+    return (run.done, run.failed) if run else (0, 0)
 
 
 def _run_of(replay_id: UUID) -> Run | None:

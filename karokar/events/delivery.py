@@ -70,7 +70,9 @@ class ReplayStarted(_DeliveryEvent, frozen=True, kw_only=True):
 
 @fact("ReplayCompleted", "completed a replay", audience=())
 class ReplayCompleted(_DeliveryEvent, frozen=True, kw_only=True):
-    """Sent when a replay came to its end, with its counts by outcome."""
+    """Sent when a replay came to its end, or was stopped before it, with its units by outcome: `done`, `failed`,
+    `skipped`, and `left` for those that were not done because it was stopped.
+    """
 
     replay_id: UUID
     selection: dict[str, str]

@@ -11,7 +11,19 @@ import click
 from karokar.kernel.db import db
 from karokar.kernel.errors import DomainError
 from karokar.kernel.ids import new_id
-from karokar.outbox.replay import Plan, Unit, Wanted, list_units, make_plan, perform, tell_end, tell_start
+from karokar.outbox.replay import (
+    DELIVERIES_A_SECOND,
+    STOPS_OVER_PERCENT,
+    Plan,
+    Unit,
+    Wanted,
+    is_going_wrong,
+    list_units,
+    make_plan,
+    perform,
+    tell_end,
+    tell_start,
+)
 
 COLUMNS = ("retried", "waiting", "rerun", "streams", "done_before", "pending", "dismissed", "unknown")
 HEADS = ("retried", "follow", "run again", "streams", "done before", "pending", "dismissed", "unknown")
@@ -48,7 +60,21 @@ def _aggregate(
 @click.option("--dead", "is_dead_only", is_flag=True, help="Only deliveries that were given up.")
 @click.option("--dry-run", "is_dry_run", is_flag=True, help="Do it, count the rows that change, and take it back.")
 @click.option("--resend", "with_mails", is_flag=True, help="Also make mails about the events anew; asks first.")
-@click.option("--rate", type=click.IntRange(1), help="At most so many units a second.")
+@click.option(
+    "--rate",
+    type=click.IntRange(1),
+    default=DELIVERIES_A_SECOND,
+    show_default=True,
+    help="At most so many deliveries a second.",
+)
+@click.option(
+    "--stop-over",
+    "stops_over_percent",
+    type=click.IntRange(0, 100),
+    default=STOPS_OVER_PERCENT,
+    show_default=True,
+    help="Stop when more units than so many per cent fail.",
+)
 @click.option("--yes", is_flag=True, help="Ask nothing.")
 def replay_events(
     *,
@@ -60,7 +86,8 @@ def replay_events(
     is_dead_only: bool,
     is_dry_run: bool,
     with_mails: bool,
-    rate: int | None,
+    rate: int,
+    stops_over_percent: int,
     yes: bool,
 ) -> None:
     """Deliver events again.
@@ -92,7 +119,7 @@ def replay_events(
         click.echo(f"The mails about {mails:,} events are sent again, to their recipients.")
     if not (is_dry_run or yes):
         click.confirm(f"Do these {len(units):,} units?", abort=True)
-    run(wanted, units, is_dry_run=is_dry_run, pause=1 / rate if rate else 0.0)
+    run(wanted, units, is_dry_run=is_dry_run, rate=rate, stops_over_percent=stops_over_percent)
 
 
 def show_plan(plan: Plan) -> None:
@@ -105,31 +132,47 @@ def show_plan(plan: Plan) -> None:
         click.echo(f"  {count:>8,} × {name}")
 
 
-def run(wanted: Wanted, units: Sequence[Unit], *, is_dry_run: bool, pause: float = 0.0) -> None:
+def run(wanted: Wanted, units: Sequence[Unit], *, is_dry_run: bool, rate: int, stops_over_percent: int) -> None:
     """Do the units one after the other; a failed one is printed and the next one goes on.
 
-    Raises ClickException at the end where any failed.
+    However it ends, Ctrl-C included, its end is told with what was left. Raises ClickException at the end where any
+    unit failed, or where so many did that it stopped.
     """
     replay_id = new_id()
-    counts: Counter[str] = Counter(done=0, failed=0)
+    counts: Counter[str] = Counter(done=0, failed=0, left=len(units))
     rows: Counter[str] = Counter()
     if not is_dry_run:
         tell_start(replay_id, wanted, len(units))
-    with click.progressbar(units, label="Trying" if is_dry_run else "Replaying") as going:
-        for unit in going:
-            try:
-                rows += perform(unit, wanted, is_dry_run=is_dry_run).rows
-                counts["done"] += 1
-            except Exception as error:  # noqa: BLE001 - a handler may fail in any way; the next stream is another matter
-                counts["failed"] += 1
-                click.echo(f"\n{unit.label}: {type(error).__name__}: {error}", err=True)
-            time.sleep(pause)
-    if not is_dry_run:
-        tell_end(replay_id, wanted, counts)
+    try:
+        with click.progressbar(units, label="Trying" if is_dry_run else "Replaying") as going:
+            for unit in going:
+                if is_going_wrong(counts["done"] + counts["failed"], counts["failed"], stops_over_percent):
+                    break
+                time.sleep(_do(unit, wanted, counts, rows, is_dry_run=is_dry_run) / rate)
+    finally:
+        if not is_dry_run:
+            tell_end(replay_id, wanted, counts)
     click.echo(f"{counts['done']:,} units {'tried' if is_dry_run else 'done'}, {counts['failed']:,} failed.")
     for name, count in sorted(rows.items()):
         click.echo(f"  {name}: {count:,}{' (taken back)' if is_dry_run else ''}")
     if not rows:
         click.echo("  No row changed.")
+    if counts["left"]:
+        raise click.ClickException(f"Stopped: more than {stops_over_percent} % failed. {counts['left']:,} are left.")
     if counts["failed"]:
         raise click.ClickException("Some units failed; nothing of these was changed. See above.")
+
+
+def _do(unit: Unit, wanted: Wanted, counts: Counter[str], rows: Counter[str], *, is_dry_run: bool) -> int:
+    """Do one unit, count it, and return how many deliveries it was."""
+    deliveries = 0
+    try:
+        outcome = perform(unit, wanted, is_dry_run=is_dry_run)
+        rows += outcome.rows
+        deliveries = outcome.deliveries
+        counts["done"] += 1
+    except Exception as error:  # noqa: BLE001 - a handler may fail in any way; the next stream is another matter
+        counts["failed"] += 1
+        click.echo(f"\n{unit.label}: {type(error).__name__}: {error}", err=True)
+    counts["left"] -= 1
+    return deliveries

@@ -40,6 +40,13 @@ AT_ONCE = 200
 LOCK_TRIES = 100
 LOCK_PAUSE = 0.05
 
+DELIVERIES_A_SECOND = 500
+"""The pace of a replay, unless another one is chosen: page writes and new events come through beside it."""
+STOPS_OVER_PERCENT = 10
+"""A replay stops by itself when more of its units than this fail, unless another limit is chosen."""
+JUDGED_FROM = 20
+"""So many units are done before their failures are judged."""
+
 RETRIED = ("retrying", "dead")
 _WRITES = re.compile(r"\b(insert\s+into|update|delete\s+from)\s+\"?(\w+)", re.IGNORECASE)
 _VERBS = {"i": "inserted", "u": "updated", "d": "deleted"}
@@ -418,6 +425,11 @@ def _counting(session: Session, outcome: Outcome) -> Iterator[None]:
         event.remove(connection, "after_cursor_execute", count)
 
 
+def is_going_wrong(done: int, failed: int, percent: int) -> bool:
+    """Whether more than so many per cent of a replay's units have failed, so that it must not go on."""
+    return done >= JUDGED_FROM and failed * 100 > done * percent
+
+
 # Telling --------------------------------------------------------------------------------------------------------------
 
 
@@ -429,5 +441,5 @@ def tell_start(replay_id: UUID, wanted: Wanted, planned: int) -> None:
 
 @action
 def tell_end(replay_id: UUID, wanted: Wanted, counts: Mapping[str, int]) -> None:
-    """Tell that a replay came to its end."""
+    """Tell that a replay came to its end, or was stopped before: then `counts` has units that were `left`."""
     publish(ReplayCompleted(replay_id=replay_id, selection=wanted.in_words(), counts=dict(counts)))

@@ -61,7 +61,7 @@ def retry_failed_rows(run_id: UUID) -> int:
         update(RunRow).where(RunRow.run_id == run_id, RunRow.status == "FAILED").values(status="PENDING", message=None)
     )
     run.status, run.failed, run.is_cancel_wanted = "QUEUED", 0, False
-    run.finished_at = None
+    run.finished_at = run.due_at = None
     return failed
 
 

@@ -28,15 +28,43 @@ class Skipped(Exception):
     """Raised by `do` for a row that needs nothing, with the sentence that says why."""
 
 
+class Stopped(Exception):
+    """Raised by `do` where the run must not go on, with the sentence that says why; this row and those after it stay
+    to be done.
+    """
+
+
+@dataclass(frozen=True)
+class Paced:
+    """What `do` returns where the run shall wait for so many seconds before its next row."""
+
+    message: str | None
+    seconds: float
+
+
+@dataclass(frozen=True)
+class End:
+    """How a run ended: its status, and its rows by outcome; `left` were not done (None: nobody had counted them)."""
+
+    status: str
+    ok: int
+    failed: int
+    skipped: int
+    left: int | None
+
+
 @dataclass(frozen=True)
 class RowKind:
-    """Work on many rows, one transaction each."""
+    """Work on many rows, one transaction each; `ended` is called in the transaction that ends the run, however it
+    ended, as the system.
+    """
 
     name: str
     title: str
     permission: str
     list_items: Callable[[Mapping[str, Any]], Iterable[Item]]
-    do: Callable[[Item, Mapping[str, Any]], str | None]
+    do: Callable[[Item, Mapping[str, Any]], str | Paced | None]
+    ended: Callable[[Mapping[str, Any], End], None] | None = None
 
 
 @dataclass(frozen=True)
@@ -63,10 +91,11 @@ def row_kind(
     *,
     permission: str,
     list_items: Callable[[Mapping[str, Any]], Iterable[Item]],
-    do: Callable[[Item, Mapping[str, Any]], str | None],
+    do: Callable[[Item, Mapping[str, Any]], str | Paced | None],
+    ended: Callable[[Mapping[str, Any], End], None] | None = None,
 ) -> RowKind:
     """Declare work on many rows. Raises ValueError for a name used twice."""
-    return _add(RowKind(name, title, permission, list_items, do))
+    return _add(RowKind(name, title, permission, list_items, do, ended))
 
 
 def file_kind(

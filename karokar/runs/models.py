@@ -17,7 +17,8 @@ class Run(Base):
     """One piece of long work: who asked for it, over what, how far it is, and what came of it.
 
     QUEUED → RUNNING → DONE | DONE_WITH_ERRORS | FAILED | CANCELLED; retrying failed rows queues it again. A worker
-    holds it until `claimed_until` and works in short slices, so that another one goes on where it died.
+    holds it until `claimed_until` and works in short slices, so that another one goes on where it died. A run that
+    keeps a pace is not taken up again before `due_at`, unless to be stopped.
     """
 
     __tablename__ = "runs"
@@ -47,6 +48,7 @@ class Run(Base):
     error: Mapped[str | None] = mapped_column(Text)
     file_name: Mapped[str | None] = mapped_column(String(200))
     claimed_until: Mapped[datetime | None]
+    due_at: Mapped[datetime | None]
     created_at: Mapped[datetime] = mapped_column(default=clock.now)
     started_at: Mapped[datetime | None]
     finished_at: Mapped[datetime | None]

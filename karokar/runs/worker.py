@@ -14,17 +14,17 @@ from typing import Any
 from uuid import UUID
 
 from flask import current_app
-from sqlalchemy import or_, select
+from sqlalchemy import and_, or_, select
 
 from karokar.kernel import clock
-from karokar.kernel.actor import Actor, Cause, acting_as
+from karokar.kernel.actor import SYSTEM, Actor, Cause, acting_as
 from karokar.kernel.db import db, transaction
 from karokar.kernel.errors import Busy, DomainError
 from karokar.kernel.log import get_logger
 from karokar.kernel.permissions import check
 from karokar.kernel.schedule import every
 from karokar.kernel.settings import settings
-from karokar.runs.kinds import KINDS, FileKind, Item, RowKind, Skipped
+from karokar.runs.kinds import KINDS, End, FileKind, Item, Paced, RowKind, Skipped, Stopped
 from karokar.runs.models import OPEN, Run, RunRow
 
 SLICE_S = 1.0
@@ -68,6 +68,8 @@ def work_on(run_id: UUID, *, seconds: float = SLICE_S) -> None:
                 _work_file(run_id, kind)
         except Cancelled:
             _finish(run_id, "CANCELLED")
+        except Stopped as reason:
+            _finish(run_id, "FAILED", str(reason))
         except Busy:
             _release(run_id)
         except DomainError as refusal:
@@ -80,7 +82,8 @@ def work_on(run_id: UUID, *, seconds: float = SLICE_S) -> None:
 
 def _claim() -> UUID | None:
     now = clock.now()
-    free = or_(Run.claimed_until.is_(None), Run.claimed_until < now)
+    is_due = or_(Run.due_at.is_(None), Run.due_at <= now, Run.is_cancel_wanted)
+    free = and_(or_(Run.claimed_until.is_(None), Run.claimed_until < now), is_due)
     if db.session.scalar(select(Run.id).where(Run.status.in_(OPEN), free).limit(1)) is None:
         return None
     with transaction() as session:
@@ -120,10 +123,11 @@ def _work_rows(run_id: UUID, kind: RowKind, seconds: float) -> None:
     while rows := db.session.execute(pending).all():
         db.session.rollback()
         for number, label, data in rows:
-            _do_row(run_id, number, Item(label, data), kind, parameters)
-            if time.monotonic() > until:
-                _release(run_id)
+            pause = _do_row(run_id, number, Item(label, data), kind, parameters)
+            if time.monotonic() + pause > until:
+                _release(run_id, pause)
                 return
+            time.sleep(pause)
         _hold(run_id)
     run = db.session.get_one(Run, run_id, populate_existing=True)
     _finish(run_id, "DONE_WITH_ERRORS" if run.failed else "DONE")
@@ -144,7 +148,8 @@ def _list_rows(run_id: UUID, kind: RowKind) -> None:
         run.total, run.is_listed = number, True
 
 
-def _do_row(run_id: UUID, number: int, item: Item, kind: RowKind, parameters: Mapping[str, Any]) -> None:
+def _do_row(run_id: UUID, number: int, item: Item, kind: RowKind, parameters: Mapping[str, Any]) -> float:
+    """Do one row, unless it is done, and return how many seconds the run is to wait after it."""
     try:
         with transaction() as session:
             # A worker that was held up may come back to a row that another has done since.
@@ -152,9 +157,12 @@ def _do_row(run_id: UUID, number: int, item: Item, kind: RowKind, parameters: Ma
                 session.get_one(RunRow, (run_id, number), populate_existing=True, with_for_update=True).status
                 != "PENDING"
             ):
-                return
-            _keep_result(run_id, number, "OK", kind.do(item, parameters))
-    except Busy:
+                return 0.0
+            result = kind.do(item, parameters)
+            paced = result if isinstance(result, Paced) else Paced(result, 0.0)
+            _keep_result(run_id, number, "OK", paced.message)
+            return paced.seconds
+    except (Busy, Stopped):
         raise
     except Skipped as reason:
         _keep_refusal(run_id, number, "SKIPPED", str(reason))
@@ -163,6 +171,7 @@ def _do_row(run_id: UUID, number: int, item: Item, kind: RowKind, parameters: Ma
     except Exception:  # noqa: BLE001 - one bad row must not hold up the others
         get_logger(__name__).exception("run_row_failed", run=str(run_id), row=number)
         _keep_refusal(run_id, number, "FAILED", "Something went wrong on our side.")
+    return 0.0
 
 
 def _keep_refusal(run_id: UUID, number: int, status: str, message: str) -> None:
@@ -220,17 +229,27 @@ def _hold(run_id: UUID) -> None:
         run.claimed_until = clock.now() + CLAIM
 
 
-def _release(run_id: UUID) -> None:
+def _release(run_id: UUID, pause: float = 0.0) -> None:
     with transaction() as session:
-        session.get_one(Run, run_id, populate_existing=True).claimed_until = None
+        run = session.get_one(Run, run_id, populate_existing=True)
+        run.claimed_until = None
+        run.due_at = clock.now() + timedelta(seconds=pause) if pause else None
 
 
 def _finish(run_id: UUID, status: str, error: str | None = None) -> None:
     db.session.rollback()
     with transaction() as session:
-        run = session.get_one(Run, run_id, populate_existing=True)
+        run = session.get_one(Run, run_id, populate_existing=True, with_for_update=True)
+        if not run.is_open:
+            return
         run.status, run.error = status, error
         run.finished_at, run.claimed_until = clock.now(), None
+        kind = KINDS.get(run.kind)
+        if isinstance(kind, RowKind) and kind.ended is not None:
+            left = run.total - run.done if run.is_listed else None
+            # The end is a fact, whatever whoever started the run may still do.
+            with acting_as(SYSTEM, Cause(correlation_id=run_id, source="runs")):
+                kind.ended(dict(run.parameters), End(status, run.ok, run.failed, run.skipped, left))
 
 
 @every(3600)

@@ -109,3 +109,36 @@ def test_nothing_selected_is_nothing_to_do(app: Flask, keeper: Planted) -> None:
     result = call(app, "--type", "Vehicle*", "--aggregate", "Vehicle", "--until", "2001-01-01")
     assert result.exit_code == 0
     assert "Nothing is to be done." in result.output
+
+
+def end_told() -> dict[str, int]:
+    db.session.rollback()
+    (row,) = db.session.scalars(select(EventRow).where(EventRow.event_type == "ReplayCompleted"))
+    return row.payload["counts"]
+
+
+def test_a_replay_that_is_interrupted_tells_what_was_left(app: Flask, keeper: Planted, monkeypatch) -> None:
+    for _ in range(3):
+        record(requested())
+    drain()
+    pauses = iter([None, KeyboardInterrupt])
+
+    def sleep(_seconds: float) -> None:
+        if error := next(pauses):
+            raise error
+
+    monkeypatch.setattr("karokar.outbox.cli_replay.time.sleep", sleep)
+    assert call(app, "--type", "Booking*", "--yes").exit_code == 1
+    assert told() == ["ReplayStarted", "ReplayCompleted"]
+    assert end_told() == {"done": 2, "failed": 0, "left": 1}
+
+
+def test_a_replay_stops_when_too_much_fails(app: Flask, keeper: Planted) -> None:
+    for _ in range(22):
+        record(requested())
+    drain()
+    keeper.is_broken = True
+    result = call(app, "--type", "Booking*", "--yes", "--stop-over", "50")
+    assert result.exit_code == 1
+    assert "Stopped: more than 50 % failed. 2 are left." in result.output
+    assert end_told() == {"done": 0, "failed": 20, "left": 2}

@@ -14,7 +14,7 @@ from karokar.kernel.db import db, transaction
 from karokar.kernel.errors import NotFound, PermissionDenied, RuleBroken, StateConflict
 from karokar.kernel.ids import new_id
 from karokar.runs import actions, queries, worker
-from karokar.runs.kinds import KINDS, Item, Skipped, file_kind, row_kind
+from karokar.runs.kinds import KINDS, End, Item, Paced, Skipped, Stopped, file_kind, row_kind
 from karokar.runs.models import Run, RunRow
 from karokar.web.exports import Column, write_file
 
@@ -144,7 +144,7 @@ def test_a_worker_that_was_held_up_repeats_no_row_that_another_has_done_since(as
         monkeypatch.setattr(worker, "_do_row", do_row)
         with clock.standing_at(clock.now() + worker.CLAIM + timedelta(seconds=1)):
             worker.work()
-        do_row(*row)
+        return do_row(*row)
 
     monkeypatch.setattr(worker, "_do_row", held_up)
     worker.work()
@@ -193,6 +193,44 @@ def test_a_stopped_run_keeps_what_is_done(asha, work):
     run = run_of(run_id)
     assert run.status == "CANCELLED"
     assert 2 <= run.ok < 120
+
+
+@pytest.mark.parametrize("ending", ["DONE", "DONE_WITH_ERRORS", "CANCELLED", "FAILED"])
+def test_however_a_run_ends_its_kind_hears_of_it_once(asha, work, ending):
+    heard = []
+    object.__setattr__(KINDS["test.rows"], "ended", lambda parameters, end: heard.append((parameters["word"], end)))
+    work.troubles = {
+        "DONE_WITH_ERRORS": {2: RuleBroken("NO", "It overlaps.")},
+        "FAILED": {3: Stopped("Too much went wrong.")},
+    }.get(ending, {})
+    run_id = start()
+    if ending == "CANCELLED":
+        actions.cancel_run(run_id)
+    worker.work()
+    worker.work()
+    left = None if ending == "CANCELLED" else 3 if ending == "FAILED" else 0
+    failed = 1 if ending == "DONE_WITH_ERRORS" else 0
+    ok = {"CANCELLED": 0, "FAILED": 2}.get(ending, 5 - failed)
+    assert heard == [("did", End(ending, ok, failed, 0, left))]
+
+
+def test_a_run_that_keeps_a_pace_lets_others_go_on_meanwhile(asha, work):
+    object.__setattr__(KINDS["test.rows"], "do", lambda item, _: Paced(work.done.append(item.data["n"]), 60.0))
+    now = clock.now()
+    with clock.standing_at(now):
+        slow = start()
+        worker.work()
+        worker.work()
+        assert work.done == [1]
+        start()
+        worker.work()
+    assert work.done == [1, 1]
+    with clock.standing_at(now + timedelta(seconds=61)):
+        worker.work()
+        assert len(work.done) == 3
+        actions.cancel_run(slow)
+        worker.work()
+    assert run_of(slow).status == "CANCELLED"
 
 
 def test_a_run_that_ended_cannot_be_stopped(asha, work):

@@ -14,14 +14,20 @@ from karokar.administration.views.events import Id
 from karokar.events.base import LATEST
 from karokar.kernel.errors import RuleBroken
 from karokar.kernel.permissions import requires
-from karokar.outbox.replay import Unit, Wanted, list_units, make_plan
+from karokar.outbox.replay import (
+    DELIVERIES_A_SECOND,
+    JUDGED_FROM,
+    STOPS_OVER_PERCENT,
+    Unit,
+    Wanted,
+    is_going_wrong,
+    list_units,
+    make_plan,
+)
 from karokar.outbox.state import handler_names
-from karokar.runs.kinds import Item, Skipped, row_kind
+from karokar.runs.kinds import End, Item, Paced, Stopped, row_kind
 from karokar.runs.queries import list_runs
 from karokar.web.filters import Choice, Day, Filters, Text
-
-MOST_FAILURES = 20
-"""After so many failed units a replay stops by itself."""
 
 
 def _filters() -> Filters:
@@ -58,7 +64,9 @@ def replays() -> str:
         expected=f"{plan.units}-{plan.deliveries}" if plan else "",
         runs=list_runs(kind="event.replay"),
         tries=list_runs(kind="event.replay_try"),
-        most_failures=MOST_FAILURES,
+        rate=DELIVERIES_A_SECOND,
+        stops_over_percent=STOPS_OVER_PERCENT,
+        judged_from=JUDGED_FROM,
     )
 
 
@@ -75,29 +83,44 @@ def start_replay() -> Response:
         expected=request.form.get("expected", ""),
         is_try=is_try,
         with_mails=request.form.get("with_mails") == "yes",
+        rate=_number("rate", DELIVERIES_A_SECOND),
+        stops_over_percent=_number("stops_over_percent", STOPS_OVER_PERCENT),
     )
     flash("It is tried stream by stream, and taken back." if is_try else "The replay has begun.", "good")
     return redirect(url_for("runs.show", run_id=run_id), 303)
+
+
+def _number(name: str, default: int) -> int:
+    """Return a whole number of the form; what is none is refused where it is used."""
+    text = request.form.get(name, "").strip()
+    return int(text) if text.isdecimal() else -1 if text else default
 
 
 def _items(parameters: Mapping[str, Any]) -> Iterator[Item]:
     wanted = Wanted.of_words(parameters["wanted"])
     for unit in list_units(wanted, with_mails=bool(parameters.get("with_mails"))):
         yield Item(unit.label, unit.as_data())
-    if not parameters["is_try"]:
-        yield Item("Tell that the replay has come to its end", {"kind": "end"})
 
 
-def _do(item: Item, parameters: Mapping[str, Any]) -> str | None:
+def _do(item: Item, parameters: Mapping[str, Any]) -> Paced:
+    done, failed = actions.count_units(UUID(parameters["replay_id"]))
+    percent = parameters["stops_over_percent"]
+    if is_going_wrong(done, failed, percent):
+        raise Stopped(
+            f"Stopped by itself: {failed:,} of {done:,} units failed, more than {percent} %. Look at the refused rows; "
+            "trying them again also goes on with the rest."
+        )
     wanted = Wanted.of_words(parameters["wanted"])
-    replay_id = UUID(parameters["replay_id"])
-    if item.data["kind"] == "end":
-        actions.end_replay(replay_id, wanted)
-        return None
-    if actions.count_failed_units(replay_id) >= MOST_FAILURES:
-        raise Skipped(f"{MOST_FAILURES} units failed before this one, so the replay stopped.")
-    return actions.replay_unit(Unit(**item.data), wanted, is_try=bool(parameters["is_try"]))
+    outcome = actions.replay_unit(Unit(**item.data), wanted, is_try=bool(parameters["is_try"]))
+    return Paced(outcome.in_words, outcome.deliveries / parameters["rate"])
 
 
-row_kind("event.replay", "Replay events", permission=EVENT_OPERATE, list_items=_items, do=_do)
+def _ended(parameters: Mapping[str, Any], end: End) -> None:
+    done = end.ok + end.failed + end.skipped
+    left = parameters["planned"] - done if end.left is None else end.left
+    counts = {"done": end.ok, "failed": end.failed, "skipped": end.skipped, "left": left}
+    actions.end_replay(UUID(parameters["replay_id"]), Wanted.of_words(parameters["wanted"]), counts)
+
+
+row_kind("event.replay", "Replay events", permission=EVENT_OPERATE, list_items=_items, do=_do, ended=_ended)
 row_kind("event.replay_try", "Try a replay", permission=EVENT_OPERATE, list_items=_items, do=_do)
