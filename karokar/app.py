@@ -6,6 +6,7 @@ from types import ModuleType
 
 from flask import Flask
 from flask_migrate import Migrate
+from werkzeug.middleware.proxy_fix import ProxyFix
 
 from karokar import events
 from karokar.config import PROJECT, Config, load_config
@@ -29,6 +30,9 @@ def create_app(config: Config | None = None) -> Flask:
     config = config or load_config()
     log.configure(config.log_format)
     app = Flask(__name__, template_folder=str(PROJECT / "templates"), static_folder=str(PROJECT / "static"))
+    if config.proxies:
+        count = config.proxies
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=count, x_proto=count, x_host=count)  # type: ignore[method-assign]
     app.config.update(
         KAROKAR=config,
         SECRET_KEY=config.secret_key,

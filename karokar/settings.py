@@ -249,7 +249,7 @@ SETTINGS: tuple[Setting, ...] = (
         field="proxies",
         parse=_whole_number(0, 10),
         default="0",
-        description="How many reverse proxies in front may be believed about the client's address.",
+        description="How many reverse proxies in front may be believed about the client's address, scheme and host.",
     ),
     Setting(
         name="KAROKAR_LOG_FORMAT",

@@ -96,7 +96,8 @@ def _read(name: str, parse: Callable[[str], T], expected: str) -> T | None:
 
 def _moment(raw: str) -> datetime:
     moment = datetime.fromisoformat(raw)
-    if moment.tzinfo is None:
+    # A year is left free at either end of the calendar, so that no zone shifts a moment out of it.
+    if moment.tzinfo is None or not 1 < moment.year < 9999:
         raise ValueError
     return moment.astimezone(UTC)
 

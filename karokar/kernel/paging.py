@@ -15,10 +15,24 @@ import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
+from decimal import Decimal
 from typing import Any, Generic, TypeVar
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Row, Select, and_, func, literal, literal_column, or_, select, tuple_, union_all
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Row,
+    Select,
+    and_,
+    func,
+    literal,
+    literal_column,
+    or_,
+    select,
+    tuple_,
+    union_all,
+)
 
 from karokar.kernel.db import db, primitive
 
@@ -75,6 +89,8 @@ def paginate(
         name, is_down = next(iter(sorts)), False
     column = sorts[name]
     at = _decode(cursor, name=name, is_down=is_down)
+    if at is not None and not (_fits(at.value, column) and _fits(at.tie, tie)):
+        at = None
     is_backward = at is not None and at.is_backward
     is_single = len(statement.column_descriptions) == 1
 
@@ -195,8 +211,45 @@ def _decode(cursor: str | None, *, name: str, is_down: bool) -> _Place | None:
         if was_name != name or was_down is not is_down:
             return None
         return _Place(bool(is_backward), _unpacked(value), _unpacked(tie))
-    except (ValueError, TypeError, KeyError, binascii.Error):
+    except (ValueError, TypeError, KeyError, RecursionError, binascii.Error):
         return None
+
+
+def _fits(value: Any, column: Any) -> bool:
+    """Whether a column can be compared with what a cursor holds: anybody may write one by hand."""
+    if value is None:
+        return _is_nullable(column)
+    try:
+        kind = column.type.python_type
+    except NotImplementedError:
+        kind = type(value)
+    if kind is not type(value):
+        return kind in {float, Decimal} and isinstance(value, int | float | str) and _is_number(value)
+    if kind is int:
+        return bool(-_LARGEST[is_large := isinstance(column.type, BigInteger)] <= value <= _LARGEST[is_large])
+    if kind is datetime:
+        return bool(value.tzinfo is not None and 1 < value.year < 9999)
+    if kind is str:
+        return "\0" not in value and _is_encodable(value)
+    return kind is not float or _is_number(value)
+
+
+_LARGEST = {True: 2**63 - 1, False: 2**31 - 1}
+
+
+def _is_number(value: float | str) -> bool:
+    try:
+        return Decimal(value).is_finite()
+    except ArithmeticError:
+        return False
+
+
+def _is_encodable(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _packed(value: Any) -> list[Any]:

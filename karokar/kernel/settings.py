@@ -32,6 +32,8 @@ class Settings(Protocol):
     @property
     def redis_url(self) -> str | None: ...  # noqa: D102
     @property
+    def proxies(self) -> int: ...  # noqa: D102
+    @property
     def event_bus_dispatcher(self) -> str: ...  # noqa: D102
     @property
     def event_bus_delivery_interval_ms(self) -> int: ...  # noqa: D102

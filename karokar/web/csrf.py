@@ -14,6 +14,7 @@ from flask import Flask, make_response, render_template, request, session
 from werkzeug.wrappers import Response
 
 from karokar.kernel.actor import current_actor
+from karokar.web.guard import is_program
 from karokar.web.problems import problem, wants_json
 from karokar.web.session_end import kept_fields
 
@@ -65,7 +66,7 @@ def protect() -> Response | None:
     """Let a writing request through only with a valid token of this session."""
     if request.method in _SAFE or request.endpoint is None:
         return None
-    if request.headers.get("Authorization", "").lower().startswith("bearer "):
+    if is_program():
         # A browser adds no such header by itself: nobody can make it send one from another site.
         return None
     if _comes_from_elsewhere():

@@ -11,6 +11,7 @@
 A value that does not fit is shown as an error at its field and filters nothing.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
@@ -21,7 +22,7 @@ from uuid import UUID
 from flask import request
 
 from karokar.kernel.db import primitive
-from karokar.web.times import end_of_day, from_local, local_day, start_of_day
+from karokar.web.times import end_of_day, local_day, read_moment, start_of_day
 
 
 @dataclass(frozen=True)
@@ -83,11 +84,11 @@ class Number(Field):
 
     def read(self, raw: str) -> Any:
         """Return the number."""
-        try:
-            return int(raw)
-        except ValueError:
+        # No column holds more digits, and int() would also take "1_000".
+        if not re.fullmatch(r"[+-]?[0-9]{1,15}", raw, re.ASCII):
             message = "Type a whole number."
-            raise ValueError(message) from None
+            raise ValueError(message)
+        return int(raw)
 
 
 @dataclass(frozen=True)
@@ -193,7 +194,6 @@ class Filters:
 def asked_moment(name: str) -> datetime | None:
     """Return the moment that the address carries (with its zone, or local to the viewer); None for none or nonsense."""
     try:
-        value = datetime.fromisoformat(request.args.get(name, ""))
-        return value if value.tzinfo else from_local(value)
-    except (ValueError, OverflowError):
+        return read_moment(request.args.get(name, ""))
+    except ValueError:
         return None

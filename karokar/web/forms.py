@@ -13,7 +13,7 @@ A view reads:
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from flask import Flask, request
@@ -22,7 +22,10 @@ from wtforms import DateTimeLocalField, Field, PasswordField, StringField, Valid
 
 from karokar.kernel.errors import DomainError, RuleBroken, StaleVersion
 from karokar.kernel.ids import new_id
-from karokar.web.times import from_local, to_local
+from karokar.web.times import from_local, read_moment, to_local
+
+LONGEST_NUMBER = 18
+"""Digits of the largest number that any database holds for us."""
 
 _OWN = {"csrf_token", "acting_for", "form_key", "version", "form_base"}
 _SILENT = {"HiddenField", "CSRFTokenField", "PasswordField", "FileField", "MultipleFileField", "SubmitField"}
@@ -103,7 +106,7 @@ class LocalTimeField(DateTimeLocalField):
         """Read local time as a moment; one that names its own offset ("…Z", as links carry it) is taken as it is."""
         if valuelist and valuelist[0].endswith(("Z", "+00:00")):
             try:
-                self.data = datetime.fromisoformat(valuelist[0]).astimezone(UTC)
+                self.data = read_moment(valuelist[0])
             except ValueError:
                 self.data = None
                 raise ValueError(self.gettext("Not a valid datetime value.")) from None
@@ -111,7 +114,8 @@ class LocalTimeField(DateTimeLocalField):
             return
         super().process_formdata(valuelist)
         if self.data is not None:
-            self.data = from_local(self.data, self.zone)
+            typed, self.data = self.data, None
+            self.data = from_local(typed, self.zone)
 
     def _value(self) -> str:
         if self.raw_data:
@@ -140,7 +144,7 @@ def after(other: str, message: str) -> Any:
 def sent_version() -> int | None:
     """Return the version that the form just sent carries; None where it carries none or no number."""
     text = request.form.get("version", "")
-    return int(text) if text.isdecimal() else None
+    return int(text) if text.isdecimal() and len(text) <= LONGEST_NUMBER else None
 
 
 def form_key() -> str:

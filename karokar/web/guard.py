@@ -13,6 +13,8 @@ from werkzeug.wrappers import Response as BaseResponse
 from karokar.kernel.actor import Actor, Cause, acting_as, current_cause
 from karokar.kernel.ids import new_id
 from karokar.kernel.permissions import PERMISSIONS, check_view, public
+from karokar.kernel.settings import settings
+from karokar.web.problems import problem
 from karokar.web.session_end import session_ended
 
 NOBODY = Actor(name="Somebody not signed in")
@@ -34,22 +36,26 @@ def init_app(app: Flask, resolve_actor: Callable[[], Actor | None]) -> None:
     @app.before_request
     def enter() -> BaseResponse | None:
         stack = g.karokar_stack = ExitStack()
+        cause = Cause(correlation_id=_correlation(is_behind_proxy=settings().proxies > 0), source="web")
         # Nobody is acting until the session says otherwise: the system's rights never reach a request.
-        stack.enter_context(acting_as(NOBODY, Cause(correlation_id=_correlation(), source="web")))
+        stack.enter_context(acting_as(NOBODY, cause))
         if request.endpoint == "static":
             return None
+        access = access_of(app, request.endpoint) if request.endpoint else "public"
+        if access == "public" and is_program():
+            return None  # What is open to everybody knows no program: a token does nothing that it does not name.
         actor = resolve_actor()
         if actor is not None:
             stack.enter_context(acting_as(actor, current_cause()))
-        if request.endpoint is None:
-            return None  # The error page that follows knows who is asking.
-        access = access_of(app, request.endpoint)
         if access == "public":
-            return None
+            return None  # Also an address that does not exist: the error page that follows knows who is asking.
         if actor is None:
             return session_ended()
         if access != "signed_in":
-            check_view(app.view_functions[request.endpoint])
+            check_view(app.view_functions[str(request.endpoint)])
+        elif is_program():
+            # Account, sessions, second factor, further tokens: no right names them, so no token opens them.
+            return problem(403, "NOT_FOR_TOKENS", "An API token opens only what one of its rights names. Sign in.")
         return None
 
     @app.teardown_request
@@ -59,9 +65,14 @@ def init_app(app: Flask, resolve_actor: Callable[[], Actor | None]) -> None:
             stack.close()
 
 
-def _correlation() -> UUID:
-    """Return the id that a proxy gave the request, or a new one."""
+def is_program() -> bool:
+    """Whether the request carries an API token, which stands for some rights of a person and not for the person."""
+    return request.headers.get("Authorization", "")[:7].lower() == "bearer "
+
+
+def _correlation(*, is_behind_proxy: bool) -> UUID:
+    """Return the id that a proxy gave the request, or a new one: nobody else says to which story events belong."""
     try:
-        return UUID(request.headers.get("X-Request-Id", ""))
+        return UUID(request.headers.get("X-Request-Id", "")) if is_behind_proxy else new_id()
     except ValueError:
         return new_id()

@@ -1,6 +1,7 @@
 """Addresses of things and of the page one is on."""
 
 from typing import Any
+from urllib.parse import urlencode
 from uuid import UUID
 
 from flask import current_app, request, url_for
@@ -68,16 +69,14 @@ def page_url(_endpoint: str = "", **changes: object) -> str:
             values.pop(name, None)
         else:
             values[name] = value
-    values = {name: value for name, value in values.items() if value != ""}
-    if _endpoint:
-        return (
-            url_for(_endpoint, **{**(request.view_args or {}), **values})
-            if _takes_same(_endpoint)
-            else url_for(_endpoint, **values)
-        )
-    return url_for(request.endpoint or "web.home", **{**(request.view_args or {}), **values})
+    address = _address(_endpoint or request.endpoint or "web.home", values)
+    # Whatever somebody wrote into the address stays a parameter: url_for would take some names as its own.
+    query = urlencode({name: value for name, value in values.items() if value != ""}, doseq=True)
+    return f"{address}?{query}" if query else address
 
 
-def _takes_same(endpoint: str) -> bool:
-    names = set(request.view_args or {})
-    return any(names <= rule.arguments for rule in current_app.url_map.iter_rules(endpoint))
+def _address(endpoint: str, values: dict[str, Any]) -> str:
+    """Return the page's path; what it needs comes from the page one is on, else from the parameters."""
+    wanted = {name for rule in current_app.url_map.iter_rules(endpoint) for name in rule.arguments}
+    here = request.view_args or {}
+    return url_for(endpoint, **{name: here[name] if name in here else values.pop(name, None) for name in wanted})

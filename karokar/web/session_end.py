@@ -22,7 +22,10 @@ def local_path(address: str | None) -> str | None:
     """Return the path of an address on this site, None for any other: never a way out to somewhere else."""
     if not address:
         return None
-    parts = urlsplit(address)
+    try:
+        parts = urlsplit(address)
+    except ValueError:
+        return None
     if parts.netloc and parts.netloc != request.host:
         return None
     if not parts.path.startswith("/") or parts.path.startswith(("//", "/\\")):

@@ -41,7 +41,7 @@ from karokar.web.asking import ask
 from karokar.web.exports import safe
 from karokar.web.filters import Choice, Day, Filters, Text
 from karokar.web.links import entity_url
-from karokar.web.times import iso, local_day, to_local, viewer_zone
+from karokar.web.times import iso, local_day, read_moment, to_local, viewer_zone
 
 bp = Blueprint("timeline", __name__, url_prefix="/timeline")
 
@@ -289,10 +289,9 @@ def _in_words(then: dict[str, Any] | None, names: story.Names) -> dict[str, Any]
 def _moment(text: str) -> datetime | None:
     try:
         # A plus sign in an address arrives as a space.
-        at = datetime.fromisoformat(text.replace(" ", "+") if text.count(":") > 1 and " " in text else text)
+        return read_moment(text.replace(" ", "+") if text.count(":") > 1 and " " in text else text)
     except ValueError:
         return None
-    return at if at.tzinfo is not None else at.replace(tzinfo=viewer_zone())
 
 
 def _name(subject: tuple[str, UUID], part: Mapping[str, Any]) -> str:

@@ -7,6 +7,9 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from karokar.kernel import clock
 from karokar.kernel.actor import current_actor
 
+FIRST_YEAR, LAST_YEAR = 1900, 2199
+"""What people can type as a time."""
+
 
 @lru_cache(maxsize=256)
 def zone_of(name: str) -> ZoneInfo:
@@ -76,7 +79,8 @@ def _some(count: int, word: str) -> str:
 
 
 def start_of_day(on: date, zone: ZoneInfo | None = None) -> datetime:
-    """Return the moment at which a day begins in the viewer's zone, in UTC."""
+    """Return the moment at which a day begins in the viewer's zone, in UTC. Raises ValueError as `from_local`."""
+    _expect_a_year_of_ours(on)
     return datetime.combine(on, time(), zone or viewer_zone()).astimezone(UTC)
 
 
@@ -86,8 +90,31 @@ def end_of_day(on: date, zone: ZoneInfo | None = None) -> datetime:
 
 
 def from_local(value: datetime, zone: ZoneInfo | None = None) -> datetime:
-    """Return the moment that somebody typed as local time ("2026-11-20T14:30") in the viewer's zone, in UTC."""
+    """Return the moment that somebody typed as local time ("2026-11-20T14:30") in the viewer's zone, in UTC.
+
+    Raises ValueError for a year that no calendar of ours reaches.
+    """
+    _expect_a_year_of_ours(value)
     return value.replace(tzinfo=zone or viewer_zone()).astimezone(UTC)
+
+
+def read_moment(text: str) -> datetime:
+    """Return the moment that a text tells, in UTC: ISO with its zone, or local to the viewer.
+
+    Raises ValueError for anything else, and for a year that no calendar of ours reaches.
+    """
+    value = datetime.fromisoformat(text)
+    if value.tzinfo is None:
+        return from_local(value)
+    _expect_a_year_of_ours(value)
+    return value.astimezone(UTC)
+
+
+def _expect_a_year_of_ours(value: date) -> None:
+    # At the ends of the calendar a shift of zone, a buffer or a day added would leave it.
+    if not FIRST_YEAR <= value.year <= LAST_YEAR:
+        message = f"Choose a year from {FIRST_YEAR} to {LAST_YEAR}."
+        raise ValueError(message)
 
 
 def to_local(at: datetime, zone: ZoneInfo | None = None) -> datetime:

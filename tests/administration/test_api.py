@@ -213,6 +213,8 @@ def test_events_are_filtered_by_what_programs_ask_for(
         ("aggregateId=7", "INVALID_PARAMETER"),
         ("correlationId=x", "INVALID_PARAMETER"),
         ("since=yesterday", "INVALID_PARAMETER"),
+        ("since=0001-01-01T00:00:00%2B14:00", "INVALID_PARAMETER"),
+        ("until=9999-12-31T23:59:59-12:00", "INVALID_PARAMETER"),
         ("since=2026-11-20T09:00:00", "INVALID_PARAMETER"),
         ("limit=0", "INVALID_PARAMETER"),
         ("limit=1000", "INVALID_PARAMETER"),

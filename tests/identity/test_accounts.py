@@ -6,7 +6,7 @@ from datetime import timedelta
 import pyotp
 import pytest
 from flask import Flask
-from sqlalchemy import select, text
+from sqlalchemy import func, select, text
 
 from karokar.identity import actions
 from karokar.identity import queries as identity
@@ -268,6 +268,28 @@ def test_a_token_cannot_be_given_rights_that_its_maker_lacks(app):
     company = people.make_corporate(employees=1)
     with people.acting(company.employees[0]), pytest.raises(RuleBroken):
         actions.create_token(name="Too much", permissions=["employee.manage"], days=30)
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/account/tokens", "/account/profile", "/account/password", "/account/second-factor/begin",
+     "/account/sessions/end-others", "/switch", "/notification/preferences", "/views"],
+)  # fmt: skip
+def test_a_token_opens_nothing_of_the_person_s_account(app, client, path):
+    vendor = people.make_vendor()
+    with people.acting(vendor.admin):
+        secret = actions.create_token(name="Export", permissions=["event.read"], days=30).secret
+    sent = {"name": "Longer", "days": "365", "permissions": "event.read", "endpoint": "booking.index", "query": ""}
+    answer = client.post(path, data=sent, headers=bearer(secret))
+    assert (answer.status_code, answer.json["code"]) == (403, "NOT_FOR_TOKENS")
+    assert db.session.scalar(select(func.count()).select_from(ApiToken)) == 1
+
+
+def test_a_token_is_nobody_where_everybody_may_go(app, client):
+    vendor = people.make_vendor()
+    with people.acting(vendor.admin):
+        secret = actions.create_token(name="Export", permissions=["event.read"], days=30).secret
+    assert vendor.admin.name not in client.get("/", headers=bearer(secret), follow_redirects=True).text
 
 
 @pytest.mark.parametrize("header", ["Bearer ", "Bearer kk_wrong", "bearer x y z", "Basic abc"])

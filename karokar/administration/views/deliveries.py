@@ -23,7 +23,7 @@ from karokar.outbox.state import overview as look
 from karokar.runs.kinds import Item, Skipped, row_kind
 from karokar.runs.views import ask_with
 from karokar.web.filters import Choice, Filters, Text
-from karokar.web.forms import Form
+from karokar.web.forms import LONGEST_NUMBER, Form
 
 LATEST_GROUPS = 5
 
@@ -120,7 +120,7 @@ def dismiss_failures(name: str, fingerprint: str) -> Response:
 
 def _expected() -> int:
     text = request.form.get("expected", "")
-    return int(text) if text.isdecimal() else -1
+    return int(text) if text.isdecimal() and len(text) <= LONGEST_NUMBER else -1
 
 
 # Dead letters ---------------------------------------------------------------------------------------------------------

@@ -27,15 +27,17 @@ from karokar.kernel.actor import current_actor
 from karokar.kernel.errors import RuleBroken, StateConflict
 from karokar.kernel.permissions import requires
 from karokar.verification import queries as verification
+from karokar.web.filters import asked_moment
 from karokar.web.forms import sent_version
-from karokar.web.times import from_local
 
 
 @bp.route("/new", methods=["GET", "POST"])
 @requires(ASSIGNMENT_CREATE)
 def new() -> Response | tuple[str, int]:
     """Assign one of the company's own vehicles to an employee."""
-    form = AssignmentForm(vehicle_id=request.args.get("vehicle_id", ""), start=_asked("start"), end=_asked("end"))
+    form = AssignmentForm(
+        vehicle_id=request.args.get("vehicle_id", ""), start=asked_moment("start"), end=asked_moment("end")
+    )
     own = current_actor().organization_id
     vehicles = fleet.search_candidates(vendor_ids=[], own_organization_id=own, limit=1000)
     candidates = _candidates(form.start.data, form.end.data)
@@ -163,12 +165,3 @@ def _described(one: Candidate) -> str:
     """Return the name and what stands against, as a choice of a list shows them."""
     note = one.refusal or one.warning
     return f"{one.name} ({note.rstrip('.').lower()})" if note else one.name
-
-
-def _asked(name: str) -> datetime | None:
-    """Return the moment of the address (ISO with a zone, or local to the viewer); what can't be read is left empty."""
-    try:
-        value = datetime.fromisoformat(request.args.get(name, ""))
-    except ValueError:
-        return None
-    return value if value.tzinfo else from_local(value)

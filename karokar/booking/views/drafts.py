@@ -18,8 +18,8 @@ from karokar.kernel import clock
 from karokar.kernel.errors import DomainError, NotFound, RuleBroken, StateConflict
 from karokar.kernel.permissions import may, requires
 from karokar.organization import queries as organization
+from karokar.web.filters import asked_moment
 from karokar.web.forms import sent_version
-from karokar.web.times import from_local
 
 
 @bp.route("/new", methods=["GET", "POST"])
@@ -32,7 +32,7 @@ def new() -> Response | str | tuple[str, int]:
     vehicle = fleet.get_seen(vehicle_id)
     if vehicle.ownership_type != "VENDOR_OWNED":
         raise RuleBroken("NOT_BOOKABLE", "This is your company's own vehicle: it needs no booking. Assign it directly.")
-    form = BookingForm(start=_asked_moment("start"), end=_asked_moment("end"), purpose=request.args.get("purpose", ""))
+    form = BookingForm(start=asked_moment("start"), end=asked_moment("end"), purpose=request.args.get("purpose", ""))
     if form.is_sent():
         wants_to_send = request.form.get("do") == "send"
         act = actions.request_booking if wants_to_send else actions.create_booking
@@ -103,15 +103,6 @@ def _asked_vehicle() -> UUID | None:
         return UUID(text) if text else None
     except ValueError:
         raise NotFound("vehicle") from None
-
-
-def _asked_moment(name: str) -> datetime | None:
-    """Return the moment of the address (ISO with a zone, or local to the viewer); what can't be read is left empty."""
-    try:
-        value = datetime.fromisoformat(request.args.get(name, ""))
-    except ValueError:
-        return None
-    return value if value.tzinfo else from_local(value)
 
 
 def _is_free(vehicle_id: UUID, start: datetime | None, end: datetime | None) -> bool | None:
