@@ -18,7 +18,8 @@ from karokar.kernel.permissions import check
 from karokar.outbox import actions as outbox
 from karokar.outbox import replay as outbox_replay
 from karokar.outbox.actions import Selection
-from karokar.outbox.replay import Outcome, Unit, Wanted, make_plan
+from karokar.outbox.replay import Outcome
+from karokar.outbox.replay_plan import Unit, Wanted, make_plan
 from karokar.outbox.state import failure_groups
 from karokar.runs import actions as runs
 from karokar.runs.models import Run

@@ -2,12 +2,12 @@
 
 from karokar.kernel.actor import Scope
 from karokar.kernel.permissions import define
+from karokar.outbox.permissions import EVENT_OPERATE
+
+__all__ = ["EVENT_OPERATE", "EVENT_READ", "REPORT_READ", "SETTING_MANAGE"]
 
 EVENT_READ = define(
     "event.read", "Read the events of your organization", platform=Scope.ALL, vendor=Scope.OWN, corporate=Scope.OWN
-)
-EVENT_OPERATE = define(
-    "event.operate", "Retry, dismiss, pause, replay and rebuild the delivery of events", platform=Scope.ALL
 )
 REPORT_READ = define("report.read", "Read reports", platform=Scope.ALL, vendor=Scope.OWN, corporate=Scope.OWN)
 SETTING_MANAGE = define("setting.manage", "Change settings", platform=Scope.ALL, vendor=Scope.OWN, corporate=Scope.OWN)

@@ -1,6 +1,6 @@
-"""What people decide about deliveries. Each decision is an event of its own.
+"""What people decide about deliveries. Each decision is an event of its own, and needs `event.operate`.
 
-Nobody's permission is asked here: the pages and commands that call these do so (`event.operate`).
+Raise PermissionDenied for whoever does not hold it; a command is the system's own and holds all.
 """
 
 from collections.abc import Sequence
@@ -16,8 +16,10 @@ from karokar.events.delivery import DeliveryDismissed, DeliveryRetried, HandlerP
 from karokar.kernel import clock
 from karokar.kernel.db import action, db, primitive
 from karokar.kernel.errors import NotFound, RuleBroken
+from karokar.kernel.permissions import check
 from karokar.outbox import trouble
 from karokar.outbox.models import OPEN_STATES, EventLog, EventRow, Subscription, Trouble
+from karokar.outbox.permissions import EVENT_OPERATE
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,6 +78,7 @@ def retry_deliveries(selection: Selection) -> int:
 
     What waits behind them follows by itself. Raises NotFound for a handler that nobody knows.
     """
+    check(EVENT_OPERATE)
     session = db.session()
     retried = _update(session, selection, {"state": "retrying", "due_at": clock.now(), "started": 0, "failed": 0})
     if retried:
@@ -96,6 +99,7 @@ def dismiss_deliveries(selection: Selection, reason: str) -> int:
 
     Raises RuleBroken without a reason, and NotFound for a handler that nobody knows.
     """
+    check(EVENT_OPERATE)
     if not reason.strip():
         raise RuleBroken("REASON_MISSING", "Say why these deliveries stay undone.", fields={"reason": "Say why."})
     session = db.session()
@@ -119,6 +123,7 @@ def dismiss_deliveries(selection: Selection, reason: str) -> int:
 @action
 def pause_handler(name: str, reason: str = "") -> None:
     """Let a handler's deliveries wait until it is resumed. Raises NotFound for one that nobody knows."""
+    check(EVENT_OPERATE)
     rows = _subscriptions(name)
     if any(row.paused_at is None for row in rows):
         for row in rows:
@@ -129,6 +134,7 @@ def pause_handler(name: str, reason: str = "") -> None:
 @action
 def resume_handler(name: str) -> None:
     """Let a paused handler go on with what waited. Raises NotFound for one that nobody knows."""
+    check(EVENT_OPERATE)
     rows = _subscriptions(name)
     if any(row.paused_at is not None for row in rows):
         for row in rows:
@@ -145,6 +151,7 @@ def unsubscribe_handler(name: str) -> int:
 
     Raises NotFound for one that nobody knows.
     """
+    check(EVENT_OPERATE)
     newest = db.session.scalar(select(func.coalesce(func.max(EventLog.position), 0)))
     for row in _subscriptions(name):
         row.until_position = newest if row.until_position is None else row.until_position

@@ -15,7 +15,8 @@ from karokar.outbox import actions
 from karokar.outbox import verify as proof
 from karokar.outbox.actions import Selection
 from karokar.outbox.registry import HANDLERS
-from karokar.outbox.replay import Wanted, list_units, perform
+from karokar.outbox.replay import perform
+from karokar.outbox.replay_plan import Wanted, list_units
 from karokar.outbox.state import handler_states, overview
 
 R = TypeVar("R")

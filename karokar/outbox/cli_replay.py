@@ -14,16 +14,12 @@ from karokar.kernel.ids import new_id
 from karokar.outbox.replay import (
     DELIVERIES_A_SECOND,
     STOPS_OVER_PERCENT,
-    Plan,
-    Unit,
-    Wanted,
     is_going_wrong,
-    list_units,
-    make_plan,
     perform,
     tell_end,
     tell_start,
 )
+from karokar.outbox.replay_plan import Plan, Unit, Wanted, list_units, make_plan
 
 COLUMNS = ("retried", "waiting", "rerun", "streams", "done_before", "pending", "dismissed", "unknown")
 HEADS = ("retried", "follow", "run again", "streams", "done before", "pending", "dismissed", "unknown")

@@ -16,7 +16,8 @@ from karokar.outbox import registry, subscriptions
 from karokar.outbox.drain import drain, drain_all
 from karokar.outbox.models import EventRow, Lease, Trouble
 from karokar.outbox.registry import HANDLERS, Handler
-from karokar.outbox.replay import Plan, Unit, Wanted, list_units, make_plan, perform, tell_end, tell_start
+from karokar.outbox.replay import perform, tell_end, tell_start
+from karokar.outbox.replay_plan import Plan, Unit, Wanted, list_units, make_plan
 from tests.factories.events import approved, record, requested
 from tests.factories.handlers import Planted
 

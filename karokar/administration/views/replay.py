@@ -14,16 +14,8 @@ from karokar.administration.views.events import Id
 from karokar.events.base import LATEST
 from karokar.kernel.errors import RuleBroken
 from karokar.kernel.permissions import requires
-from karokar.outbox.replay import (
-    DELIVERIES_A_SECOND,
-    JUDGED_FROM,
-    STOPS_OVER_PERCENT,
-    Unit,
-    Wanted,
-    is_going_wrong,
-    list_units,
-    make_plan,
-)
+from karokar.outbox.replay import DELIVERIES_A_SECOND, JUDGED_FROM, STOPS_OVER_PERCENT, is_going_wrong
+from karokar.outbox.replay_plan import Unit, Wanted, list_units, make_plan
 from karokar.outbox.state import handler_names
 from karokar.runs.kinds import End, Item, Paced, Stopped, row_kind
 from karokar.runs.queries import list_runs
