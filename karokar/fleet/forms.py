@@ -1,17 +1,12 @@
 """The shapes of the fleet's forms. What they mean is checked by the vehicle itself."""
 
-from zoneinfo import available_timezones
-
 from wtforms import DecimalField, IntegerField, SelectField, StringField, TextAreaField
 from wtforms.fields.choices import SelectChoice
 from wtforms.validators import DataRequired, InputRequired, Length, NumberRange, Optional
 
 from karokar.fleet.rules import CATEGORIES, MAX_KILOMETRES, MAX_SEATS, SUSPENSION_REASONS, WINDOW_KINDS, YEARS
-from karokar.web.forms import Form, LocalTimeField, after
+from karokar.web.forms import Form, LocalTimeField, after, time_zones
 
-ZONES = sorted(
-    zone for zone in available_timezones() if "/" in zone and not zone.startswith(("Etc/", "posix", "right"))
-)
 NEEDED = "This is needed."
 
 
@@ -39,7 +34,7 @@ class VehicleForm(Form):
     time_zone = SelectField(
         "Time zone of the place",
         [InputRequired(NEEDED)],
-        choices=[SelectChoice(zone, zone.replace("_", " ")) for zone in ZONES],
+        choices=time_zones,
     )
 
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable
 from typing import Any
-from zoneinfo import available_timezones
 
 from flask_wtf.file import FileField, FileRequired
 from wtforms import (
@@ -22,7 +21,7 @@ from wtforms.widgets import CheckboxInput, ListWidget
 
 from karokar.identity.queries import RoleFacts
 from karokar.identity.rules import passwords
-from karokar.web.forms import Form
+from karokar.web.forms import Form, time_zones
 
 NAME = Length(max=80, message="Use at most 80 characters.")
 EMAIL = Email(message="This is no e-mail address. It looks like asha@example.com.")
@@ -39,12 +38,6 @@ def needed(what: str) -> DataRequired:
 def choices(*pairs: tuple[Any, str]) -> list[SelectChoice]:
     """Return what a select offers, from pairs of value and label."""
     return [SelectChoice(value, label) for value, label in pairs]
-
-
-def time_zones() -> list[SelectChoice]:
-    """Return the time zones to choose from."""
-    names = sorted(name for name in available_timezones() if "/" in name or name == "UTC")
-    return choices(*((name, name.replace("_", " ")) for name in names))
 
 
 class MultiCheckboxField(SelectMultipleField):

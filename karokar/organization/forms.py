@@ -2,7 +2,6 @@
 
 from typing import Any
 from uuid import UUID
-from zoneinfo import available_timezones
 
 from wtforms import (
     BooleanField,
@@ -20,7 +19,7 @@ from wtforms.fields.choices import SelectChoice
 from wtforms.validators import DataRequired, Email, InputRequired, Length, NumberRange, Optional
 
 from karokar.organization import rules
-from karokar.web.forms import Form
+from karokar.web.forms import Form, time_zones
 
 NAME = Length(max=120, message="Use at most 120 characters.")
 SHORT = Length(max=80, message="Use at most 80 characters.")
@@ -35,12 +34,6 @@ def needed(what: str) -> DataRequired:
 def choices(pairs: Any) -> list[SelectChoice]:
     """Return what a select offers, from pairs of value and label."""
     return [SelectChoice(value, label) for value, label in pairs]
-
-
-def time_zones() -> list[SelectChoice]:
-    """Return the time zones to choose from."""
-    names = sorted(name for name in available_timezones() if "/" in name or name == "UTC")
-    return choices((name, name.replace("_", " ")) for name in names)
 
 
 class ApplicationForm(Form):

@@ -15,10 +15,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
+from zoneinfo import available_timezones
 
 from flask import Flask, request
 from flask_wtf import FlaskForm
 from wtforms import DateTimeLocalField, Field, PasswordField, StringField, ValidationError
+from wtforms.fields.choices import SelectChoice
 
 from karokar.kernel.errors import DomainError, RuleBroken, StaleVersion
 from karokar.kernel.ids import new_id
@@ -29,6 +31,12 @@ LONGEST_NUMBER = 18
 
 _OWN = {"csrf_token", "acting_for", "form_key", "version", "form_base"}
 _SILENT = {"HiddenField", "CSRFTokenField", "PasswordField", "FileField", "MultipleFileField", "SubmitField"}
+
+
+def time_zones() -> list[SelectChoice]:
+    """Return the time zones to choose from: every one that an organization can have, UTC among them."""
+    names = sorted(name for name in available_timezones() if "/" in name or name == "UTC")
+    return [SelectChoice(name, name.replace("_", " ")) for name in names]
 
 
 class Form(FlaskForm):

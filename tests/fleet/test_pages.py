@@ -205,3 +205,9 @@ def test_an_odd_reading_is_kept_marked_and_can_be_voided(as_vendor, vendor):
     page = text_of(as_vendor.get(f"/fleet/{vehicle_id}"))
     assert "Voided" in page
     assert "A typing error" in page
+
+
+def test_a_vehicle_starts_with_its_organizations_time_zone_whichever_that_is(client):
+    people.sign_in(client, people.make_vendor(time_zone="UTC").admin)
+    page = client.get("/fleet/new").get_data(as_text=True)
+    assert re.findall(r'<option selected value="([^"]*)"', page)[-1] == "UTC"
