@@ -1,8 +1,8 @@
 """Events as people read them: who did what on whose behalf, what changed from what to what, why, and what followed."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime
+from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -12,67 +12,20 @@ from karokar.outbox.registry import HANDLERS
 from karokar.outbox.search import FoundEvent
 from karokar.outbox.timeline import Entry, StateThen
 from karokar.web.asking import ask
-from karokar.web.times import local_time
+from karokar.web.words import Names, as_moment, as_uuid, is_empty, kind_in_words, label, show
 
 SYSTEM_NAME = "KaroKar"
 _SHOWN = {
     "Organization", "User", "Verification", "Vehicle", "MaintenanceWindow", "Booking", "Assignment",
     "AvailabilityConflict", "Role",
 }  # fmt: skip
-KIND_WORDS = {
-    "MaintenanceWindow": "maintenance window",
-    "AvailabilityConflict": "calendar conflict",
-    "User": "person",
-    "System": "system",
-}
-"""What people call a kind of thing, where its own name would not do."""
-
-LABELS = {
-    "license_plate": "licence plate",
-    "start": "from",
-    "end": "to",
-    "held_until": "held until",
-    "vehicle_id": "vehicle",
-    "vendor_organization_id": "vendor",
-    "corporate_organization_id": "company",
-    "organization_id": "organization",
-    "parent_organization_id": "parent organization",
-    "requested_by": "requested by",
-    "employee_id": "employee",
-    "booking_id": "booking",
-    "role_id": "role",
-    "user_id": "person",
-    "reviewed_by": "reviewed by",
-    "entity_id": "for",
-    "entity_type": "kind of thing",
-    "suspended_by": "taken off the road by",
-    "actual_end": "ended at",
-    "fuel_percent": "fuel (percent)",
-    "odometer": "odometer (km)",
-    "valid_from": "valid from",
-    "expires_at": "valid until",
-    "password_hash": "password",
-    "totp_secret": "second factor",
-    "email": "e-mail address",
-    "first_name": "first name",
-    "last_name": "last name",
-    "time_zone": "time zone",
-    "is_damaged": "damaged",
-    "offered_vehicle_id": "offered instead",
-    "metadata": "details",
-    "details": "details",
-    "ownership_type": "ownership",
-    "round": "choice number",
-}
-"""Fields in users' words; any other reads as its name with spaces."""
-
 _DETAILS = (
     "reason", "note", "notes", "odometer", "fuelPercent", "isDamaged", "kilometres", "key", "before", "after",
     "resolution", "handler", "error", "daysLeft", "expiresAt", "formerRole", "role",
 )  # fmt: skip
 """Fields of payloads that say more than the sentence and the changes do."""
 
-_NOT_SHOWN = frozenset({"id", "version", "event_count", "plate_key", "city_key"})
+_NOT_SHOWN = frozenset({"id", "version", "event_count", "plate_key", "city_key", "round", "reminded_hours"})
 """Fields that say nothing to people."""
 
 _GOOD = ("Approved", "Completed", "Accepted", "Joined", "Reinstated", "Resolved", "Verified", "Retried", "Enabled")
@@ -92,25 +45,9 @@ _OF_THE_PERSON = {
     "PasswordResetRequested": "userId",
     "AssignmentActivated": "employeeId",
     "AssignmentCompleted": "employeeId",
+    "OrganizationCreated": "organizationId",
 }
-"""Events whose sentence is about a person, whoever set it off, and the field that names them."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Names:
-    """What the things are called that events speak of, by id."""
-
-    by_id: Mapping[UUID, str] = field(default_factory=dict)
-
-    def of(self, entity_id: UUID | str | None, otherwise: str = "") -> str:
-        """Return a thing's name; `otherwise`, or the end of its id, where it has none."""
-        if entity_id is None:
-            return otherwise
-        try:
-            found = self.by_id.get(UUID(str(entity_id)))
-        except ValueError:
-            return str(entity_id)
-        return found or otherwise or f"…{str(entity_id)[-8:]}"
+"""Events whose sentence is about somebody, whoever set it off, and the field that names them."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -150,6 +87,11 @@ class Line:
     followed: Sequence["Line"] = ()
 
     @property
+    def is_beginning(self) -> bool:
+        """Whether its changes are what a new thing began with: a long list, of which little is news."""
+        return len(self.changes) > 3 and all(change.before is None for change in self.changes)
+
+    @property
     def title(self) -> str:
         """The whole sentence: "Asha Khan approved the booking"."""
         return f"{self.who} {self.sentence}"
@@ -166,11 +108,6 @@ def describe_handler(name: str) -> str:
     return handler.description if handler else name
 
 
-def kind_in_words(type_: str) -> str:
-    """Return what people call a kind of thing."""
-    return KIND_WORDS.get(type_, type_.lower())
-
-
 def names_for(events: Iterable[FoundEvent], fields: Mapping[str, Any] | None = None) -> Names:
     """Return the names of everything that these events speak of, and an entity's fields, with one question per kind."""
     users: set[UUID] = set()
@@ -184,10 +121,10 @@ def names_for(events: Iterable[FoundEvent], fields: Mapping[str, Any] | None = N
         # A change may name others than the payload does: the former employee, the former vehicle.
         for name, change in event.changes.items():
             if name.endswith("_id") and not isinstance(change, Mapping):
-                kind = _KIND_OF_FIELD.get(name, "")
-                by_kind.setdefault(kind, set()).update(found for value in change if (found := _uuid(value)))
+                kind = _KIND_OF_FIELD.get(name) or _kind_of_source(name, event)
+                by_kind.setdefault(kind, set()).update(found for value in change if (found := as_uuid(value)))
     for name, value in (fields or {}).items():
-        pointed_to = _uuid(value)
+        pointed_to = as_uuid(value)
         if name in _KIND_OF_FIELD and pointed_to:
             by_kind[_KIND_OF_FIELD[name]].add(pointed_to)
     by_kind["User"] |= users
@@ -267,14 +204,14 @@ def line(
     return Line(
         event=event,
         who=who,
-        sentence=event.sentence,
+        sentence=_sentence(event),
         behalf=behalf,
         tone=tone,
         icon=_ICONS[tone],
         about=[
             About(type=kind, id=entity_id, kind=kind_in_words(kind), name=_name_of(kind, entity_id, event, names))
             for kind, entity_id in event.subjects
-            if kind in _SHOWN and (kind, entity_id) != of and entity_id != viewer.organization_id
+            if kind in _SHOWN and (kind, entity_id) != of and entity_id not in {viewer.organization_id, event.actor_id}
         ],
         changes=_changes(event, names),
         details=_details(event),
@@ -283,49 +220,11 @@ def line(
     )
 
 
-def state_rows(state: StateThen, names: Names) -> list[tuple[str, str]]:
-    """Return an entity's fields as they were, in words; personal ones say that they are not kept."""
-    shown = {name: value for name, value in state.fields.items() if name not in _NOT_SHOWN}
-    rows = [(label(name), show(name, value, names)) for name, value in sorted(shown.items())]
+def state_rows(state: StateThen, names: Names, of: str = "") -> list[tuple[str, str]]:
+    """Return the fields of an entity, `of` its kind, as they were, in words; personal ones are named without values."""
+    shown = {name: value for name, value in state.fields.items() if name not in _NOT_SHOWN and not is_empty(value)}
+    rows = [(label(name), show(name, value, names, of)) for name, value in sorted(shown.items())]
     return rows + [(label(name), "personal, not kept in the history") for name in sorted(state.personal)]
-
-
-def label(name: str) -> str:
-    """Return a field's name in users' words, with a capital letter."""
-    words = LABELS.get(name) or name.replace("_", " ")
-    return words[:1].upper() + words[1:]
-
-
-def show(name: str, value: Any, names: Names) -> str:
-    """Return a field's value as people read it."""
-    if _is_empty(value):
-        return "nothing"
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, list):
-        return ", ".join(show("", item, names) for item in value)
-    if isinstance(value, Mapping):
-        return "; ".join(f"{label(str(key))}: {show(str(key), item, names)}" for key, item in value.items())
-    return _show_text(name, str(value), names)
-
-
-_CODES = frozenset({"status", "kind", "type", "reason", "suspended_by", "channel", "category", "round", "method"})
-
-
-def _is_empty(value: Any) -> bool:
-    return value is None or value in ("", [], {})
-
-
-def _show_text(name: str, text: str, names: Names) -> str:
-    moment = _moment(text)
-    if moment is not None:
-        return local_time(moment)
-    if _uuid(text) is not None:
-        return names.of(text)
-    if text.isupper() and name != "license_plate" and "_" in text:
-        return text.replace("_", " ").capitalize()
-    is_code = name in _CODES and text.isupper()
-    return text.capitalize() if is_code else text
 
 
 def _who(event: FoundEvent, viewer: Actor, names: Names) -> tuple[str, str]:
@@ -340,31 +239,66 @@ def _who(event: FoundEvent, viewer: Actor, names: Names) -> tuple[str, str]:
     return (organization, "") if organization else (SYSTEM_NAME, "")
 
 
+def _sentence(event: FoundEvent) -> str:
+    """Return what happened; of documents also which, since there are many of them."""
+    kind = event.payload.get("kind") if event.aggregate_type == "Verification" else None
+    return f"{event.sentence}: {show('kind', kind, Names()).lower()}" if kind else event.sentence
+
+
 def _name_of(kind: str, entity_id: UUID, event: FoundEvent, names: Names) -> str:
     if kind == "Booking" and event.payload.get("reference"):
         return str(event.payload["reference"])
     if kind == "Role" and event.payload.get("name"):
         return str(event.payload["name"])
-    return names.of(entity_id)
+    otherwise = ""
+    if kind in {"Verification", "MaintenanceWindow"} and event.payload.get("kind"):
+        otherwise = show("kind", event.payload["kind"], Names()).lower()
+    elif kind == "Assignment" and event.payload.get("employeeId"):
+        otherwise = f"of {names.of(event.payload['employeeId'])}"
+    elif kind == "AvailabilityConflict":
+        otherwise = show("start", event.payload.get("start"), Names())
+    return names.of(entity_id, otherwise)
+
+
+def _kind_of_source(name: str, event: FoundEvent) -> str:
+    """Return the kind of thing that a side of a conflict is ("Booking"), where the field names one."""
+    if not name.endswith("_source_id"):
+        return ""
+    said = event.changes.get(name.replace("_id", "_type"), ())
+    return str(said[-1]) if said and not isinstance(said, Mapping) else ""
+
+
+def _says_nothing(name: str, after: Any, event: FoundEvent) -> bool:
+    """Tell whether a new value is known already: the time, who did it, or the kind of what an id beside it is."""
+    if name in _NOT_SHOWN or name.endswith("_source_type") or name in {"method", "entity_type", "entity_id"}:
+        return True
+    if name == "role_id":
+        return "role" in event.payload
+    found = as_uuid(after)
+    if found is not None:
+        return found in {event.actor_id, event.organization_id}
+    moment = as_moment(str(after))
+    return moment is not None and abs(moment - event.occurred_at) < timedelta(seconds=2)
 
 
 def _changes(event: FoundEvent, names: Names) -> list[Change]:
     found = []
     for name, change in event.changes.items():
-        if name in _NOT_SHOWN:
-            continue
         if isinstance(change, Mapping):
             found.append(Change(label=label(name), before=None, after=None, is_personal=True))
             continue
         before, after = change
         is_new = before is None
-        if is_new and _is_empty(after):
+        if name in _NOT_SHOWN or (is_new and (is_empty(after) or _says_nothing(name, after, event))):
             continue
+        source = _kind_of_source(name, event)
         found.append(
             Change(
                 label=label(name),
-                before=None if is_new else show(name, before, names),
-                after=show(name, after, names),
+                before=None if is_new else show(name, before, names, event.aggregate_type),
+                after=f"{kind_in_words(source)} {names.of(after, 'that is not yours to see')}"
+                if source
+                else show(name, after, names, event.aggregate_type),
             )
         )
     return found
@@ -387,23 +321,3 @@ def _tone(event_type: str) -> str:
         if event_type.endswith(ends):
             return tone
     return "info"
-
-
-def _moment(text: str) -> datetime | None:
-    if len(text) < 17 or "T" not in text:
-        return None
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        return None
-    return moment if moment.tzinfo is not None else None
-
-
-def _uuid(value: object) -> UUID | None:
-    text = str(value)
-    if len(text) != 36:
-        return None
-    try:
-        return UUID(text)
-    except ValueError:
-        return None

@@ -156,7 +156,7 @@ def component(subject_type: str, subject_id: UUID) -> Markup:
     then = _then(subject)
     html = render_template(
         "_shared/timeline.html",
-        then=_in_words(then, story.names_for([], _fields(then))),
+        then=_in_words(then, story.names_for([], _fields(then)), subject_type),
         all_url=url_for("timeline.show", **address),
         newest_url=url_for("timeline.show", **address, part="newest"),
     )
@@ -233,7 +233,7 @@ def _part(
     return {
         "subject": subject,
         "names": names,
-        "then": _in_words(then, names),
+        "then": _in_words(then, names, kind),
         "days": _days(lines),
         "next_url": url_for("timeline.show", **{**address, "before": found.next}) if found.next else None,
         "all_url": url_for("timeline.show", kind=kind, subject_id=subject_id),
@@ -281,9 +281,9 @@ def _fields(then: dict[str, Any] | None) -> Mapping[str, Any]:
     return state.fields if state else {}
 
 
-def _in_words(then: dict[str, Any] | None, names: story.Names) -> dict[str, Any] | None:
+def _in_words(then: dict[str, Any] | None, names: story.Names, of: str) -> dict[str, Any] | None:
     state = then.get("state") if then else None
-    return {**(then or {}), "rows": story.state_rows(state, names)} if state else then
+    return {**(then or {}), "rows": story.state_rows(state, names, of)} if state else then
 
 
 def _moment(text: str) -> datetime | None:

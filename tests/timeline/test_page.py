@@ -26,10 +26,20 @@ def company(client: FlaskClient) -> Company:
 def test_it_reads_as_sentences_with_who_and_what_changed(client: FlaskClient, company: Company):
     page = client.get(f"/timeline/Organization/{company.id}").text
     assert "approved the organization" in page
-    assert "Waiting" not in page
-    assert "<del>Pending</del>" in page
+    assert "Waiting behind" not in page
+    assert "<del>Waiting for review</del>" in page
     assert "<ins>Active</ins>" in page
     assert "changed; the values are personal and not kept" in page
+
+
+def test_it_says_each_thing_once_and_in_the_words_of_the_pages(client: FlaskClient, company: Company):
+    page = unescape(client.get(f"/timeline/Organization/{company.id}").text)
+    assert f"<strong>{company.name}</strong> applied for the marketplace" in page, "not KaroKar did"
+    assert "asked for a verification: organization registration" in page
+    assert "approved the verification: organization registration" in page
+    assert "What it began with" in page, "what a new thing began with is folded away"
+    for noise in ("Choice number", "Reviewed at", "Requested at", "Kind of thing"):
+        assert noise not in page
 
 
 def test_the_platforms_people_appear_by_its_name(client: FlaskClient, company: Company):
@@ -59,7 +69,7 @@ def test_as_of_a_moment_it_shows_what_was_there(client: FlaskClient, company: Co
     created = json.loads(lines[-1])["occurredAt"]
     page = client.get(f"/timeline/Organization/{company.id}", query_string={"as_of": created}).text
     assert "As it was on" in page
-    assert "<dd>Pending</dd>" in page
+    assert "<dd>Waiting for review</dd>" in page
     assert "approved the organization" not in page
     assert "no time that can be understood" in client.get(f"/timeline/Organization/{company.id}?as_of=soon").text
 
