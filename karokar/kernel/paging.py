@@ -220,7 +220,8 @@ def _fits(value: Any, column: Any) -> bool:
     if value is None:
         return _is_nullable(column)
     try:
-        kind = column.type.python_type
+        # Our own types say what their values are by what they are made of.
+        kind = getattr(column.type, "impl_instance", column.type).python_type
     except NotImplementedError:
         kind = type(value)
     if kind is not type(value):
