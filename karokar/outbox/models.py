@@ -136,7 +136,7 @@ class EventLog(Base):
 
 
 class Tick(Base):
-    """What the sequencer saw when it gave positions up to `position` (PostgreSQL only)."""
+    """What the sequencer saw, and in which cluster, when it gave positions up to `position` (PostgreSQL only)."""
 
     __tablename__ = "ticks"
     __table_args__ = ({"info": POSTGRESQL_ONLY},)
@@ -144,6 +144,9 @@ class Tick(Base):
     position: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
     snapshot: Mapped[Any] = mapped_column(Snapshot)
     at: Mapped[datetime]
+    system_identifier: Mapped[int] = mapped_column(
+        BigInteger, server_default=text("((pg_control_system()).system_identifier)")
+    )
 
 
 class Progress(Base):

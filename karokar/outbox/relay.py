@@ -57,6 +57,8 @@ def run(app: Flask, stop: threading.Event) -> None:
             except SQLAlchemyError as error:
                 log.warning("database_away", reason=str(error).splitlines()[0])
                 db.engine.dispose()
+                # What comes back may be another one, restored from a backup.
+                is_synced = False
             except Exception:
                 # The relay is what makes up for failures: it goes on.
                 log.exception("relay_failed")

@@ -206,6 +206,8 @@ def _make_log() -> None:
     op.create_index("uq_event_log_shard_position", "event_log", ["shard", "position"], unique=True)
     op.execute(
         "create table ticks(position bigint not null, snapshot pg_snapshot not null, at timestamptz not null,"
+        # A cluster's own number: a tick that came from another one is known by it.
+        " system_identifier bigint not null default ((pg_control_system()).system_identifier),"
         " constraint pk_ticks primary key (position))"
     )
     op.execute("insert into ticks values (0, pg_current_snapshot(), clock_timestamp())")

@@ -101,10 +101,11 @@ insert into progress(shard, position, at) values (%s, %s, clock_timestamp())
 """
 
 
-# Numbers of transactions only grow within a cluster: a tick from the future was made in another one. There, new events
-# would have numbers that the sequencer takes for seen. What has no position gets one, and a new tick counts from now.
+# Numbers of transactions mean something within one cluster only: after a restore into another one, new events could
+# have numbers that the sequencer takes for seen. What has no position gets one, and a new tick counts from now.
 _IS_FROM_ELSEWHERE = """
-select pg_snapshot_xmax(snapshot) > pg_snapshot_xmax(pg_current_snapshot())
+select system_identifier <> (select system_identifier from pg_control_system())
+  or pg_snapshot_xmax(snapshot) > pg_snapshot_xmax(pg_current_snapshot())
 from ticks order by position desc limit 1
 """
 _MEND = f"""
@@ -116,7 +117,8 @@ added as (
   where not exists (select 1 from event_log l where l.event_id = e.id) returning position)
 insert into ticks(position, snapshot, at)
 select greatest((select max(position) from added), n.position), pg_current_snapshot(), clock_timestamp() from newest n
-on conflict (position) do update set snapshot = excluded.snapshot, at = excluded.at
+on conflict (position) do update
+  set snapshot = excluded.snapshot, at = excluded.at, system_identifier = excluded.system_identifier
 """
 
 
