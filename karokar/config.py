@@ -51,6 +51,7 @@ class Config:
     demo_password: str = dataclasses.field(default=DEFAULT_DEMO_PASSWORD, repr=False)
     require_2fa: bool = False
     max_upload_mb: int = 10
+    export_rows_at_once: int = 5000
     smtp_url: str | None = dataclasses.field(default=None, repr=False)
     mail_from: str = "KaroKar <no-reply@karokar.example>"
     secure_cookies: bool = False

@@ -224,6 +224,13 @@ SETTINGS: tuple[Setting, ...] = (
         description="Largest document that may be uploaded, in megabytes.",
     ),
     Setting(
+        name="KAROKAR_EXPORT_ROWS_AT_ONCE",
+        field="export_rows_at_once",
+        parse=_whole_number(1, 100_000),
+        default="5000",
+        description="Longer lists are exported in the background, as a run that makes the file.",
+    ),
+    Setting(
         name="KAROKAR_SMTP_URL",
         field="smtp_url",
         parse=_smtp_url,

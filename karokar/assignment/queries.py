@@ -1,6 +1,6 @@
 """What may be asked about assignments: by other contexts, and by the pages of the acting person."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
@@ -16,7 +16,7 @@ from karokar.kernel import clock
 from karokar.kernel.actor import Actor
 from karokar.kernel.db import db
 from karokar.kernel.errors import NotFound
-from karokar.kernel.paging import Page, paginate
+from karokar.kernel.paging import PAGE_SIZE, Page, count_up_to, paginate
 from karokar.kernel.permissions import may, permitted
 from karokar.kernel.waiting import WaitingItem
 
@@ -290,17 +290,20 @@ def get_seen(assignment_id: UUID) -> Assignment:
     return row
 
 
-def list_assignments(wanted: AssignmentFilter, *, cursor: str | None = None) -> Page[Assignment]:
+def list_assignments(
+    wanted: AssignmentFilter, *, cursor: str | None = None, size: int = PAGE_SIZE, counted: bool = True
+) -> Page[Assignment]:
     """Return one page of the assignments that the acting person may see, as narrowed."""
     # An open end has no place in an order by end; such rows sort by their start.
     sorts = {**SORTS, "end": func.coalesce(Assignment.end, Assignment.start, type_=Assignment.end.type)}
-    return paginate(_listed(wanted), sorts=sorts, tie=Assignment.id, sort=wanted.sort, cursor=cursor)
+    return paginate(
+        _listed(wanted), sorts=sorts, tie=Assignment.id, sort=wanted.sort, cursor=cursor, size=size, counted=counted
+    )
 
 
-def iterate_assignments(wanted: AssignmentFilter) -> Iterator[Assignment]:
-    """Return all assignments that `list_assignments` would show, by start."""
-    statement = _listed(wanted).order_by(Assignment.start.desc(), Assignment.id)
-    return iter(db.session.scalars(statement.execution_options(yield_per=500)))
+def count_listed(wanted: AssignmentFilter, limit: int) -> int:
+    """Return how many assignments `list_assignments` pages through, `limit` + 1 where they are more."""
+    return count_up_to(_listed(wanted), limit)
 
 
 def _listed(wanted: AssignmentFilter) -> Select[Assignment]:

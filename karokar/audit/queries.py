@@ -18,12 +18,11 @@ from karokar.events.visibility import sees_everything, visible
 from karokar.kernel import clock
 from karokar.kernel.actor import Actor, current_actor
 from karokar.kernel.db import db
-from karokar.kernel.paging import Page, count_up_to, paginate
+from karokar.kernel.paging import PAGE_SIZE, Page, count_up_to, paginate
 from karokar.kernel.permissions import permitted, scope_of
 
 _CHUNK = 1000
 UNSEALED_ALERT = timedelta(minutes=1)
-LARGEST_EXPORT = 100_000
 
 
 @dataclass(frozen=True)
@@ -68,6 +67,8 @@ def list_records(
     since: datetime | None = None,
     until: datetime | None = None,
     cursor: str | None = None,
+    size: int = PAGE_SIZE,
+    counted: bool = True,
 ) -> Page[Record]:
     """Return a page of the records that the acting person may search, newest first; ids that are none match nothing."""
     statement = _wanted(
@@ -79,35 +80,23 @@ def list_records(
         since=since,
         until=until,
     )
-    page = paginate(statement, sorts={"position": AuditRecord.position}, tie=AuditRecord.position, sort="-position",
-                    cursor=cursor)  # fmt: skip
+    page = paginate(
+        statement,
+        sorts={"position": AuditRecord.position},
+        tie=AuditRecord.position,
+        sort="-position",
+        cursor=cursor,
+        size=size,
+        counted=counted,
+    )
     viewer, sealed = _reader(), newest_seal()
     seen = [found for row in page.rows if (found := _seen(row, viewer, sealed)) is not None]
     return replace(page, rows=seen)
 
 
-def count_records(**wanted: Any) -> int:
-    """Return how many records a search means, at most LARGEST_EXPORT + 1."""
-    return count_up_to(_wanted(**wanted), LARGEST_EXPORT)
-
-
-def iterate_records(**wanted: Any) -> Iterator[Record]:
-    """Return the records that a search means, newest first, at most LARGEST_EXPORT, read as they are taken.
-
-    Who asks is settled now, not when the last of them is read.
-    """
-    return _iterate(_wanted(**wanted), _reader(), newest_seal())
-
-
-def _iterate(statement: Select[AuditRecord], viewer: Actor, sealed: int) -> Iterator[Record]:
-    before, left = None, LARGEST_EXPORT
-    while left > 0:
-        chunk = statement.order_by(AuditRecord.position.desc()).limit(min(_CHUNK, left))
-        rows = db.session.scalars(chunk if before is None else chunk.where(AuditRecord.position < before)).all()
-        yield from (found for row in rows if (found := _seen(row, viewer, sealed)) is not None)
-        if len(rows) < _CHUNK:
-            return
-        before, left = rows[-1].position, left - len(rows)
+def count_records(*, limit: int, **wanted: Any) -> int:
+    """Return how many records a search means, `limit` + 1 where they are more."""
+    return count_up_to(_wanted(**wanted), limit)
 
 
 def _wanted(

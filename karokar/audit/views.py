@@ -1,11 +1,11 @@
 """The audit log's page, and its downloads."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
-from flask import Blueprint, Response, render_template, request
+from flask import Blueprint, render_template
 from werkzeug.wrappers import Response as BaseResponse
 
 from karokar.audit import actions, queries
@@ -13,17 +13,18 @@ from karokar.audit.permissions import AUDIT_EXPORT, AUDIT_READ
 from karokar.audit.queries import Record
 from karokar.events.base import LATEST, SUBJECT_TYPES
 from karokar.identity import queries as identity
-from karokar.kernel import clock
 from karokar.kernel.db import primitive
+from karokar.kernel.paging import Page
 from karokar.kernel.permissions import requires
 from karokar.organization import queries as organizations
-from karokar.web.exports import Column, export
+from karokar.runs.views.exports import ListExport
+from karokar.web.exports import Column
 from karokar.web.filters import Choice, Day, Filters, Text
 
 bp = Blueprint("audit", __name__)
 
 
-def _filters() -> Filters:
+def _filters(args: Mapping[str, str] | None = None) -> Filters:
     producers = sorted({class_.producer for class_ in LATEST.values()})
     return Filters.of_request(
         (
@@ -34,7 +35,8 @@ def _filters() -> Filters:
             Text("actor", "Id of the person"),
             Day("from", "From", argument="since"),
             Day("to", "To", argument="until", is_end=True),
-        )
+        ),
+        args=args,
     )
 
 
@@ -56,21 +58,22 @@ def index() -> str:
 @bp.get("/export")
 @requires(AUDIT_EXPORT)
 def download() -> BaseResponse:
-    """Download what the filters show, as CSV, Excel or JSON Lines. That it was done is recorded."""
-    filters = _filters()
-    format_ = request.args.get("format", "csv")
-    rows = queries.count_records(**filters.values)
-    actions.record_export("audit log", format_, rows, filters.raw)
-    records = queries.iterate_records(**filters.values)
-    if format_ != "jsonl":
-        return export("audit", _COLUMNS, records, format_)
-    name = f"audit-{clock.now():%Y-%m-%d-%H%M}.jsonl"
-    # Written while the request lasts: who is acting ends with it.
-    return Response(
-        "".join(_json_lines(records)),
-        mimetype="application/jsonl",
-        headers={"Content-Disposition": f'attachment; filename="{name}"'},
-    )
+    """Download what the filters show, as CSV, Excel or JSON Lines; a long one is made by a run. That it was taken is
+    recorded.
+    """
+    return RECORDS.answer()
+
+
+def _page(filters: Filters, cursor: str | None, size: int) -> Page[Record]:
+    return queries.list_records(**filters.values, cursor=cursor, size=size, counted=False)
+
+
+def _count(filters: Filters, limit: int) -> int:
+    return queries.count_records(**filters.values, limit=limit)
+
+
+def _note(format_: str, count: int, filters: Filters) -> None:
+    actions.record_export("audit log", format_, count, filters.raw)
 
 
 _COLUMNS = (
@@ -87,22 +90,34 @@ _COLUMNS = (
 )
 
 
-def _json_lines(records: Iterator[Record]) -> Iterator[str]:
-    for record in records:
-        line: dict[str, Any] = {
-            "position": record.position,
-            "eventId": record.event_id,
-            "eventType": record.event_type,
-            "entityType": record.entity_type,
-            "entityId": record.entity_id,
-            "actorId": record.actor_id,
-            "organizationId": record.organization_id,
-            "occurredAt": record.occurred_at,
-            "summary": record.summary,
-            "payload": record.payload,
-            "changes": record.changes,
-        }
-        yield json.dumps(primitive(line), ensure_ascii=False) + "\n"
+def _json_line(record: Record) -> str:
+    line: dict[str, Any] = {
+        "position": record.position,
+        "eventId": record.event_id,
+        "eventType": record.event_type,
+        "entityType": record.entity_type,
+        "entityId": record.entity_id,
+        "actorId": record.actor_id,
+        "organizationId": record.organization_id,
+        "occurredAt": record.occurred_at,
+        "summary": record.summary,
+        "payload": record.payload,
+        "changes": record.changes,
+    }
+    return json.dumps(primitive(line), ensure_ascii=False) + "\n"
+
+
+RECORDS = ListExport(
+    "audit.export",
+    "Audit log",
+    permission=AUDIT_EXPORT,
+    columns=_COLUMNS,
+    filters=_filters,
+    page=_page,
+    count=_count,
+    lines={"jsonl": _json_line},
+    before=_note,
+)
 
 
 def _names(records: Any) -> dict[UUID, str]:

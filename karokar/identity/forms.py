@@ -3,7 +3,6 @@
 from collections.abc import Iterable
 from typing import Any
 
-from flask_wtf.file import FileField, FileRequired
 from wtforms import (
     EmailField,
     HiddenField,
@@ -198,22 +197,6 @@ class RoleForm(Form):
 
     name = StringField("Name", [needed("a name"), NAME], description="For example: counter staff")
     description = TextAreaField("Description", [Optional(), Length(max=300, message="Use at most 300 characters.")])
-
-
-class ImportForm(Form):
-    """A file of employees."""
-
-    file = FileField(
-        "CSV file",
-        [FileRequired("Choose a CSV file that has rows.")],
-        description="Columns: first_name, last_name, email, phone, role.",
-    )
-
-
-class ImportNowForm(Form):
-    """The rows that were just checked, to be invited."""
-
-    rows = HiddenField()
 
 
 def role_choices(found: Iterable[RoleFacts]) -> list[SelectChoice]:

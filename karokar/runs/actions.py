@@ -1,19 +1,23 @@
-"""Starting, cancelling and retrying runs. A run is no aggregate: what it does publishes the events."""
+"""Starting, pausing, cancelling and retrying runs. A run is no aggregate: what it does publishes the events."""
 
-from collections.abc import Mapping
+import hashlib
+from collections.abc import Iterable, Mapping
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import func, select, update
 
 from karokar.kernel.actor import current_actor
+from karokar.kernel.bulk import insert_rows
 from karokar.kernel.db import action, db, primitive
 from karokar.kernel.errors import NotFound, StateConflict
 from karokar.kernel.ids import new_id
 from karokar.kernel.permissions import check
-from karokar.runs.kinds import KINDS
-from karokar.runs.models import Run, RunRow
+from karokar.runs.kinds import KINDS, Item
+from karokar.runs.models import ImportFile, Run, RunRow
 from karokar.runs.queries import seen_by
+
+_AT_ONCE = 1000
 
 
 @action
@@ -22,8 +26,12 @@ def start_run(kind: str, parameters: Mapping[str, Any], *, title: str | None = N
 
     Raises PermissionDenied where the person may not do what the kind does, LookupError for an unknown kind.
     """
+    return _queue(kind, parameters, title).id
+
+
+def _queue(kind: str, parameters: Mapping[str, Any], title: str | None) -> Run:
     known = KINDS[kind]
-    check(known.permission)
+    scope = check(known.permission)
     actor = current_actor()
     run = Run(
         id=new_id(),
@@ -31,10 +39,67 @@ def start_run(kind: str, parameters: Mapping[str, Any], *, title: str | None = N
         title=(title or known.title)[:200],
         organization_id=actor.organization_id,
         user_id=actor.user_id,
+        scope=scope.value,
         parameters=primitive(parameters),
         status="QUEUED",
     )
     db.session.add(run)
+    return run
+
+
+@action
+def keep_file(kind: str, name: str, text: str) -> UUID:
+    """Keep a file that is to be imported, for the acting person alone, and return its id. Raises PermissionDenied."""
+    check(KINDS[kind].permission)
+    actor = current_actor()
+    file = ImportFile(
+        id=new_id(),
+        kind=kind,
+        organization_id=actor.organization_id,
+        user_id=actor.user_id,
+        name=name[:200] or "file.csv",
+        digest=hashlib.sha256(text.encode()).hexdigest(),
+        text=text,
+    )
+    db.session.add(file)
+    return file.id
+
+
+@action
+def start_import(file_id: UUID, title: str, good: Iterable[Item], left_out: Iterable[tuple[str, str]]) -> UUID:
+    """Queue the import of a kept file and return its run's id; one that was started before is not started again.
+
+    `good` are the rows to do; `left_out` are the labels of the others, each with the sentence that says why. The file's
+    text is forgotten. Raises NotFound for a file that is not the acting person's own.
+    """
+    actor = current_actor()
+    file = db.session.scalars(
+        select(ImportFile)
+        .where(
+            ImportFile.id == file_id,
+            ImportFile.user_id == actor.user_id,
+            ImportFile.organization_id == actor.organization_id,
+        )
+        .with_for_update()
+    ).one_or_none()
+    if file is None:
+        raise NotFound("file")
+    if file.run_id is not None:
+        return file.run_id
+    run = _queue(file.kind, {"file": file.name}, title)
+    rows: list[dict[str, Any]] = [
+        {"label": item.label[:300], "data": primitive(item.data), "status": "PENDING", "message": None} for item in good
+    ]
+    rows += [
+        {"label": label[:300], "data": {}, "status": "SKIPPED", "message": sentence} for label, sentence in left_out
+    ]
+    run.is_listed, run.total = True, len(rows)
+    run.skipped = sum(row["status"] == "SKIPPED" for row in rows)
+    db.session.flush()
+    numbered = [{"run_id": run.id, "number": number, **row} for number, row in enumerate(rows, start=1)]
+    for start in range(0, len(numbered), _AT_ONCE):
+        insert_rows(RunRow, numbered[start : start + _AT_ONCE])
+    file.run_id, file.text = run.id, ""
     return run.id
 
 
@@ -48,6 +113,30 @@ def cancel_run(run_id: UUID) -> None:
     if not run.is_open:
         raise StateConflict("RUN_ENDED", "This run has already ended, so there is nothing to stop.")
     run.is_cancel_wanted = True
+    if run.status == "PAUSED":
+        # Only a worker ends a run: it tells those who have to hear of it.
+        run.status = "QUEUED"
+
+
+@action
+def pause_run(run_id: UUID) -> None:
+    """Let a run rest after the row that is being done, until it is resumed.
+
+    Raises NotFound, and StateConflict for one that has ended, is being stopped or rests already.
+    """
+    run = _own(run_id)
+    if not run.is_open or run.status == "PAUSED" or run.is_cancel_wanted:
+        raise StateConflict("RUN_NOT_WORKING", "This run is not working any more, so it cannot be paused.")
+    run.status = "PAUSED"
+
+
+@action
+def resume_run(run_id: UUID) -> None:
+    """Let a paused run go on where it was. Raises NotFound, and StateConflict for one that is not paused."""
+    run = _own(run_id)
+    if run.status != "PAUSED":
+        raise StateConflict("RUN_NOT_PAUSED", "This run is not paused, so it cannot be resumed.")
+    run.status = "QUEUED"
 
 
 @action
@@ -61,7 +150,7 @@ def retry_failed_rows(run_id: UUID) -> int:
         update(RunRow).where(RunRow.run_id == run_id, RunRow.status == "FAILED").values(status="PENDING", message=None)
     )
     run.status, run.failed, run.is_cancel_wanted = "QUEUED", 0, False
-    run.finished_at = run.due_at = None
+    run.finished_at = run.claimed_until = run.due_at = run.error = None
     return failed
 
 

@@ -56,7 +56,8 @@ class End:
 @dataclass(frozen=True)
 class RowKind:
     """Work on many rows, one transaction each; `ended` is called in the transaction that ends the run, however it
-    ended, as the system.
+    ended, as the system. `is_bulk`: people start it over what a list's filters match (`karokar.runs.views.bulk`); else
+    only code starts it.
     """
 
     name: str
@@ -65,18 +66,34 @@ class RowKind:
     list_items: Callable[[Mapping[str, Any]], Iterable[Item]]
     do: Callable[[Item, Mapping[str, Any]], str | Paced | None]
     ended: Callable[[Mapping[str, Any], End], None] | None = None
+    is_bulk: bool = True
+
+
+@dataclass(frozen=True)
+class Step:
+    """What one step of making a file came to: where it stands now, how much of how much is done, the file at the end.
+
+    What a step wrote beyond the `state` that it returned may be there when the next one begins: a worker may have died
+    between writing and keeping the state.
+    """
+
+    state: Mapping[str, Any]
+    done: int
+    total: int
+    file: Path | None = None
 
 
 @dataclass(frozen=True)
 class FileKind:
-    """Work whose result is one file. `write(folder, parameters, tell)` returns the file; `tell(done, total)` shows how
-    far it is and stops it when the person cancelled.
+    """Work whose result is one file, made in steps of a second at most: `step(folder, parameters, state)`.
+
+    The first step is given an empty state and folder; another worker goes on with the state that was kept last.
     """
 
     name: str
     title: str
     permission: str
-    write: Callable[[Path, Mapping[str, Any], Callable[[int, int], None]], Path]
+    step: Callable[[Path, Mapping[str, Any], Mapping[str, Any]], Step]
 
 
 K = TypeVar("K", RowKind, FileKind)
@@ -93,9 +110,10 @@ def row_kind(
     list_items: Callable[[Mapping[str, Any]], Iterable[Item]],
     do: Callable[[Item, Mapping[str, Any]], str | Paced | None],
     ended: Callable[[Mapping[str, Any], End], None] | None = None,
+    is_bulk: bool = True,
 ) -> RowKind:
     """Declare work on many rows. Raises ValueError for a name used twice."""
-    return _add(RowKind(name, title, permission, list_items, do, ended))
+    return _add(RowKind(name, title, permission, list_items, do, ended, is_bulk))
 
 
 def file_kind(
@@ -103,10 +121,10 @@ def file_kind(
     title: str,
     *,
     permission: str,
-    write: Callable[[Path, Mapping[str, Any], Callable[[int, int], None]], Path],
+    step: Callable[[Path, Mapping[str, Any], Mapping[str, Any]], Step],
 ) -> FileKind:
     """Declare work that makes a file. Raises ValueError for a name used twice."""
-    return _add(FileKind(name, title, permission, write))
+    return _add(FileKind(name, title, permission, step))
 
 
 def _add(kind: K) -> K:

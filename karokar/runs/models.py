@@ -11,14 +11,16 @@ from karokar.kernel import clock
 from karokar.kernel.db import Base
 
 OPEN = ("QUEUED", "RUNNING")
+"""What a worker takes up; PAUSED waits for a person."""
 
 
 class Run(Base):
     """One piece of long work: who asked for it, over what, how far it is, and what came of it.
 
-    QUEUED → RUNNING → DONE | DONE_WITH_ERRORS | FAILED | CANCELLED; retrying failed rows queues it again. A worker
-    holds it until `claimed_until` and works in short slices, so that another one goes on where it died. A run that
-    keeps a pace is not taken up again before `due_at`, unless to be stopped.
+    QUEUED → RUNNING → DONE | DONE_WITH_ERRORS | FAILED | CANCELLED; QUEUED, RUNNING ⇄ PAUSED; retrying failed rows
+    queues it again. A worker holds it until `claimed_until` and works in short slices, so that another one goes on
+    where it died. A run that keeps a pace is not taken up again before `due_at`, unless to be stopped. `scope` is how
+    far the permission reached when it was started; `state` is where a file stands.
     """
 
     __tablename__ = "runs"
@@ -37,7 +39,9 @@ class Run(Base):
     title: Mapped[str] = mapped_column(String(200))
     organization_id: Mapped[UUID]  # owner: organization
     user_id: Mapped[UUID]  # owner: identity
+    scope: Mapped[str | None] = mapped_column(String(10))
     parameters: Mapped[dict[str, Any]]
+    state: Mapped[dict[str, Any] | None]
     status: Mapped[str] = mapped_column(String(20), default="QUEUED")
     is_listed: Mapped[bool] = mapped_column(default=False)
     is_cancel_wanted: Mapped[bool] = mapped_column(default=False)
@@ -60,8 +64,8 @@ class Run(Base):
 
     @property
     def is_open(self) -> bool:
-        """Whether it still waits or works."""
-        return self.status in OPEN
+        """Whether it still waits, works, or is paused."""
+        return self.status in {*OPEN, "PAUSED"}
 
 
 class RunRow(Base):
@@ -76,3 +80,20 @@ class RunRow(Base):
     data: Mapped[dict[str, Any]]
     status: Mapped[str] = mapped_column(String(10), default="PENDING")
     message: Mapped[str | None] = mapped_column(Text)
+
+
+class ImportFile(Base):
+    """A file of rows that was checked: its text until its import starts (`run_id`), then only that it was there."""
+
+    __tablename__ = "import_files"
+    __table_args__ = (Index("ix_import_files_digest", "organization_id", "kind", "digest"),)
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    kind: Mapped[str] = mapped_column(String(80))
+    organization_id: Mapped[UUID]  # owner: organization
+    user_id: Mapped[UUID]  # owner: identity
+    name: Mapped[str] = mapped_column(String(200))
+    digest: Mapped[str] = mapped_column(String(64))
+    text: Mapped[str] = mapped_column(Text)
+    created_at: Mapped[datetime] = mapped_column(default=clock.now)
+    run_id: Mapped[UUID | None] = mapped_column(ForeignKey("runs.id", ondelete="CASCADE"), index=True)

@@ -1,6 +1,7 @@
 """Reading runs: one's own, and the organization's for whoever manages it."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -8,12 +9,15 @@ from sqlalchemy import ColumnElement, false, select, true
 
 from karokar.kernel.actor import Actor, Scope, current_actor
 from karokar.kernel.db import db
-from karokar.kernel.errors import NotFound
+from karokar.kernel.errors import NotFound, PermissionDenied
 from karokar.kernel.paging import Page, paginate
-from karokar.kernel.permissions import scope_of
-from karokar.runs.models import Run, RunRow
+from karokar.kernel.permissions import PERMISSIONS, check, scope_of
+from karokar.kernel.settings import settings
+from karokar.runs.kinds import KINDS
+from karokar.runs.models import ImportFile, Run, RunRow
 
 _OVERSEES = "setting.manage"
+_REACH = {Scope.SELF: 0, Scope.MARKET: 1, Scope.OWN: 1, Scope.PARTY: 1, Scope.ALL: 2}
 
 
 def seen_by(actor: Actor) -> ColumnElement[bool]:
@@ -51,6 +55,30 @@ def get_run(run_id: UUID) -> Run:
     return run
 
 
+def get_file(run_id: UUID) -> Path:
+    """Return the file that a run made, for somebody of the same organization who may now what it took to make it.
+
+    Raises NotFound where there is none (any more), PermissionDenied where the right is held no longer, or not as far.
+    """
+    run = get_run(run_id)
+    actor = current_actor()
+    if run.organization_id != actor.organization_id:
+        raise NotFound("file")
+    permission = KINDS[run.kind].permission if run.kind in KINDS else _OVERSEES
+    scope = check(permission, reading=True)
+    if run.scope is not None and _REACH[scope] < _REACH[Scope(run.scope)]:
+        raise PermissionDenied(permission, f"{PERMISSIONS[permission].description}, as far as this file goes")
+    path = folder_of(run_id) / (run.file_name or "none")
+    if not run.file_name or not path.is_file():
+        raise NotFound("file")
+    return path
+
+
+def folder_of(run_id: UUID) -> Path:
+    """Return where a run keeps its file."""
+    return settings().data / "runs" / str(run_id)
+
+
 def list_rows(run_id: UUID, *, status: str | None = None, cursor: str | None = None) -> Page[RunRow]:
     """Return a run's rows in their order."""
     statement = select(RunRow).where(RunRow.run_id == run_id)
@@ -61,6 +89,45 @@ def list_rows(run_id: UUID, *, status: str | None = None, cursor: str | None = N
     )
 
 
-def all_rows(run_id: UUID) -> Sequence[Any]:
-    """Return every row of a run with its result, for a file."""
-    return db.session.scalars(select(RunRow).where(RunRow.run_id == run_id).order_by(RunRow.number)).all()
+def iterate_rows(run_id: UUID, *, status: str | None = None) -> Iterator[Any]:
+    """Yield the rows of a run (those with this result) for a file."""
+    statement = select(RunRow.number, RunRow.label, RunRow.status, RunRow.message).where(RunRow.run_id == run_id)
+    if status:
+        statement = statement.where(RunRow.status == status)
+    yield from db.session.execute(statement.order_by(RunRow.number).execution_options(yield_per=1000))
+
+
+def get_import_file(file_id: UUID) -> ImportFile:
+    """Return a file that the acting person uploaded to import it. Raises NotFound."""
+    file = db.session.scalars(select(ImportFile).where(ImportFile.id == file_id, _own_files())).one_or_none()
+    if file is None:
+        raise NotFound("file")
+    return file
+
+
+def list_waiting_files(kind: str) -> Sequence[ImportFile]:
+    """Return the acting person's files of a kind that were checked and not imported, newest first."""
+    statement = select(ImportFile).where(_own_files(), ImportFile.kind == kind, ImportFile.run_id.is_(None))
+    return db.session.scalars(statement.order_by(ImportFile.id.desc()).limit(10)).all()
+
+
+def find_imported_before(file: ImportFile) -> Run | None:
+    """Return the newest run that imported a file of the same content in the same organization; None for none."""
+    statement = (
+        select(Run)
+        .join(ImportFile, ImportFile.run_id == Run.id)
+        .where(
+            ImportFile.organization_id == file.organization_id,
+            ImportFile.kind == file.kind,
+            ImportFile.digest == file.digest,
+            ImportFile.id != file.id,
+        )
+        .order_by(Run.id.desc())
+        .limit(1)
+    )
+    return db.session.scalars(statement).one_or_none()
+
+
+def _own_files() -> ColumnElement[bool]:
+    actor = current_actor()
+    return (ImportFile.user_id == actor.user_id) & (ImportFile.organization_id == actor.organization_id)

@@ -9,12 +9,11 @@ import time
 from collections.abc import Callable, Mapping
 from datetime import timedelta
 from itertools import islice
-from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 from flask import current_app
-from sqlalchemy import and_, or_, select
+from sqlalchemy import and_, delete, func, or_, select
 
 from karokar.kernel import clock
 from karokar.kernel.actor import SYSTEM, Actor, Cause, acting_as
@@ -23,19 +22,24 @@ from karokar.kernel.errors import Busy, DomainError
 from karokar.kernel.log import get_logger
 from karokar.kernel.permissions import check
 from karokar.kernel.schedule import every
-from karokar.kernel.settings import settings
 from karokar.runs.kinds import KINDS, End, FileKind, Item, Paced, RowKind, Skipped, Stopped
-from karokar.runs.models import OPEN, Run, RunRow
+from karokar.runs.models import OPEN, ImportFile, Run, RunRow
+from karokar.runs.queries import folder_of
 
 SLICE_S = 1.0
 CLAIM = timedelta(seconds=30)
 KEPT = timedelta(days=30)
+KEPT_UNUSED = timedelta(days=7)
 ROWS_AT_ONCE = 50
 LISTED_AT_ONCE = 500
 
 
 class Cancelled(Exception):
-    """The person who started the run stopped it."""
+    """Somebody stopped the run."""
+
+
+class Paused(Exception):
+    """Somebody lets the run rest."""
 
 
 @every(1, lane="runs")
@@ -65,12 +69,12 @@ def work_on(run_id: UUID, *, seconds: float = SLICE_S) -> None:
             if isinstance(kind, RowKind):
                 _work_rows(run_id, kind, seconds)
             else:
-                _work_file(run_id, kind)
+                _work_file(run_id, kind, seconds)
         except Cancelled:
             _finish(run_id, "CANCELLED")
         except Stopped as reason:
             _finish(run_id, "FAILED", str(reason))
-        except Busy:
+        except (Busy, Paused):
             _release(run_id)
         except DomainError as refusal:
             _finish(run_id, "FAILED", refusal.sentence)
@@ -81,13 +85,21 @@ def work_on(run_id: UUID, *, seconds: float = SLICE_S) -> None:
 
 
 def _claim() -> UUID | None:
+    # What this session read before is no longer how things stand.
+    db.session.rollback()
     now = clock.now()
     is_due = or_(Run.due_at.is_(None), Run.due_at <= now, Run.is_cancel_wanted)
-    free = and_(or_(Run.claimed_until.is_(None), Run.claimed_until < now), is_due)
+    free = and_(or_(Run.claimed_until.is_(None), Run.claimed_until <= now), is_due)
     if db.session.scalar(select(Run.id).where(Run.status.in_(OPEN), free).limit(1)) is None:
         return None
     with transaction() as session:
-        statement = select(Run).where(Run.status.in_(OPEN), free).order_by(Run.created_at).limit(1)
+        # Whoever waited longest since a worker last let go of it: a long run does not hold up the short ones.
+        statement = (
+            select(Run)
+            .where(Run.status.in_(OPEN), free)
+            .order_by(func.coalesce(Run.claimed_until, Run.created_at), Run.created_at)
+            .limit(1)
+        )
         run = session.scalars(statement.with_for_update(skip_locked=True)).one_or_none()
         if run is None:
             return None
@@ -107,10 +119,8 @@ def _actor_of(run: Run) -> Actor | None:
 
 
 def _work_rows(run_id: UUID, kind: RowKind, seconds: float) -> None:
-    run = db.session.get_one(Run, run_id)
-    if run.is_cancel_wanted:
-        raise Cancelled
-    if not run.is_listed:
+    _hold(run_id)
+    if not db.session.get_one(Run, run_id).is_listed:
         _list_rows(run_id, kind)
     parameters = dict(db.session.get_one(Run, run_id).parameters)
     until = time.monotonic() + seconds
@@ -124,6 +134,7 @@ def _work_rows(run_id: UUID, kind: RowKind, seconds: float) -> None:
         db.session.rollback()
         for number, label, data in rows:
             pause = _do_row(run_id, number, Item(label, data), kind, parameters)
+            _refuse_to_go_on(db.session.get_one(Run, run_id, populate_existing=True))
             if time.monotonic() + pause > until:
                 _release(run_id, pause)
                 return
@@ -181,6 +192,7 @@ def _keep_refusal(run_id: UUID, number: int, status: str, message: str) -> None:
 
 def _keep_result(run_id: UUID, number: int, status: str, message: str | None) -> None:
     session = db.session()
+    session.flush()
     row = session.get_one(RunRow, (run_id, number), populate_existing=True)
     if row.status != "PENDING":
         return
@@ -193,46 +205,58 @@ def _keep_result(run_id: UUID, number: int, status: str, message: str | None) ->
 # --- files ------------------------------------------------------------------------------------------------------------
 
 
-def folder_of(run_id: UUID) -> Path:
-    """Return where a run keeps its file."""
-    return settings().data / "runs" / str(run_id)
-
-
-def _work_file(run_id: UUID, kind: FileKind) -> None:
+def _work_file(run_id: UUID, kind: FileKind, seconds: float) -> None:
+    _hold(run_id)
+    run = db.session.get_one(Run, run_id)
+    parameters, state = dict(run.parameters), dict(run.state or {})
     folder = folder_of(run_id)
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True, mode=0o700)
-    parameters = dict(db.session.get_one(Run, run_id).parameters)
-    file = kind.write(folder, parameters, lambda done, total: _tell(run_id, done, total))
-    with transaction() as session:
-        session.get_one(Run, run_id).file_name = file.name
-    _finish(run_id, "DONE")
-
-
-def _tell(run_id: UUID, done: int, total: int) -> None:
-    with transaction() as session:
-        run = session.get_one(Run, run_id, populate_existing=True)
-        if run.is_cancel_wanted:
-            raise Cancelled
-        run.ok, run.total = done, total
-        run.claimed_until = clock.now() + CLAIM
+    until = time.monotonic() + seconds
+    while True:
+        if not state:
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.mkdir(parents=True, mode=0o700)
+        step = kind.step(folder, parameters, state)
+        state = dict(step.state)
+        with transaction() as session:
+            run = session.get_one(Run, run_id, populate_existing=True)
+            run.state, run.ok, run.total = state, step.done, max(step.total, step.done)
+            run.claimed_until = clock.now() + CLAIM
+            if step.file:
+                run.file_name = step.file.name
+                _end(run, "DONE")
+        if step.file:
+            for scrap in set(folder.iterdir()) - {step.file}:
+                scrap.unlink()
+            return
+        _refuse_to_go_on(db.session.get_one(Run, run_id, populate_existing=True))
+        if time.monotonic() > until:
+            _release(run_id)
+            return
 
 
 # --- ends -------------------------------------------------------------------------------------------------------------
 
 
+def _refuse_to_go_on(run: Run) -> None:
+    """Raise Cancelled or Paused where somebody asked for it."""
+    if run.is_cancel_wanted:
+        raise Cancelled
+    if run.status == "PAUSED":
+        raise Paused
+
+
 def _hold(run_id: UUID) -> None:
     with transaction() as session:
         run = session.get_one(Run, run_id, populate_existing=True)
-        if run.is_cancel_wanted:
-            raise Cancelled
+        _refuse_to_go_on(run)
         run.claimed_until = clock.now() + CLAIM
 
 
 def _release(run_id: UUID, pause: float = 0.0) -> None:
+    db.session.rollback()
     with transaction() as session:
         run = session.get_one(Run, run_id, populate_existing=True)
-        run.claimed_until = None
+        run.claimed_until = clock.now()
         run.due_at = clock.now() + timedelta(seconds=pause) if pause else None
 
 
@@ -242,25 +266,31 @@ def _finish(run_id: UUID, status: str, error: str | None = None) -> None:
         run = session.get_one(Run, run_id, populate_existing=True, with_for_update=True)
         if not run.is_open:
             return
-        run.status, run.error = status, error
-        run.finished_at, run.claimed_until = clock.now(), None
+        _end(run, status, error)
         kind = KINDS.get(run.kind)
         if isinstance(kind, RowKind) and kind.ended is not None:
             left = run.total - run.done if run.is_listed else None
             # The end is a fact, whatever whoever started the run may still do.
             with acting_as(SYSTEM, Cause(correlation_id=run_id, source="runs")):
                 kind.ended(dict(run.parameters), End(status, run.ok, run.failed, run.skipped, left))
+    if status in {"CANCELLED", "FAILED"}:
+        # Half a file is no use to anybody.
+        shutil.rmtree(folder_of(run_id), ignore_errors=True)
+
+
+def _end(run: Run, status: str, error: str | None = None) -> None:
+    run.status, run.error = status, error
+    run.finished_at, run.claimed_until = clock.now(), None
 
 
 @every(3600)
 def forget_old_runs() -> None:
-    """Remove runs that ended more than thirty days ago, with their rows and files."""
-    limit = clock.now() - KEPT
-    old = db.session.scalars(select(Run.id).where(Run.finished_at < limit).limit(100)).all()
-    if not old:
-        return
+    """Remove runs that ended more than thirty days ago, with their rows and files, and files never imported."""
+    now = clock.now()
+    old = db.session.scalars(select(Run.id).where(Run.finished_at < now - KEPT).limit(100)).all()
+    unused = (ImportFile.run_id.is_(None)) & (ImportFile.created_at < now - KEPT_UNUSED)
     with transaction() as session:
-        for run_id in old:
-            session.delete(session.get_one(Run, run_id))
+        session.execute(delete(ImportFile).where(unused))
+        session.execute(delete(Run).where(Run.id.in_(old)))
     for run_id in old:
         shutil.rmtree(folder_of(run_id), ignore_errors=True)

@@ -25,6 +25,7 @@ from karokar.web.times import to_local, viewer_zone
 
 _DANGEROUS = ("=", "+", "-", "@", "\t", "\r", "\n")
 FORMATS = ("csv", "xlsx")
+Cell = str | int | float | datetime | date
 XLSX_TYPE = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 
 
@@ -41,7 +42,7 @@ def safe(text: str) -> str:
     return f"'{text}" if text.startswith(_DANGEROUS) else text
 
 
-def cell(value: Any) -> str | int | float | datetime | date:
+def cell(value: Any) -> Cell:
     """Return a value as a cell holds it: numbers stay numbers, times are local to the viewer, text is safe."""
     if value is None:
         return ""
@@ -64,7 +65,9 @@ def export(name: str, columns: Sequence[Column], rows: Iterable[Any], format_: s
     """Return the rows as a file to download; an unknown format gives CSV. The heading of times names the zone."""
     stamp = to_local(clock.now()).strftime("%Y-%m-%d-%H%M")
     if format_ == "xlsx":
-        file = write_xlsx(columns, rows)
+        file = tempfile.TemporaryFile(suffix=".xlsx")  # noqa: SIM115 - whoever sends it closes it
+        write_xlsx(columns, rows, file)
+        file.seek(0)
         return send_file(file, XLSX_TYPE, as_attachment=True, download_name=f"{name}-{stamp}.xlsx")
     # Written while the request lasts: what is read after it would be read as nobody in particular, in no zone.
     body = "".join(csv_lines(columns, rows))
@@ -74,18 +77,25 @@ def export(name: str, columns: Sequence[Column], rows: Iterable[Any], format_: s
 
 def csv_lines(columns: Sequence[Column], rows: Iterable[Any]) -> Iterator[str]:
     """Yield CSV line by line, with a mark that lets spreadsheets see the encoding."""
-    buffer = io.StringIO()
-    writer = csv.writer(buffer)
-
-    def line(cells: Iterable[Any]) -> str:
-        buffer.seek(0)
-        buffer.truncate()
-        writer.writerow(cells)
-        return buffer.getvalue()
-
-    yield "\ufeff" + line([*(safe(column.heading) for column in columns)])
+    yield csv_heading(columns)
     for row in rows:
-        yield line(_csv_cell(column.of(row)) for column in columns)
+        yield csv_line(columns, row)
+
+
+def csv_heading(columns: Sequence[Column]) -> str:
+    """Return the first line, with a mark that lets spreadsheets see the encoding."""
+    return "\ufeff" + _line(safe(column.heading) for column in columns)
+
+
+def csv_line(columns: Sequence[Column], row: Any) -> str:
+    """Return a row as a line."""
+    return _line(_csv_cell(column.of(row)) for column in columns)
+
+
+def _line(cells: Iterable[Any]) -> str:
+    buffer = io.StringIO()
+    csv.writer(buffer).writerow(cells)
+    return buffer.getvalue()
 
 
 def _csv_cell(value: Any) -> str | int | float:
@@ -95,19 +105,28 @@ def _csv_cell(value: Any) -> str | int | float:
     return made.isoformat() if isinstance(made, date) else made
 
 
-def write_file(target: IO[bytes], columns: Sequence[Column], rows: Iterable[Any], format_: str) -> None:
-    """Write the rows into an open file."""
-    if format_ == "xlsx":
-        with write_xlsx(columns, rows) as made:
-            shutil.copyfileobj(made, target)
-        return
-    for line in csv_lines(columns, rows):
-        target.write(line.encode())
+def sheet_cells(columns: Sequence[Column], row: Any) -> list[Cell]:
+    """Return a row's cells as a spreadsheet holds them."""
+    return [cell(column.of(row)) for column in columns]
 
 
-def write_xlsx(columns: Sequence[Column], rows: Iterable[Any]) -> Any:
-    """Write the rows as an Excel file that is removed when it has been sent; returns it open, at its beginning."""
-    file = tempfile.TemporaryFile(suffix=".xlsx")  # noqa: SIM115 - whoever sends it closes it
+def packed(value: Cell) -> Any:
+    """Return a cell as JSON holds it; `unpacked` gives it back."""
+    if isinstance(value, datetime):
+        return {"t": value.isoformat()}
+    return {"d": value.isoformat()} if isinstance(value, date) else value
+
+
+def unpacked(value: Any) -> Cell:
+    """Return a cell that `packed` packed."""
+    if not isinstance(value, dict):
+        made: Cell = value
+        return made
+    return datetime.fromisoformat(value["t"]) if "t" in value else date.fromisoformat(value["d"])
+
+
+def write_xlsx(columns: Sequence[Column], rows: Iterable[Any], target: IO[bytes], *, is_ready: bool = False) -> None:
+    """Write the rows as an Excel file; `is_ready`: the columns give cells as `sheet_cells` makes them."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "export.xlsx"
         options = {"constant_memory": True, "strings_to_formulas": False, "strings_to_urls": False, "tmpdir": folder}
@@ -121,10 +140,10 @@ def write_xlsx(columns: Sequence[Column], rows: Iterable[Any]) -> Any:
                 sheet.set_column(index, index, max(12, len(column.heading) + 2))
             for number, row in enumerate(rows, start=1):
                 for index, column in enumerate(columns):
-                    _write(sheet, number, index, cell(column.of(row)), moment=moment, day=day)
-        file.write(path.read_bytes())
-    file.seek(0)
-    return file
+                    value = column.of(row)
+                    _write(sheet, number, index, value if is_ready else cell(value), moment=moment, day=day)
+        with path.open("rb") as made:
+            shutil.copyfileobj(made, target)
 
 
 def _write(sheet: Any, row: int, column: int, value: Any, *, moment: Any, day: Any) -> None:

@@ -4,7 +4,7 @@ from typing import Any
 from urllib.parse import urlencode
 from uuid import UUID
 
-from flask import current_app, request, url_for
+from flask import current_app, g, request, url_for
 
 from karokar.kernel.actor import Scope, current_actor
 from karokar.kernel.permissions import scope_of
@@ -58,18 +58,38 @@ def short_id(id_: UUID | str) -> str:
     return str(id_)[-8:]
 
 
+def stand_for(endpoint: str, *own: str) -> None:
+    """Let links of a part that this request answers lead to the page that the part is on; `own` are the part's own
+    parameters.
+    """
+    g.stands_for = (endpoint, own)
+
+
+def page_endpoint() -> str:
+    """Return the endpoint of the page one is on."""
+    stands_for: tuple[str, tuple[str, ...]] = g.get("stands_for") or (request.endpoint or "web.home", ())
+    return stands_for[0]
+
+
+def page_path() -> str:
+    """Return the address of the page one is on without its ?parameters."""
+    return url_for(page_endpoint(), **(request.view_args or {})) if request.endpoint else request.path
+
+
 def page_url(_endpoint: str = "", **changes: object) -> str:
     """Return the address of the page one is on with some of its ?parameters changed; None takes one away."""
+    own: tuple[str, ...] = (g.get("stands_for") or ("", ()))[1]
     values: dict[str, Any] = {}
     for name in request.args:
         found = request.args.getlist(name)
-        values[name] = found if len(found) > 1 else found[0]
+        if name not in own:
+            values[name] = found if len(found) > 1 else found[0]
     for name, value in changes.items():
         if value is None or value == "":
             values.pop(name, None)
         else:
             values[name] = value
-    address = _address(_endpoint or request.endpoint or "web.home", values)
+    address = _address(_endpoint or page_endpoint(), values)
     # Whatever somebody wrote into the address stays a parameter: url_for would take some names as its own.
     query = urlencode({name: value for name, value in values.items() if value != ""}, doseq=True)
     return f"{address}?{query}" if query else address

@@ -14,7 +14,7 @@ from karokar.kernel.permissions import may, scope_of
 from karokar.kernel.settings import settings
 from karokar.web import saved_views, times
 from karokar.web.asking import ask
-from karokar.web.links import entity_url, page_url, short_id
+from karokar.web.links import entity_url, page_path, page_url, short_id
 from karokar.web.navigation import LinkGroup, navigation
 from karokar.web.states import state_choices, state_of
 
@@ -206,6 +206,7 @@ def init_app(app: Flask) -> None:
         state_of=state_of,
         state_choices=state_choices,
         entity_url=entity_url,
+        page_path=page_path,
         page_url=page_url,
         saved_views_here=saved_views.list_here,
     )

@@ -80,6 +80,7 @@ def _things_of(company: Company, vehicle_id: UUID) -> dict[str, UUID]:
         view = saved_views.save("fleet.index", "In the city", "city=Bengaluru", is_shared=True)
         identity_actions.open_session(company.admin.user_id, mark=mark, device="Another", address="127.0.0.1")
         run = run_actions.start_run("booking.cancel", {"filters": {}})
+        file = run_actions.keep_file("identity.import", "people.csv", "first_name,last_name,email\n")
     event = db.session.scalars(
         select(EventRow).where(EventRow.aggregate_id == company.id).order_by(EventRow.id.desc()).limit(1)
     ).one()
@@ -99,4 +100,5 @@ def _things_of(company: Company, vehicle_id: UUID) -> dict[str, UUID]:
         "correlation_id": event.correlation_id,
         "view_id": view,
         "run_id": run,
+        "import_id": file,
     }

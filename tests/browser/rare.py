@@ -34,6 +34,7 @@ def add_rare_states(app: Flask) -> None:
     _accept_direct_assignments(app)
     with acting_as(member(app, "corporate@karokar.example")):
         _invite_somebody()
+        _check_a_file()
     identity.request_password_reset("vendor2@karokar.example")
     with acting_as(member(app, "platform@karokar.example")):
         runs.start_run("delivery.retry", {"filters": {"q": "nothing matches this"}, "chosen": []})
@@ -62,6 +63,11 @@ def _invite_somebody() -> None:
         email="new.driver@karokar.example",
         role_id=next(role.id for role in roles if role.code == "EMPLOYEE"),
     )
+
+
+def _check_a_file() -> None:
+    rows = "Asha,Khan,asha.khan@karokar.example,\nRavi,Iyer,no address,Captain\n"
+    runs.keep_file("identity.import", "new drivers.csv", f"first_name,last_name,email,role\n{rows}")
 
 
 def _accept_direct_assignments(app: Flask) -> None:

@@ -88,8 +88,9 @@ def copy_of(template: Path, path: Path) -> Path:
 
 
 def make_app(config: Config, path: Path) -> Flask:
-    """The application on a filled file."""
-    app = create_app(replace(config, database_url=f"sqlite:///{path}", demo=True, environment="demo"))
+    """The application on a filled file; an export of more than a few rows is a run."""
+    changed = {"database_url": f"sqlite:///{path}", "demo": True, "environment": "demo", "export_rows_at_once": 5}
+    app = create_app(replace(config, **changed))
     app.test_client_class = SeparateClient
     return app
 
@@ -155,6 +156,8 @@ def crawl(app: Flask, role: str, *, most_per_endpoint: int = 30) -> Crawl:
             continue
         if answer.status_code >= 500 or (answer.status_code >= 400 and linked_from):
             found.broken.append(f"{role}: {answer.status_code} at {url}, linked from {linked_from or 'the map'}")
+        if answer.status_code in {302, 303}:
+            waiting.append((answer.location, url))
         if answer.status_code != 200 or answer.mimetype != "text/html":
             continue
         text = answer.text

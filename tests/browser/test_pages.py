@@ -29,6 +29,7 @@ NOT_PAGES = {
     "fleet.export",
     "fleet.import_example",
     "runs.file",
+    "runs.import_errors",
     "runs.results",
     "timeline.download",
     "verification.document",

@@ -9,6 +9,7 @@ import pytest
 from karokar.fleet import actions, queries
 from karokar.kernel import clock
 from karokar.outbox.drain import drain_all
+from karokar.runs import worker
 from tests.factories import fleet, people
 
 
@@ -150,13 +151,15 @@ CSV = (
 )
 
 
+def upload(client, text=CSV):
+    answer = send(client, "/fleet/import", file=(io.BytesIO(text.encode()), "fleet.csv"))
+    assert answer.status_code == 303
+    return answer.location
+
+
 def test_a_dry_run_names_line_and_column_of_every_bad_cell_and_changes_nothing(as_vendor, vendor):
-    page = as_vendor.get("/fleet/import").get_data(as_text=True)
-    hidden = dict(re.findall(r'<input type="hidden" name="([a-z_]+)" value="([^"]*)"', page))
-    answer = as_vendor.post("/fleet/import", data={**hidden, "file": (io.BytesIO(CSV.encode()), "fleet.csv")})
-    assert answer.status_code == 422
-    seen = text_of(answer)
-    assert "2 of 5 rows can be registered" in seen
+    seen = text_of(as_vendor.get(upload(as_vendor)))
+    assert "2 of 5 rows can be imported" in seen
     for place in (
         "3 C (year) 1850",
         "4 D (license_plate) KA 01 ZZ 0001 Line 2 has the same plate",
@@ -169,13 +172,16 @@ def test_a_dry_run_names_line_and_column_of_every_bad_cell_and_changes_nothing(a
         assert queries.list_vehicles().rows == []
 
 
-def test_the_good_rows_are_imported(as_vendor, vendor):
-    page = as_vendor.get("/fleet/import").get_data(as_text=True)
-    hidden = dict(re.findall(r'<input type="hidden" name="([a-z_]+)" value="([^"]*)"', page))
-    answer = as_vendor.post("/fleet/import", data={**hidden, "text": CSV, "go": "1"})
+def test_the_good_rows_are_imported_by_a_run_that_names_the_others(as_vendor, vendor):
+    checked = upload(as_vendor)
+    answer = send(as_vendor, checked)
     assert answer.status_code == 303
+    worker.work()
     with people.acting(vendor.admin):
         assert [row.license_plate for row in queries.list_vehicles().rows] == ["KA 01 ZZ 0001", "KA 01 ZZ 0003"]
+    seen = text_of(as_vendor.get(answer.location))
+    assert "Line 2: KA 01 ZZ 0001, Tata Nexon Done" in seen
+    assert "Left out. C (year): A year between" in seen
 
 
 def test_maintenance_shows_what_it_would_hit_before_it_is_planned(as_vendor, vendor):

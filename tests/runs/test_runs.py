@@ -1,7 +1,5 @@
 """Long work: each row once, a result per row, whatever dies and whoever stops it."""
 
-import csv
-import io
 from datetime import timedelta
 from uuid import UUID
 
@@ -14,9 +12,8 @@ from karokar.kernel.db import db, transaction
 from karokar.kernel.errors import NotFound, PermissionDenied, RuleBroken, StateConflict
 from karokar.kernel.ids import new_id
 from karokar.runs import actions, queries, worker
-from karokar.runs.kinds import KINDS, End, Item, Paced, Skipped, Stopped, file_kind, row_kind
+from karokar.runs.kinds import KINDS, End, Item, Paced, Skipped, Step, Stopped, file_kind, row_kind
 from karokar.runs.models import Run, RunRow
-from karokar.web.exports import Column, write_file
 
 
 def member(**changes) -> Actor:
@@ -265,27 +262,123 @@ def test_a_colleague_without_oversight_and_another_tenant_see_no_run(asha, work)
         assert queries.get_run(run_id).id == run_id
 
 
-def test_a_run_that_makes_a_file_keeps_it_to_download(asha, any_app, work):
-    columns = (Column("Name", lambda row: row),)
+@pytest.fixture
+def names():
+    """A kind that writes a name with each step; `dies_at` is the step whose state is not kept any more."""
 
-    def write(folder, parameters, tell):
-        tell(1, 2)
-        path = folder / "names.csv"
-        with path.open("wb") as target:
-            write_file(target, columns, ["=1+1", "Asha"], "csv")
-        tell(2, 2)
-        return path
+    class Killed(BaseException):
+        """The process ends here."""
 
-    file_kind("test.file", "Names", permission="report.read", write=write)
-    try:
-        run_id = start("test.file")
-        worker.work()
-    finally:
-        del KINDS["test.file"]
+    class Names:
+        dies_at = 0
+        killed = Killed
+        steps = 0
+
+        def step(self, folder, parameters, state):
+            path = folder / "names.csv"
+            at = state.get("at", 0)
+            kept = path.read_text().splitlines()[:at] if at else []
+            path.write_text("\n".join([*kept, f"Name {at}"]))
+            self.steps += 1
+            if self.steps == self.dies_at:
+                raise Killed
+            return Step({"at": at + 1}, at + 1, 3, path if at == 2 else None)
+
+    made = Names()
+    file_kind("test.file", "Names", permission="report.read", step=made.step)
+    yield made
+    del KINDS["test.file"]
+
+
+def test_a_run_that_makes_a_file_keeps_it_to_download(asha, names):
+    run_id = start("test.file")
+    worker.work()
     run = run_of(run_id)
-    assert (run.status, run.file_name, run.ok, run.total) == ("DONE", "names.csv", 2, 2)
-    text = (worker.folder_of(run_id) / "names.csv").read_text("utf-8-sig")
-    assert list(csv.reader(io.StringIO(text))) == [["Name"], ["'=1+1"], ["Asha"]]
+    assert (run.status, run.file_name, run.ok, run.total) == ("DONE", "names.csv", 3, 3)
+    assert queries.get_file(run_id).read_text() == "Name 0\nName 1\nName 2"
+
+
+def test_a_file_whose_maker_died_goes_on_where_it_was(asha, names):
+    names.dies_at = 2
+    run_id = start("test.file")
+    with pytest.raises(names.killed):
+        worker.work()
+    with clock.standing_at(clock.now() + worker.CLAIM + timedelta(seconds=1)):
+        worker.work()
+    assert names.steps == 4
+    assert queries.get_file(run_id).read_text() == "Name 0\nName 1\nName 2"
+
+
+def test_a_file_is_for_its_organization_and_for_whoever_may_still_make_it(asha, names):
+    run_id = start("test.file")
+    worker.work()
+    colleague = {"organization_id": asha.organization_id}
+    with acting_as(member(**colleague)):
+        assert queries.get_file(run_id).is_file()
+    less = {"setting.manage": Scope.OWN, "report.read": Scope.SELF}
+    for held in ({"setting.manage": Scope.OWN}, less):
+        with acting_as(member(**colleague, permissions=held)), pytest.raises(PermissionDenied):
+            queries.get_file(run_id)
+    platform = {"setting.manage": Scope.ALL, "report.read": Scope.ALL}
+    for stranger in (member(), member(permissions=platform)):
+        with acting_as(stranger), pytest.raises(NotFound):
+            queries.get_file(run_id)
+
+
+def test_a_stopped_file_leaves_nothing_behind(asha, names):
+    run_id = start("test.file")
+    original = names.step
+
+    def step(folder, parameters, state):
+        with transaction() as session:
+            session.get_one(Run, run_id).is_cancel_wanted = True
+        return original(folder, parameters, state)
+
+    object.__setattr__(KINDS["test.file"], "step", step)
+    worker.work()
+    assert run_of(run_id).status == "CANCELLED"
+    assert not queries.folder_of(run_id).exists()
+
+
+def test_a_paused_run_rests_until_it_is_resumed(asha, work):
+    run_id = start()
+    original = work.do
+
+    def do(item, parameters):
+        if item.data["n"] == 2:
+            actions.pause_run(run_id)
+        return original(item, parameters)
+
+    object.__setattr__(KINDS["test.rows"], "do", do)
+    worker.work()
+    worker.work()
+    assert (run_of(run_id).status, work.done) == ("PAUSED", [1, 2])
+    with pytest.raises(StateConflict):
+        actions.pause_run(run_id)
+    object.__setattr__(KINDS["test.rows"], "do", original)
+    actions.resume_run(run_id)
+    worker.work()
+    assert (run_of(run_id).status, work.done) == ("DONE", [1, 2, 3, 4, 5])
+    with pytest.raises(StateConflict):
+        actions.resume_run(run_id)
+
+
+def test_a_paused_run_can_be_stopped_for_good(asha, work):
+    run_id = start()
+    actions.pause_run(run_id)
+    actions.cancel_run(run_id)
+    worker.work()
+    assert (run_of(run_id).status, work.done) == ("CANCELLED", [])
+
+
+def test_a_long_run_does_not_hold_up_a_short_one(asha, work, monkeypatch):
+    monkeypatch.setattr(worker, "SLICE_S", 0.0)
+    work.count = 3
+    first, second = start(), start()
+    for _ in range(4):
+        run_id = worker._claim()
+        worker.work_on(run_id, seconds=0.0)
+    assert run_of(first).ok == run_of(second).ok == 2
 
 
 def test_old_runs_are_forgotten_with_their_rows(asha, work):

@@ -21,7 +21,7 @@ from karokar.outbox.registry import HANDLERS
 from karokar.outbox.state import failure_groups, find_handler, handler_names, handler_states, list_pending
 from karokar.outbox.state import overview as look
 from karokar.runs.kinds import Item, Skipped, row_kind
-from karokar.runs.views import ask_with
+from karokar.runs.views.bulk import ask_with
 from karokar.web.filters import Choice, Filters, Text
 from karokar.web.forms import LONGEST_NUMBER, Form
 

@@ -114,5 +114,13 @@ def _ended(parameters: Mapping[str, Any], end: End) -> None:
     actions.end_replay(UUID(parameters["replay_id"]), Wanted.of_words(parameters["wanted"]), counts)
 
 
-row_kind("event.replay", "Replay events", permission=EVENT_OPERATE, list_items=_items, do=_do, ended=_ended)
-row_kind("event.replay_try", "Try a replay", permission=EVENT_OPERATE, list_items=_items, do=_do)
+row_kind(
+    "event.replay",
+    "Replay events",
+    permission=EVENT_OPERATE,
+    list_items=_items,
+    do=_do,
+    ended=_ended,
+    is_bulk=False,
+)
+row_kind("event.replay_try", "Try a replay", permission=EVENT_OPERATE, list_items=_items, do=_do, is_bulk=False)

@@ -1,10 +1,10 @@
 """The list of assignments, its export, and one assignment."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from uuid import UUID
 
-from flask import render_template, request
+from flask import render_template
 from werkzeug.wrappers import Response
 
 from karokar.assignment import queries, rules
@@ -27,9 +27,11 @@ from karokar.fleet.queries import VehicleFacts
 from karokar.identity import queries as identity
 from karokar.kernel import clock
 from karokar.kernel.actor import Scope, current_actor
+from karokar.kernel.paging import Page
 from karokar.kernel.permissions import may, requires, scope_of
 from karokar.organization import queries as organization
-from karokar.web.exports import Column, export
+from karokar.runs.views.exports import ListExport
+from karokar.web.exports import Column
 from karokar.web.filters import Choice, Day, Field, Filters, Text
 from karokar.web.states import state_choices, state_of
 
@@ -127,8 +129,8 @@ def offers(row: Assignment) -> frozenset[str]:
 @requires(ASSIGNMENT_READ)
 def index() -> str:
     """List the assignments that the person may see."""
-    filters, wanted = _asked()
-    page = queries.list_assignments(wanted, cursor=filters.cursor)
+    filters = _filters()
+    page = queries.list_assignments(_wanted(filters), cursor=filters.cursor)
     return render_template(
         "assignment/index.html",
         filters=filters,
@@ -141,13 +143,11 @@ def index() -> str:
 @bp.get("/export")
 @requires(ASSIGNMENT_READ)
 def export_list() -> Response:
-    """Download what the list shows, all pages of it."""
-    _, wanted = _asked()
-    rows = shown_many(queries.iterate_assignments(wanted))
-    return export("assignments", COLUMNS, rows, request.args.get("format", "csv"))
+    """Download what the list shows, all pages of it; a long one is made by a run."""
+    return ASSIGNMENTS.answer()
 
 
-def _asked() -> tuple[Filters, AssignmentFilter]:
+def _filters(args: Mapping[str, str] | None = None) -> Filters:
     fields: list[Field] = [
         Text("q", "Plate", "text"),
         Choice("status", "Status", choices=state_choices("assignment")),
@@ -161,11 +161,34 @@ def _asked() -> tuple[Filters, AssignmentFilter]:
             (str(member.user_id), member.name) for member in identity.list_members(actor.organization_id, status=None)
         ]
         fields.insert(1, Choice("employee", "Employee", "employee_id", choices=people, is_id=True))
-    filters = Filters.of_request(fields, sorts=tuple(SORTS), default_sort="-start")
+    return Filters.of_request(fields, sorts=tuple(SORTS), default_sort="-start", args=args)
+
+
+def _wanted(filters: Filters) -> AssignmentFilter:
     values = dict(filters.values)
     text = values.pop("text")
     plates = [vehicle.id for vehicle in fleet.find_by_plate(text)] if text else None
-    return filters, AssignmentFilter(**values, vehicle_ids=plates, sort=filters.sort)
+    return AssignmentFilter(**values, vehicle_ids=plates, sort=filters.sort)
+
+
+def _page(filters: Filters, cursor: str | None, size: int) -> Page[Shown]:
+    page = queries.list_assignments(_wanted(filters), cursor=cursor, size=size, counted=False)
+    return replace(page, rows=shown_many(page.rows))  # type: ignore[arg-type,return-value]
+
+
+def _count(filters: Filters, limit: int) -> int:
+    return queries.count_listed(_wanted(filters), limit)
+
+
+ASSIGNMENTS = ListExport(
+    "assignment.export",
+    "Assignments",
+    permission=ASSIGNMENT_READ,
+    columns=COLUMNS,
+    filters=_filters,
+    page=_page,
+    count=_count,
+)
 
 
 @bp.get("/<uuid:assignment_id>")

@@ -14,7 +14,7 @@ from karokar.booking.permissions import BOOKING_READ
 from karokar.booking.rules import Status
 from karokar.kernel.db import db
 from karokar.kernel.errors import NotFound
-from karokar.kernel.paging import Page, count_each, paginate
+from karokar.kernel.paging import PAGE_SIZE, Page, count_each, count_up_to, paginate
 from karokar.kernel.permissions import permitted
 
 SORTS: dict[str, Any] = {
@@ -53,9 +53,18 @@ def get_seen(booking_id: UUID) -> Booking:
     return row
 
 
-def list_bookings(wanted: BookingFilter, *, cursor: str | None = None) -> Page[Booking]:
+def list_bookings(
+    wanted: BookingFilter, *, cursor: str | None = None, size: int = PAGE_SIZE, counted: bool = True
+) -> Page[Booking]:
     """Return one page of the bookings that the acting person may see, as narrowed."""
-    return paginate(_listed(wanted), sorts=SORTS, tie=Booking.id, sort=wanted.sort, cursor=cursor)
+    return paginate(
+        _listed(wanted), sorts=SORTS, tie=Booking.id, sort=wanted.sort, cursor=cursor, size=size, counted=counted
+    )
+
+
+def count_listed(wanted: BookingFilter, limit: int) -> int:
+    """Return how many bookings `list_bookings` pages through, `limit` + 1 where they are more."""
+    return count_up_to(_listed(wanted), limit)
 
 
 def iterate_bookings(wanted: BookingFilter) -> Iterator[Booking]:

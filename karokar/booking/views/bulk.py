@@ -15,7 +15,7 @@ from karokar.booking.views.filtered import FILTERS
 from karokar.fleet import queries as fleet
 from karokar.kernel.permissions import may
 from karokar.runs.kinds import Item, RowKind, row_kind
-from karokar.runs.views import ask_with
+from karokar.runs.views.bulk import ask_with
 from karokar.web.filters import Filters
 
 CANCELLABLE = ("REQUESTED", "APPROVED", "ASSIGNED")

@@ -1,6 +1,9 @@
 """The list of bookings, its export, and Today."""
 
-from flask import render_template, request
+from collections.abc import Mapping
+from dataclasses import replace
+
+from flask import render_template
 from werkzeug.wrappers import Response
 
 from karokar.booking import queries
@@ -13,8 +16,10 @@ from karokar.booking.views.shown import Shown, shown_many
 from karokar.fleet import queries as fleet
 from karokar.kernel import clock
 from karokar.kernel.actor import current_actor
+from karokar.kernel.paging import Page
 from karokar.kernel.permissions import requires
-from karokar.web.exports import Column, export
+from karokar.runs.views.exports import ListExport
+from karokar.web.exports import Column
 from karokar.web.filters import Filters
 from karokar.web.states import state_of
 from karokar.web.times import end_of_day, to_local
@@ -35,12 +40,36 @@ COLUMNS = (
 )
 
 
+def _filters(args: Mapping[str, str] | None = None) -> Filters:
+    return Filters.of_request(FILTERS, sorts=tuple(SORTS), default_sort="-start", args=args)
+
+
+def _wanted(filters: Filters) -> BookingFilter:
+    text = filters.values["text"]
+    plates = [vehicle.id for vehicle in fleet.find_by_plate(text)] if text else []
+    return BookingFilter(**filters.values, vehicle_ids=plates, sort=filters.sort)
+
+
+def _page(filters: Filters, cursor: str | None, size: int) -> Page[Shown]:
+    page = queries.list_bookings(_wanted(filters), cursor=cursor, size=size, counted=False)
+    return replace(page, rows=shown_many(page.rows))  # type: ignore[arg-type,return-value]
+
+
+def _count(filters: Filters, limit: int) -> int:
+    return queries.count_listed(_wanted(filters), limit)
+
+
+BOOKINGS = ListExport(
+    "booking.export", "Bookings", permission=BOOKING_READ, columns=COLUMNS, filters=_filters, page=_page, count=_count
+)
+
+
 @bp.get("/")
 @requires(BOOKING_READ)
 def index() -> str:
     """List the bookings that the person may see."""
-    filters, wanted = _asked()
-    page = queries.list_bookings(wanted, cursor=filters.cursor)
+    filters = _filters()
+    page = queries.list_bookings(_wanted(filters), cursor=filters.cursor)
     lines = shown_many(page.rows)
     return render_template(
         "booking/index.html",
@@ -55,28 +84,8 @@ def index() -> str:
 @bp.get("/export")
 @requires(BOOKING_READ)
 def export_list() -> Response:
-    """Download what the list shows, all pages of it."""
-    _, wanted = _asked()
-    return export("bookings", COLUMNS, _in_chunks(wanted), request.args.get("format", "csv"))
-
-
-def _asked() -> tuple[Filters, BookingFilter]:
-    filters = Filters.of_request(FILTERS, sorts=tuple(SORTS), default_sort="-start")
-    text = filters.values["text"]
-    plates = [vehicle.id for vehicle in fleet.find_by_plate(text)] if text else []
-    return filters, BookingFilter(**filters.values, vehicle_ids=plates, sort=filters.sort)
-
-
-def _in_chunks(wanted: BookingFilter) -> list[Shown]:
-    # Names are fetched for many rows at a time, so that a long export stays a few statements per thousand rows.
-    lines: list[Shown] = []
-    chunk = []
-    for row in queries.iterate_bookings(wanted):
-        chunk.append(row)
-        if len(chunk) == 1000:
-            lines += shown_many(chunk)
-            chunk = []
-    return lines + shown_many(chunk)
+    """Download what the list shows, all pages of it; a long one is made by a run."""
+    return BOOKINGS.answer()
 
 
 @bp.get("/today")

@@ -1,6 +1,6 @@
 """Registering, editing, and putting vehicles on and off the road."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 from zoneinfo import available_timezones
@@ -91,12 +91,6 @@ def register_vehicle(
     )
     publish(vehicle.created())
     return vehicle.id
-
-
-@action(refusals=_REFUSALS)
-def import_vehicles(rows: Sequence[Mapping[str, Any]]) -> list[UUID]:
-    """Register all of these vehicles (arguments of `register_vehicle`) or none, and return their ids."""
-    return [register_vehicle(**row) for row in rows]
 
 
 def check_registration(facts: Mapping[str, Any]) -> None:

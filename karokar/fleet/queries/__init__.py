@@ -4,9 +4,9 @@ from karokar.fleet.queries.facts import ReadingFacts, VehicleFacts, WindowFacts
 from karokar.fleet.queries.home import list_waiting_for, search
 from karokar.fleet.queries.lists import (
     SORTS,
+    count_listed,
     get_seen,
     get_window,
-    iterate_vehicles,
     list_cities,
     list_readings,
     list_vehicles,
@@ -32,6 +32,7 @@ __all__ = [
     "ReadingFacts",
     "VehicleFacts",
     "WindowFacts",
+    "count_listed",
     "count_vehicles",
     "find_by_plate",
     "find_candidates",
@@ -39,7 +40,6 @@ __all__ = [
     "get_vehicle",
     "get_window",
     "hold_vehicle",
-    "iterate_vehicles",
     "list_cities",
     "list_readings",
     "list_suspended_for_documents",

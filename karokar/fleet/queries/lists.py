@@ -1,6 +1,5 @@
 """What the acting person may see of vehicles, maintenance and readings."""
 
-from collections.abc import Iterator
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, Select, and_, func, or_, select
@@ -18,7 +17,7 @@ from karokar.fleet.rules import (
 from karokar.kernel.actor import Actor, Scope, current_actor
 from karokar.kernel.db import db
 from karokar.kernel.errors import NotFound
-from karokar.kernel.paging import Page, paginate
+from karokar.kernel.paging import Page, count_up_to, paginate
 from karokar.kernel.permissions import permitted, scope_of
 
 SORTS = {
@@ -89,32 +88,25 @@ def list_vehicles(
     sort: str = "plate",
     cursor: str | None = None,
     size: int = 25,
+    counted: bool = True,
 ) -> Page[VehicleFacts]:
     """Return one page of the acting person's own fleet (the platform: of all), as narrowed; retired ones on request."""
     statement = _listed(text=text, status=status, category=category, city=city, seats=seats)
-    page = paginate(statement, sorts=SORTS, tie=Vehicle.id, sort=sort, cursor=cursor, size=size)
+    page = paginate(statement, sorts=SORTS, tie=Vehicle.id, sort=sort, cursor=cursor, size=size, counted=counted)
     return page.map(vehicle_facts)
 
 
-def iterate_vehicles(
+def count_listed(
     *,
     text: str | None = None,
     status: str | None = None,
     category: str | None = None,
     city: str | None = None,
     seats: int | None = None,
-    sort: str = "plate",
-) -> Iterator[VehicleFacts]:
-    """Yield all that `list_vehicles` pages through: for exports."""
-    cursor: str | None = None
-    while True:
-        page = list_vehicles(
-            text=text, status=status, category=category, city=city, seats=seats, sort=sort, cursor=cursor, size=500
-        )
-        yield from page.rows
-        if page.next is None:
-            return
-        cursor = page.next
+    limit: int,
+) -> int:
+    """Return how many vehicles `list_vehicles` pages through, `limit` + 1 where they are more."""
+    return count_up_to(_listed(text=text, status=status, category=category, city=city, seats=seats), limit)
 
 
 def get_seen(vehicle_id: UUID) -> VehicleFacts:

@@ -1,5 +1,6 @@
 """Vehicles: the list, one vehicle, registering, editing, on and off the road."""
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -33,11 +34,12 @@ from karokar.fleet.views.hits import hits
 from karokar.kernel import clock
 from karokar.kernel.actor import Scope, current_actor
 from karokar.kernel.errors import NotFound, RuleBroken, StateConflict
+from karokar.kernel.paging import Page
 from karokar.kernel.permissions import may, requires, scope_of
 from karokar.organization import queries as organizations
+from karokar.runs.views.exports import ListExport
 from karokar.verification import queries as verifications
 from karokar.web.exports import Column
-from karokar.web.exports import export as as_file
 from karokar.web.filters import Choice, Filters, Number, Text
 from karokar.web.forms import sent_version
 from karokar.web.states import state_choices, state_of
@@ -59,7 +61,7 @@ COLUMNS = (
 )
 
 
-def _filters() -> Filters:
+def _filters(args: Mapping[str, str] | None = None) -> Filters:
     cities = [(city, city) for city in queries.list_cities()]
     fields = (
         Text("q", "Make, model or plate", argument="text"),
@@ -68,7 +70,7 @@ def _filters() -> Filters:
         Choice("city", "City", choices=cities),
         Number("seats", "Seats, at least"),
     )
-    return Filters.of_request(fields, sorts=SORTS, default_sort="plate")
+    return Filters.of_request(fields, sorts=SORTS, default_sort="plate", args=args)
 
 
 @bp.get("/")
@@ -96,13 +98,24 @@ def _reads_own() -> bool:
     return scope_of(VEHICLE_READ) in {Scope.OWN, Scope.MARKET, Scope.ALL}
 
 
+def _page(filters: Filters, cursor: str | None, size: int) -> Page[VehicleFacts]:
+    return queries.list_vehicles(**filters.values, sort=filters.sort, cursor=cursor, size=size, counted=False)
+
+
+def _count(filters: Filters, limit: int) -> int:
+    return queries.count_listed(**filters.values, limit=limit)
+
+
+VEHICLES = ListExport(
+    "fleet.export", "Vehicles", permission=VEHICLE_READ, columns=COLUMNS, filters=_filters, page=_page, count=_count
+)
+
+
 @bp.get("/export")
 @requires(VEHICLE_READ)
 def export() -> Any:
-    """Send the list, as the filters show it, as a file."""
-    filters = _filters()
-    rows = queries.iterate_vehicles(**filters.values, sort=filters.sort)
-    return as_file("vehicles", COLUMNS, rows, request.args.get("format", "csv"))
+    """Send the list, as the filters show it, as a file; a long one is made by a run."""
+    return VEHICLES.answer()
 
 
 def is_mine(vehicle: VehicleFacts) -> bool:

@@ -13,10 +13,9 @@ from karokar.identity.actions.accounts import (
 )
 from karokar.identity.actions.bootstrap import create_platform_admin
 from karokar.identity.actions.members import (
-    NewMember,
     accept_invitation,
     change_role,
-    import_members,
+    check_role,
     invite_first_admin,
     invite_member,
     reinstate_member,
@@ -41,12 +40,12 @@ from karokar.identity.actions.sessions import (
 from karokar.identity.actions.tokens import NewToken, create_token, revoke_token, touch_token
 
 __all__ = [
-    "NewMember",
     "NewToken",
     "accept_invitation",
     "begin_enrolment",
     "change_password",
     "change_role",
+    "check_role",
     "confirm_enrolment",
     "create_platform_admin",
     "create_role",
@@ -57,7 +56,6 @@ __all__ = [
     "end_session",
     "end_sessions_of",
     "forget_old_sessions",
-    "import_members",
     "invite_first_admin",
     "invite_member",
     "open_session",

@@ -1,7 +1,5 @@
 """Inviting people, and what becomes of members."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
 from uuid import UUID
 
 from sqlalchemy import select
@@ -18,7 +16,7 @@ from karokar.identity.rules import MembershipStatus, tokens
 from karokar.kernel import clock
 from karokar.kernel.actor import Scope, current_actor
 from karokar.kernel.db import action, db
-from karokar.kernel.errors import DomainError, NotFound, RuleBroken, StateConflict
+from karokar.kernel.errors import NotFound, RuleBroken, StateConflict
 from karokar.kernel.permissions import check, load, scope_of
 from karokar.organization import queries as organization
 
@@ -27,17 +25,6 @@ DUPLICATE = {
     "users.email": StateConflict("ALREADY_INVITED", "Somebody invited this person at the same moment. Look again."),
     "memberships": StateConflict("ALREADY_INVITED", "Somebody invited this person at the same moment. Look again."),
 }
-
-
-@dataclass(frozen=True)
-class NewMember:
-    """Somebody to be invited, as typed or read from a file."""
-
-    first_name: str
-    last_name: str
-    email: str
-    phone: str | None
-    role_id: UUID
 
 
 @action(refusals=DUPLICATE)
@@ -120,6 +107,12 @@ def _invite(
     db.session.add(membership)
     publish(event)
     return membership
+
+
+def check_role(role_id: UUID, organization_id: UUID) -> None:
+    """Raise what `invite_member` would raise for this role, without inviting anybody."""
+    check(EMPLOYEE_MANAGE)
+    _role_to_give(role_id, organization_id)
 
 
 def _role_to_give(role_id: UUID, organization_id: UUID) -> Role:
@@ -290,50 +283,3 @@ def _keep_an_admin(membership: Membership) -> None:
             "LAST_ADMIN",
             "This is the organization's last active administrator. Make somebody else an administrator first.",
         )
-
-
-@action(refusals=DUPLICATE)
-def import_members(rows: Sequence[NewMember], *, is_dry_run: bool = False) -> list[str | None]:
-    """Invite many people at once, all or nobody, and return for each the reason why not (None: invited).
-
-    A dry run invites nobody. Without one, nobody is invited where any row has a reason against it.
-    """
-    check(EMPLOYEE_MANAGE)
-    organization_id = current_actor().organization_id
-    if organization_id is None:
-        raise NotFound("organization")
-    problems: list[str | None] = [_problem_of(row, organization_id) for row in rows]
-    seen: set[str] = set()
-    for number, row in enumerate(rows):
-        email = rules.normal_email(row.email)
-        if email in seen and problems[number] is None:
-            problems[number] = "This address is in the file more than once."
-        seen.add(email)
-    if not is_dry_run and not any(problems):
-        for row in rows:
-            invite_member(
-                first_name=row.first_name,
-                last_name=row.last_name,
-                email=row.email,
-                phone=row.phone,
-                role_id=row.role_id,
-            )
-    return problems
-
-
-def _problem_of(row: NewMember, organization_id: UUID) -> str | None:
-    try:
-        _role_to_give(row.role_id, organization_id)
-    except DomainError as error:
-        return error.sentence
-    statement = (
-        select(Membership.status)
-        .join(User, User.id == Membership.user_id)
-        .where(User.email == rules.normal_email(row.email), Membership.organization_id == organization_id)
-    )
-    status = db.session.scalar(statement)
-    if status in {None, MembershipStatus.REMOVED}:
-        return None
-    return (
-        "This person is invited already." if status == MembershipStatus.INVITED else "This person is a member already."
-    )

@@ -33,6 +33,7 @@ from karokar.identity.queries.members import (
     invitations_from,
     list_member_rows,
     search,
+    standings,
 )
 from karokar.identity.queries.people import (
     PEOPLE_SORTS,
@@ -110,4 +111,5 @@ __all__ = [
     "permissions_of",
     "search",
     "sign_in_link",
+    "standings",
 ]

@@ -1,5 +1,6 @@
 """Members as the organization's admin sees them."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -52,6 +53,16 @@ MEMBER_SORTS = {
     "joined": Membership.joined_at,
 }
 """What the list of members can be sorted by."""
+
+
+def standings(organization_id: UUID, emails: Iterable[str]) -> dict[str, str]:
+    """Return, by address as stored, how those who were ever invited to an organization stand in it."""
+    statement = (
+        select(User.email, Membership.status)
+        .join(Membership, Membership.user_id == User.id)
+        .where(Membership.organization_id == organization_id, User.email.in_(set(emails)))
+    )
+    return {row.email: row.status for row in db.session.execute(statement)}
 
 
 def list_member_rows(

@@ -1,35 +1,21 @@
 """Members of the acting organization: inviting them, their roles, their rights."""
 
-import csv
-import io
-import json
 from uuid import UUID
 
 from flask import flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
 from karokar.identity import actions, queries
-from karokar.identity.forms import (
-    ImportForm,
-    ImportNowForm,
-    MemberForm,
-    ReasonForm,
-    RoleChangeForm,
-    choices,
-    role_choices,
-)
+from karokar.identity.forms import MemberForm, ReasonForm, RoleChangeForm, role_choices
 from karokar.identity.permissions import EMPLOYEE_MANAGE
 from karokar.identity.views.blueprint import bp
 from karokar.kernel.actor import current_actor
-from karokar.kernel.errors import NotFound, StateConflict
+from karokar.kernel.errors import NotFound
 from karokar.kernel.permissions import may, requires
 from karokar.organization import queries as organization
 from karokar.web.filters import Choice, Filters, Text
 from karokar.web.forms import sent_version
 from karokar.web.states import state_choices
-
-_COLUMNS = ("first_name", "last_name", "email", "phone", "role")
-MOST_ROWS = 2000
 
 
 def _acting_for() -> UUID:
@@ -193,111 +179,6 @@ def person(user_id: UUID) -> ResponseReturnValue:
     if row is None:
         raise NotFound("person")
     return redirect(url_for("identity.member", membership_id=row.id), 303)
-
-
-# --- many at once -----------------------------------------------------------------------------------------------------
-
-
-@bp.get("/identity/members/import")
-@requires(EMPLOYEE_MANAGE)
-def import_file() -> str:
-    """Ask for a CSV file."""
-    return render_template("identity/import.html", form=ImportForm(), rows=None)
-
-
-@bp.post("/identity/members/import")
-@requires(EMPLOYEE_MANAGE)
-def check_import() -> ResponseReturnValue:
-    """Check the file, row by row, and invite nobody yet."""
-    form = ImportForm()
-    file = request.files.get("file")
-    try:
-        rows = _read(file.read().decode("utf-8-sig") if file else "")
-    except (ValueError, csv.Error) as error:
-        text = str(error) if not isinstance(error, UnicodeDecodeError) else "Save the file as CSV in UTF-8 first."
-        form.form_errors.append(text)
-        return render_template("identity/import.html", form=form, rows=None), 422
-    members, problems = _checked(rows)
-    found = actions.import_members([row for row in members if row is not None], is_dry_run=True)
-    answers = iter(found)
-    problems = [problem if row is None else next(answers) for row, problem in zip(members, problems, strict=True)]
-    return render_template(
-        "identity/import.html",
-        form=form,
-        rows=list(zip(rows, problems, strict=True)),
-        count=len(rows),
-        wrong=sum(1 for problem in problems if problem),
-        now_form=ImportNowForm(rows=json.dumps(rows)),
-    )
-
-
-@bp.post("/identity/members/import/run")
-@requires(EMPLOYEE_MANAGE)
-def run_import() -> ResponseReturnValue:
-    """Invite everybody in the file that was checked."""
-    try:
-        rows = [dict(row) for row in json.loads(request.form.get("rows", "[]"))][:MOST_ROWS]
-    except (ValueError, TypeError):
-        rows = []
-    members, problems = _checked([{name: str(row.get(name, "")) for name in _COLUMNS} for row in rows])
-    if not rows or any(problems):
-        raise StateConflict("IMPORT_CHANGED", "These rows are not the ones that were checked. Upload the file again.")
-    if any(actions.import_members([row for row in members if row is not None])):
-        raise StateConflict(
-            "IMPORT_CHANGED", "Somebody in the file was invited meanwhile. Nobody was invited; upload the file again."
-        )
-    flash(f"{len(rows)} people are invited. Their mails are on their way.", "good")
-    return redirect(url_for("identity.members", status="INVITED"), 303)
-
-
-def _read(text: str) -> list[dict[str, str]]:
-    """Return the file's rows. Raises ValueError with a sentence where it is no such file."""
-    if not text.strip():
-        raise ValueError("Choose a CSV file that has rows.")
-    head = text.splitlines()[0]
-    # Spreadsheets of many countries separate by semicolons.
-    delimiter = max(",;\t", key=head.count)
-    reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter)
-    names = [(name or "").strip().lower() for name in reader.fieldnames or []]
-    missing = [name for name in ("first_name", "last_name", "email") if name not in names]
-    if missing:
-        raise ValueError(f"The first line must name the columns. Missing: {', '.join(missing)}.")
-    rows = []
-    for row in reader:
-        cells = {(name or "").strip().lower(): value for name, value in row.items() if isinstance(value, str)}
-        rows.append({name: cells.get(name, "").strip() for name in _COLUMNS})
-        if len(rows) > MOST_ROWS:
-            raise ValueError(f"A file may have {MOST_ROWS} rows. Split it into several.")
-    return rows
-
-
-def _checked(rows: list[dict[str, str]]) -> tuple[list[actions.NewMember | None], list[str | None]]:
-    """Return each row as somebody to invite, or None with the reason: by the same form as a single invitation."""
-    roles = {role.name.lower(): role.id for role in _roles_to_give(_acting_for())}
-    roles |= {(role.code or "").lower(): role.id for role in _roles_to_give(_acting_for()) if role.code}
-    usual = roles.get("employee") or next(iter(roles.values()))
-    members: list[actions.NewMember | None] = []
-    problems: list[str | None] = []
-    for row in rows:
-        role_id = roles.get(row["role"].lower()) if row["role"] else usual
-        form = MemberForm(formdata=None, data={**row, "role_id": str(role_id)})
-        form.role_id.choices = choices(*((str(value), name) for name, value in roles.items()))
-        problem = _problem(form) if role_id else f"There is no role “{row['role']}” here."
-        problems.append(problem)
-        members.append(
-            None
-            if problem or role_id is None
-            else actions.NewMember(row["first_name"], row["last_name"], row["email"], row["phone"] or None, role_id)
-        )
-    return members, problems
-
-
-def _problem(form: MemberForm) -> str | None:
-    for field in form:
-        field.raw_data = [field.data] if field.data else []
-    if form.validate():
-        return None
-    return " ".join(str(message) for messages in form.errors.values() for message in messages)
 
 
 # --- the platform -----------------------------------------------------------------------------------------------------
