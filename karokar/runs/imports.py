@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-MOST_ROWS = 5_000
+MOST_ROWS = 2_000
 MOST_BYTES = 2_000_000
 """A file is checked while its sender waits, so it stays small enough for that."""
 

@@ -35,8 +35,8 @@ from karokar.web.exports import Column, export
 
 IMPORTS: dict[str, "ListImport"] = {}
 """Every import, by the name of its kind."""
-_SHOWN = 200
-_SAMPLE = 20
+_SHOWN = 100
+_SAMPLE = 10
 _ERROR_COLUMNS = (
     Column("Line", lambda problem: problem.line),
     Column("Column", lambda problem: problem.column),
