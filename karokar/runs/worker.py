@@ -93,11 +93,12 @@ def _claim() -> UUID | None:
     if db.session.scalar(select(Run.id).where(Run.status.in_(OPEN), free).limit(1)) is None:
         return None
     with transaction() as session:
-        # Whoever waited longest since a worker last let go of it: a long run does not hold up the short ones.
+        # What is to be stopped, then whoever waited longest since a worker let go of it: a long run does not hold up
+        # the short ones.
         statement = (
             select(Run)
             .where(Run.status.in_(OPEN), free)
-            .order_by(func.coalesce(Run.claimed_until, Run.created_at), Run.created_at)
+            .order_by(Run.is_cancel_wanted.desc(), func.coalesce(Run.claimed_until, Run.created_at), Run.created_at)
             .limit(1)
         )
         run = session.scalars(statement.with_for_update(skip_locked=True)).one_or_none()
