@@ -14,6 +14,7 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
+from functools import cache
 from typing import Any
 from zoneinfo import available_timezones
 
@@ -35,8 +36,13 @@ _SILENT = {"HiddenField", "CSRFTokenField", "PasswordField", "FileField", "Multi
 
 def time_zones() -> list[SelectChoice]:
     """Return the time zones to choose from: every one that an organization can have, UTC among them."""
-    names = sorted(name for name in available_timezones() if "/" in name or name == "UTC")
-    return [SelectChoice(name, name.replace("_", " ")) for name in names]
+    return [SelectChoice(name, name.replace("_", " ")) for name in _zone_names()]
+
+
+@cache
+def _zone_names() -> tuple[str, ...]:
+    # Asking for them reads a folder of hundreds of files, and a file of vehicles makes a form for each of its rows.
+    return tuple(sorted(name for name in available_timezones() if "/" in name or name == "UTC"))
 
 
 class Form(FlaskForm):

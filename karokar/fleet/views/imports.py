@@ -8,7 +8,7 @@ from werkzeug.datastructures import MultiDict
 from wtforms.fields.choices import SelectChoice
 
 from karokar.fleet import actions, queries
-from karokar.fleet.forms import ZONES, NewVehicleForm
+from karokar.fleet.forms import NewVehicleForm
 from karokar.fleet.permissions import VEHICLE_CREATE
 from karokar.fleet.rules import CATEGORIES, plate_key
 from karokar.fleet.views.blueprint import bp
@@ -18,6 +18,7 @@ from karokar.kernel.permissions import requires
 from karokar.runs.imports import Good, Heading, Line, Report
 from karokar.runs.kinds import Item
 from karokar.runs.views.imports import ListImport
+from karokar.web.forms import time_zones
 
 HEADINGS = (
     Heading("make"),
@@ -39,7 +40,7 @@ def _check(report: Report) -> None:
     taken = {plate_key(plate) for plate in queries.other_spellings([_plate(line) for line in report.lines])}
     seen: dict[str, int] = {}
     categories = {name.casefold(): code for code, name in CATEGORIES.items()}
-    bad, zones = set(report.bad_lines), set(ZONES)
+    bad, zones = set(report.bad_lines), {choice.value for choice in time_zones()}
     for line in report.lines:
         cells = dict(line.cells)
         category = cells.get("category", "")
