@@ -40,6 +40,7 @@ UNANSWERED = "UNANSWERED"
     VehicleRetired,
     effect="projection",
     from_start=True,
+    keeps=(ReportedVehicle.id,),
     description="Keeps the vehicles that reports speak of.",
 )
 def know_vehicle(envelope: Envelope[VehicleCreated | VehicleUpdated | VehicleRetired]) -> None:
@@ -73,6 +74,7 @@ def know_vehicle(envelope: Envelope[VehicleCreated | VehicleUpdated | VehicleRet
     BookingCancelled,
     effect="projection",
     from_start=True,
+    keeps=(DailyFact.booking_id,),
     description="Counts requests, decisions, rejections, unmet demand and hours of use, per day.",
 )
 def count_day(envelope: Envelope[Counted]) -> None:

@@ -161,6 +161,7 @@ REACTIONS: dict[type[Event], Callable[[Envelope[Any], Held], None]] = {
     effect="projection",
     key="stream",
     from_start=True,
+    keeps=(AvailabilityBlock.vehicle_id,),
     description="Keeps each vehicle's calendar: what takes its time, from when to when.",
 )
 def keep_calendar(envelope: Envelope[Any]) -> None:

@@ -114,6 +114,7 @@ _Assigned = (
     AssignmentClosed,
     effect="projection",
     from_start=True,
+    keeps=(VehicleDriver.assignment_id,),
     description="Knows whom each vehicle is assigned to, so that drivers may see it.",
 )
 def know_driver(envelope: Envelope[_Assigned]) -> None:

@@ -32,6 +32,7 @@ class Handler:
     description: str
     selectors: tuple[type[Event] | str, ...]
     producer: str | None
+    keeps: tuple[Any, ...] = ()
 
     def event_types(self) -> frozenset[str]:
         """The stored names that the selectors mean. Raises LookupError where one means none."""
@@ -74,11 +75,14 @@ def handles(
     key: Literal["aggregate", "stream"] = "aggregate",
     many: bool = False,
     from_start: bool = False,
+    keeps: tuple[Any, ...] = (),
     description: str,
 ) -> Callable[[F], F]:
     """Declare that a function reacts to events: classes, patterns of names (`"Booking*"`, `"*"`), or a whole producer.
 
     The function takes one `Envelope` (with `many=True` a list of them) and runs inside the delivery's transaction.
+    `keeps` names, of each table that a projection keeps by itself, the column that holds the id of its key (of the
+    aggregate or the stream): with it, its rows can be rebuilt from nothing.
     Raises ValueError for a name used twice, or for nothing selected.
     """
     if not selectors and producer is None:
@@ -101,6 +105,7 @@ def handles(
             description=description,
             selectors=selectors,
             producer=producer,
+            keeps=keeps,
         )
         return function
 

@@ -110,15 +110,15 @@ def _do(session: Session, unit: Unit, wanted: Wanted) -> int:
         )
     if unit.kind == "resend":
         return sum(resend(UUID(unit.event_id)) for resend in RESENDERS)
-    return _rerun(session, unit)
+    take_shard(session, unit.shard)
+    return run_again(session, unit)
 
 
-def _rerun(session: Session, unit: Unit) -> int:
+def run_again(session: Session, unit: Unit) -> int:
     """Run a projection again over what it has handled of one stream, from the first selected event to the end."""
     declared = HANDLERS.get(unit.handler)
     if declared is None or declared.effect != "projection":
         raise NotFound("handler")
-    _take_shard(session, unit.shard)
     done = 0
     with open_store() as store:
         positions = _positions(session, unit)
@@ -144,7 +144,8 @@ def _positions(session: Session, unit: Unit) -> list[int]:
     return list(session.scalars(statement.order_by(EventLog.position)))
 
 
-def _take_shard(session: Session, shard: int) -> None:
+def take_shard(session: Session, shard: int) -> None:
+    """Take a shard's lock until the transaction ends. Raises Busy where it is being delivered all the time."""
     store = store_class(session.get_bind().dialect.name)
     for _ in range(LOCK_TRIES):
         if store.lock(session.connection(), shard):

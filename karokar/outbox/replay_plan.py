@@ -112,8 +112,12 @@ class Unit:
             return f"Retry {self.selected:,} × {self.event_type} for {self.handler}"
         if self.kind == "resend":
             return f"Make the mails about {self.event_type} {self.event_id} anew"
-        key = self.stream or f"{self.aggregate_type}:{self.aggregate_id}"
-        return f"Run {self.handler} again over {key}"
+        return f"Run {self.handler} again over {self.key}"
+
+    @property
+    def key(self) -> str:
+        """Which stream or aggregate it is about, where it is one."""
+        return self.stream or f"{self.aggregate_type}:{self.aggregate_id}"
 
     def as_data(self) -> dict[str, Any]:
         """Return it as a run keeps it."""
