@@ -1,6 +1,7 @@
 """Inviting, joining, roles of members, and the last administrator."""
 
 import io
+import re
 import threading
 from datetime import timedelta
 
@@ -154,6 +155,42 @@ def test_who_has_an_account_joins_only_while_signed_in_as_themselves(app, client
     people.sign_in(client, first.admin)
     assert post(client, path).status_code == 303
     assert second.name in client.get("/organization/own").text
+
+
+def test_inviting_an_address_tells_nothing_about_who_has_it_until_they_join(app, client):
+    """Else anybody could look up the name, phone and habits of another tenant's people."""
+    vendor, company = people.make_vendor(), people.make_corporate(employees=1)
+    stranger = company.employees[0]
+    with people.acting(stranger):
+        first, last = stranger.name.split(" ", 1)
+        actions.update_profile(first_name=first, last_name=last, phone="+91 98 7654 3210")
+    with people.acting(vendor.admin):
+        invited = actions.invite_member(
+            first_name="X", last_name="Y", email=stranger.email, role_id=_role(vendor, "VENDOR_ADMIN")
+        )
+        link = actions.take_invitation_link(invited.id)
+    people.sign_in(client, vendor.admin)
+    user_id = invited.user_id
+    drain_all()
+    pages = [
+        f"/identity/members/{invited.id}", "/identity/members", f"/identity/members?q={last}", f"/search?q={last}",
+        f"/timeline/User/{user_id}", f"/timeline/User/{user_id}/download?format=csv", "/audit/", "/audit/export?format=csv",
+        "/notification/mail", "/administration/events", link.removeprefix("http://localhost"),
+    ]  # fmt: skip
+    for page in pages:
+        answer = client.get(page)
+        assert answer.status_code == 200, page
+        shown = answer.text.replace(f"q={last}", "").replace(f'value="{last}"', "").replace(f"“{last}”", "")
+        assert stranger.name not in shown, page
+        assert "7654" not in shown, page
+    mails = re.findall(r"/notification/mail/[0-9a-f-]{36}", client.get("/notification/mail").text)
+    assert mails
+    assert stranger.name not in "".join(client.get(page).text for page in mails)
+    assert stranger.email in client.get("/identity/members").text
+    assert stranger.email not in client.get(f"/identity/members?q={last}").text
+    with people.acting(stranger):
+        actions.accept_invitation(token_of(invited.id))
+    assert stranger.name in client.get("/identity/members").text
 
 
 def test_somebody_who_was_removed_can_be_invited_again(app):

@@ -11,9 +11,9 @@ from sqlalchemy import Select, func, select
 from karokar.identity import rules
 from karokar.identity.models import Membership, Role, User
 from karokar.identity.permissions import EMPLOYEE_MANAGE
-from karokar.identity.queries.people import matches
+from karokar.identity.queries.people import is_stranger, matches, shown_name
 from karokar.identity.rules import MembershipStatus
-from karokar.kernel.actor import Actor
+from karokar.kernel.actor import Actor, current_actor
 from karokar.kernel.db import db
 from karokar.kernel.errors import NotFound
 from karokar.kernel.paging import Page, paginate
@@ -85,7 +85,7 @@ def list_member_rows(
     if text:
         statement = statement.where(matches(text))
     page = paginate(statement, sorts=MEMBER_SORTS, tie=Membership.id, sort=sort, cursor=cursor)
-    return page.map(lambda row: _row(row[0], row[1], row[2]))
+    return page.map(lambda row: _row(*row[:4]))
 
 
 def get_member_row(membership_id: UUID) -> MemberRow:
@@ -135,18 +135,18 @@ def search(actor: Actor, text: str) -> list[Hit]:
     return [
         Hit(
             kind="Person",
-            title=user.name,
+            title=shown_name(user, is_hidden=is_hidden),
             endpoint="identity.member",
             values={"membership_id": str(membership.id)},
             detail=f"{user.email} · {role.name}",
         )
-        for membership, user, role in db.session.execute(statement)
+        for membership, user, role, is_hidden in db.session.execute(statement)
     ]
 
 
-def _rows(actor: Actor | None = None) -> Select[Membership, User, Role]:
+def _rows(actor: Actor | None = None) -> Select[Membership, User, Role, bool]:
     return (
-        select(Membership, User, Role)
+        select(Membership, User, Role, is_stranger(actor or current_actor()).label("is_hidden"))
         .join(User, User.id == Membership.user_id)
         .join(Role, Role.id == Membership.role_id)
         .where(permitted(Membership, EMPLOYEE_MANAGE, actor))
@@ -154,15 +154,15 @@ def _rows(actor: Actor | None = None) -> Select[Membership, User, Role]:
     )
 
 
-def _row(membership: Membership, user: User, role: Role) -> MemberRow:
+def _row(membership: Membership, user: User, role: Role, is_hidden: bool) -> MemberRow:  # noqa: FBT001 - a row
     return MemberRow(
         id=membership.id,
         version=membership.version,
         user_id=user.id,
         organization_id=membership.organization_id,
-        name=user.name,
+        name=shown_name(user, is_hidden=is_hidden),
         email=user.email,
-        phone=user.phone,
+        phone=None if is_hidden else user.phone,
         role_id=role.id,
         role=role.key,
         role_name=role.name,
@@ -171,8 +171,8 @@ def _row(membership: Membership, user: User, role: Role) -> MemberRow:
         reason=membership.reason,
         invited_at=membership.invited_at,
         joined_at=membership.joined_at,
-        last_seen_at=user.last_seen_at,
-        has_second_factor=user.has_second_factor,
+        last_seen_at=None if is_hidden else user.last_seen_at,
+        has_second_factor=user.has_second_factor and not is_hidden,
         is_invitation_open=membership.is_open,
         open_until=membership.open_until,
         link_copied_at=membership.link_copied_at,

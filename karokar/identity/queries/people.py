@@ -5,14 +5,15 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, and_, false, func, select, true
+from sqlalchemy import ColumnElement, Select, and_, case, exists, false, func, or_, select, true
+from sqlalchemy.orm import aliased
 
 from karokar.identity.models import Membership, Role, User, UserSession
 from karokar.identity.permissions import EMPLOYEE_MANAGE
 from karokar.identity.queries.access import permissions_of
 from karokar.identity.rules import MembershipStatus, normal_email
 from karokar.kernel import clock
-from karokar.kernel.actor import Scope
+from karokar.kernel.actor import Actor, Scope, current_actor
 from karokar.kernel.db import db
 from karokar.kernel.errors import NotFound
 from karokar.kernel.paging import Page, paginate
@@ -72,8 +73,40 @@ def people(ids: Iterable[UUID]) -> dict[UUID, Person]:
     wanted = set(ids)
     if not wanted:
         return {}
-    rows = db.session.scalars(select(User).where(User.id.in_(wanted)))
-    return {row.id: Person(row.id, row.name, row.email, row.phone, row.time_zone, row.locale) for row in rows}
+    rows = db.session.execute(select(User, is_stranger(current_actor())).where(User.id.in_(wanted)))
+    return {
+        row.id: Person(
+            row.id,
+            shown_name(row, is_hidden=hidden),
+            row.email,
+            None if hidden else row.phone,
+            row.time_zone,
+            row.locale,
+        )
+        for row, hidden in rows
+    }
+
+
+def is_stranger(actor: Actor) -> ColumnElement[bool]:
+    """Return the condition of people whom the actor's organization knows by nothing but an address that it invited.
+
+    Who they are is another tenant's affair, or their own, until they join.
+    """
+    if actor.is_system or actor.is_platform or actor.organization_id is None:
+        return false()
+    here, elsewhere = aliased(Membership), aliased(Membership)
+    is_only_invited = exists().where(
+        here.user_id == User.id, here.organization_id == actor.organization_id, here.joined_at.is_(None)
+    )
+    is_known_elsewhere = exists().where(
+        elsewhere.user_id == User.id, elsewhere.organization_id != actor.organization_id
+    )
+    return and_(is_only_invited, or_(User.password_hash.is_not(None), is_known_elsewhere), User.id != actor.user_id)
+
+
+def shown_name(user: User, *, is_hidden: bool) -> str:
+    """Return what a person is called; by their address where nobody here may know more."""
+    return user.email if is_hidden else user.name
 
 
 def find_person_by_email(email: str) -> Person | None:
@@ -161,7 +194,8 @@ def _of_platform(users: Sequence[User]) -> dict[UUID, PlatformPerson]:
 
 def matches(text: str) -> ColumnElement[bool]:
     """Return the condition of people whose name or address contains every word of the text."""
-    full = func.lower(User.first_name + " " + User.last_name + " " + User.email)
+    name = case((is_stranger(current_actor()), ""), else_=User.first_name + " " + User.last_name)
+    full = func.lower(name + " " + User.email)
     return and_(true(), *(full.contains(word, autoescape=True) for word in text.lower().split()))
 
 
