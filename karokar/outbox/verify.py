@@ -67,9 +67,12 @@ select t.position, t.stream from troubles t
            and b.position < t.position and b.state in ('retrying', 'waiting', 'dead')))""",
 }
 
+# What the tick at the last check had seen was looked at then.
 _UNSEQUENCED = """
 select e.id, e.event_type from events e left join event_log l on l.event_id = e.id
  where l.position is null and e.xid < pg_snapshot_xmin((select snapshot from ticks order by position desc limit 1))
+   and e.xid >= case when :since = 0 then '0'::xid8 else coalesce((select pg_snapshot_xmin(snapshot) from ticks
+     where position <= :since order by position desc limit 1), '0'::xid8) end
 """
 
 

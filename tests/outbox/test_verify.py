@@ -4,14 +4,18 @@ import pytest
 from sqlalchemy import text
 
 from karokar.kernel.db import db, transaction
-from karokar.outbox import subscriptions
+from karokar.outbox import actions, subscriptions
 from karokar.outbox import verify as proof
+from karokar.outbox.actions import Selection
 from karokar.outbox.drain import drain, drain_all
+from karokar.outbox.metrics import exposition
+from karokar.outbox.replay import perform
+from karokar.outbox.replay_plan import Wanted, list_units
 from karokar.outbox.store import open_store
 from karokar.outbox.verify import verify, verify_what_is_new
 from tests.outbox import things
 from tests.outbox.test_conformance import Poison
-from tests.outbox.things import make_moved, subscribe
+from tests.outbox.things import make_moved, move_thing, sequences, subscribe
 
 PLANTED = {
     "lost": "update handled set handlers = '{none}', us = '{none}' where position = 1",
@@ -64,6 +68,58 @@ def test_only_what_is_new_is_looked_at_again_unless_something_was_bad(delivered)
     assert verify().count == 2
 
 
+@pytest.fixture(params=["quick_bus", pytest.param("pg_bus", marks=pytest.mark.postgresql)])
+def a_bus(request):
+    return request.getfixturevalue(request.param)
+
+
+def test_what_people_do_to_deliveries_is_never_a_broken_promise(a_bus):
+    """Paused, retried while paused, resumed, dismissed, replayed by halves: each time before and after the next drain."""
+    ill, well = make_moved(2), make_moved(2)
+    poison = Poison(ill, number=1)
+    subscribe("watch")
+    subscribe("suffer", does=poison)
+    a_bus.settle()
+
+    def holds() -> None:
+        for _ in range(2):
+            assert verify_what_is_new().problems == {}
+            assert verify().problems == {}
+            assert b"event_undelivered_verify 0.0" in exposition()
+            db.session.rollback()
+            a_bus.deliver()
+
+    holds()
+    for name in ("test.watch", "test.suffer"):
+        actions.pause_handler(name, "for a while")
+    for thing_id in (ill, well):
+        move_thing(thing_id)
+    holds()
+    assert actions.retry_deliveries(Selection(handler="test.suffer")) == 1
+    holds()
+    actions.resume_handler("test.suffer")
+    holds()
+    a_bus.settle()
+    assert actions.dismiss_deliveries(Selection(handler="test.suffer"), "Made by mistake.") == 1
+    holds()
+    actions.resume_handler("test.watch")
+    holds()
+    assert sequences("suffer", ill) == [1, 3, 4]
+    wanted = Wanted(types="TestThing*")
+    units = list(list_units(wanted))
+    for number, unit in enumerate(units):
+        perform(unit, wanted)
+        if number == len(units) // 2:
+            move_thing(well)
+            holds()
+    assert actions.retry_deliveries(Selection(handler="test.suffer", states=("dismissed",))) == 1
+    poison.is_potent = False
+    holds()
+    a_bus.settle()
+    holds()
+    assert sequences("watch", well)[-1] == 5
+
+
 def test_a_committed_event_that_the_sequencer_never_saw_is_found(pg_app):
     with things.in_the_catalog():
         things.make_tables()
@@ -75,3 +131,21 @@ def test_a_committed_event_that_the_sequencer_never_saw_is_found(pg_app):
         with open_store() as store:
             store.sequence()
         assert "unsequenced" in verify().problems
+
+
+def test_what_the_last_check_saw_in_order_is_not_read_again(pg_app):
+    with things.in_the_catalog():
+        things.make_tables()
+        subscribe("watch")
+        subscriptions.sync()
+        make_moved(1)
+        drain_all()
+        assert verify_what_is_new().until == 2
+        make_moved(0)
+        with open_store() as store:
+            store.sequence()
+        execute("delete from event_log where position = 3")
+        make_moved(0)
+        with open_store() as store:
+            store.sequence()
+        assert "unsequenced" in verify_what_is_new().problems
