@@ -179,7 +179,10 @@ SETTINGS: tuple[Setting, ...] = (
         field="redis_url",
         parse=_redis_url,
         default="the embedded Valkey of `bin/up`",
-        description="Carries the bells that wake workers; may be lost at any time without losing an event.",
+        description=(
+            "Carries the bells that wake workers, and counts tries to sign in; "
+            "may be lost at any time without losing an event."
+        ),
     ),
     Setting(
         name="KAROKAR_BASE_URL",

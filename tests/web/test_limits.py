@@ -1,0 +1,42 @@
+"""How often somebody may try, whichever process answers, and whether or not Redis is there."""
+
+from dataclasses import replace
+
+import pytest
+
+from karokar.app import create_app
+from karokar.kernel.permissions import public
+from karokar.web.limits import limiter, was_refused
+
+
+def a_process(config):
+    """An application as each process of the web server has it, with a door that lets nobody in."""
+    app = create_app(config)
+
+    @app.get("/door")
+    @public
+    @limiter.limit("3 per hour", deduct_when=was_refused)
+    def door():
+        return "No.", 422
+
+    return app.test_client()
+
+
+@pytest.fixture(autouse=True)
+def _as_it_was(app, monkeypatch):
+    monkeypatch.setattr(limiter, "_storage_dead", False)
+    yield
+    # The one limiter counts for the application that was made last.
+    limiter.init_app(app)
+
+
+def test_the_tries_at_all_processes_count_together(config, redis_url):
+    first = a_process(replace(config, redis_url=redis_url))
+    assert [first.get("/door").status_code for _ in range(2)] == [422, 422]
+    second = a_process(replace(config, redis_url=redis_url))
+    assert [second.get("/door").status_code for _ in range(3)] == [422, 429, 429]
+
+
+def test_without_redis_each_process_counts_for_itself(config, tmp_path):
+    alone = a_process(replace(config, redis_url=f"unix://{tmp_path}/nobody.sock?db=0"))
+    assert [alone.get("/door").status_code for _ in range(4)] == [422, 422, 422, 429]
