@@ -25,6 +25,7 @@ from karokar.kernel.actor import SYSTEM, Cause
 from karokar.kernel.bulk import insert_rows
 from karokar.kernel.db import Aggregate, Base, action, db, transaction
 from karokar.kernel.ids import new_id
+from karokar.kernel.memory import keep_what_is_loaded
 from karokar.outbox.models import EventRow
 from karokar.outbox.recorder import metadata_of, shard_of
 from karokar.outbox.registry import HANDLERS, handles
@@ -126,6 +127,7 @@ def application(kind: str, **settings: Any) -> Iterator[Flask]:
         with app.app_context():
             flask_migrate.upgrade(directory=str(PROJECT / "migrations"))
             make_tables()
+            keep_what_is_loaded()  # As a worker does.
             yield app
             db.session.remove()
             db.engine.dispose()

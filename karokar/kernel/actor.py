@@ -46,7 +46,7 @@ class Actor:
         return self.organization_type == "PLATFORM"
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Cause:
     """What set off the work in progress: a request, a job, a tick of the clock, or an event being handled.
 
@@ -92,9 +92,6 @@ def acting_as(actor: Actor, cause: Cause | None = None) -> Iterator[None]:
         _actor.reset(actor_token)
 
 
-@contextmanager
-def caused_by(event_id: UUID, correlation_id: UUID, *, depth: int, source: str) -> Iterator[None]:
-    """Do what follows as the system, as a consequence of an event (`depth` events from the origin)."""
-    cause = Cause(correlation_id=correlation_id, causation_id=event_id, depth=depth, source=source)
-    with acting_as(SYSTEM, cause):
-        yield
+def set_off_by(cause: Cause) -> None:
+    """Do what follows as a consequence of `cause`, until the `acting_as` around it ends."""
+    _cause.set(cause)

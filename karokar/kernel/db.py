@@ -68,6 +68,11 @@ def _makes_ids(class_: type["Base"]) -> bool:
     return "id" in columns and isinstance(columns["id"].type, Uuid)
 
 
+@cache
+def _names_of(class_: type["Base"]) -> frozenset[str]:
+    return frozenset(dir(class_))
+
+
 JsonDocument = JSON().with_variant(JSONB(), "postgresql")
 
 
@@ -85,9 +90,9 @@ class Base(DeclarativeBase):
     )
 
     def __init__(self, **values: Any) -> None:
-        unknown = [name for name in values if not hasattr(type(self), name)]
+        unknown = values.keys() - _names_of(type(self))
         if unknown:
-            message = f"{type(self).__name__} has no {', '.join(unknown)}."
+            message = f"{type(self).__name__} has no {', '.join(sorted(unknown))}."
             raise TypeError(message)
         if "id" not in values and _makes_ids(type(self)):
             values["id"] = new_id()

@@ -7,6 +7,7 @@ from types import FrameType
 from flask import current_app
 from flask.cli import AppGroup
 
+from karokar.kernel.memory import keep_what_is_loaded
 from karokar.outbox import relay as relays
 from karokar.outbox import subscriptions
 from karokar.outbox.bell import QUEUE
@@ -28,6 +29,7 @@ def relay() -> None:
 
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, ask)
+    keep_what_is_loaded()
     relays.run(current_app._get_current_object(), stop)  # type: ignore[attr-defined] # noqa: SLF001 - a thread needs the app itself
 
 
@@ -37,6 +39,7 @@ def worker() -> None:
     from karokar.worker import run
 
     subscriptions.sync()
+    keep_what_is_loaded()
     app = current_app._get_current_object()  # type: ignore[attr-defined] # noqa: SLF001 - a worker needs the app itself
     run(app, QUEUE)
 

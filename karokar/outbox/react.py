@@ -1,14 +1,12 @@
 """Runs handlers, and tells passing troubles of the database from failures."""
 
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
 from time import perf_counter_ns
 from uuid import UUID
 
 from sqlalchemy.orm.exc import StaleDataError
 
 from karokar.events.base import Envelope, Event
-from karokar.kernel.actor import SYSTEM, Cause, acting_as, caused_by
+from karokar.kernel.actor import SYSTEM, Cause, acting_as, set_off_by
 from karokar.kernel.db import is_transient
 from karokar.kernel.errors import Busy, StaleVersion
 from karokar.kernel.ids import new_id
@@ -20,11 +18,14 @@ def react(reaction: Reaction) -> int:
     handler, envelopes = reaction.handler, reaction.envelopes
     began = perf_counter_ns()
     if handler.many:
-        with _caused_by_all(envelopes, handler.name):
+        # Several events together have no one cause; a handler of lists publishes nothing.
+        cause = _cause_of(envelopes[0], handler.name) if len(envelopes) == 1 else None
+        with acting_as(SYSTEM, cause or Cause(correlation_id=new_id(), source=handler.name)):
             handler.function(envelopes)
     else:
-        for envelope in envelopes:
-            with _caused_by_one(envelope, handler.name):
+        with acting_as(SYSTEM, _cause_of(envelopes[0], handler.name)):
+            for envelope in envelopes:
+                set_off_by(_cause_of(envelope, handler.name))
                 handler.function(envelope)
     return (perf_counter_ns() - began) // 1000 // len(envelopes)
 
@@ -37,22 +38,11 @@ def is_passing(error: BaseException) -> bool:
     return isinstance(error, Busy | StaleVersion | StaleDataError) or is_transient(error)
 
 
-def _caused_by_one(envelope: Envelope[Event], source: str) -> AbstractContextManager[None]:
+def _cause_of(envelope: Envelope[Event], source: str) -> Cause:
     metadata = envelope.metadata
-    return caused_by(
-        envelope.event_id,
-        UUID(metadata["correlationId"]),
+    return Cause(
+        correlation_id=UUID(metadata["correlationId"]),
+        causation_id=envelope.event_id,
         depth=metadata.get("depth", 0) + 1,
         source=source,
     )
-
-
-@contextmanager
-def _caused_by_all(envelopes: list[Envelope[Event]], source: str) -> Iterator[None]:
-    if len(envelopes) == 1:
-        with _caused_by_one(envelopes[0], source):
-            yield
-        return
-    # Several events together have no one cause; such a handler publishes nothing.
-    with acting_as(SYSTEM, Cause(correlation_id=new_id(), source=source)):
-        yield

@@ -3,6 +3,7 @@
 import os
 from typing import Any
 
+from karokar.kernel.memory import keep_what_is_loaded
 from karokar.supervisor.process import die_with_parent
 
 worker_class = "gthread"
@@ -17,6 +18,11 @@ keepalive = 5
 control_socket_disable = True
 # Sockets for gunicorn's own heartbeat files must not wait for a disk.
 worker_tmp_dir = "/dev/shm" if os.path.isdir("/dev/shm") else None  # noqa: S108, PTH112 -- gunicorn makes unique files
+
+
+def when_ready(_server: Any) -> None:
+    """Before workers are forked: what is loaded is theirs for good."""
+    keep_what_is_loaded()
 
 
 def post_fork(server: Any, _worker: Any) -> None:
