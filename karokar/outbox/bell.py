@@ -14,9 +14,10 @@ from karokar.kernel.settings import settings
 
 QUEUE = "events"
 _BELL = "karokar:bell"
-_JOB = "karokar.outbox.drain.drain"
+_JOB = "karokar.outbox.drain.attend"
 # A bell that was rung and led to nothing may be rung again after this long.
 _RINGS_FOR_SECONDS = 5
+HELD_FOR_SECONDS = 0.9
 # Longer than any drain: ends a handler that hangs.
 _JOB_SECONDS = 120
 # Whoever clicks must not wait for a Redis that is away: the relay makes up for the bell.
@@ -44,6 +45,14 @@ def clear() -> None:
         _with_redis(_clear)
 
 
+def hold() -> bool:
+    """Say that somebody is awake and looks by himself, so that rings queue no job. Returns whether it could be said.
+
+    It holds for `HELD_FOR_SECONDS`: a worker that dies awake keeps nobody asleep for longer.
+    """
+    return settings().event_bus_dispatcher == "worker" and _with_redis(_hold)
+
+
 def ping() -> bool:
     """Whether Redis answers now."""
     return _with_redis(_ping)
@@ -67,6 +76,10 @@ def _ring(redis: Redis) -> None:
 
 def _clear(redis: Redis) -> None:
     redis.delete(_BELL)
+
+
+def _hold(redis: Redis) -> None:
+    redis.set(_BELL, 1, px=int(HELD_FOR_SECONDS * 1000))
 
 
 def _with_redis(call: Callable[[Redis], None]) -> bool:

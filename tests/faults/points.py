@@ -22,6 +22,7 @@ POINTS = (
     "after commit",
     "attempt begun",
     "bell cleared",
+    "bell held",
 )
 
 
@@ -54,6 +55,7 @@ def plant(chance: Chance) -> None:
     careful._deliver_one = after(careful._deliver_one, lambda: chance.at("after commit"))
     retry._begin = after(retry._begin, lambda: chance.at("attempt begun"))
     bell.clear = after(bell.clear, lambda: chance.at("bell cleared"))
+    bell._hold = after(bell._hold, lambda: chance.at("bell held"))
 
 
 def before(function: Callable[..., Any], call: Callable[[], None]) -> Callable[..., Any]:

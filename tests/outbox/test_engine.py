@@ -14,7 +14,8 @@ from karokar.kernel.db import action, db, transaction
 from karokar.kernel.errors import Busy, StaleVersion
 from karokar.kernel.ids import new_id
 from karokar.kernel.schedule import JOBS, Job
-from karokar.outbox import background, queries, relay, subscriptions
+from karokar.outbox import background, bell, queries, relay, subscriptions
+from karokar.outbox import drain as drains
 from karokar.outbox.drain import drain, drain_all
 from karokar.outbox.leases import Lease
 from karokar.outbox.models import EventRow, Handled, Start, Subscription, Trouble
@@ -298,6 +299,26 @@ def test_the_relay_rings_and_an_old_event_it_delivers_itself(app_with_redis):
             thing_id = make_moved(0)
         relay.look()
         assert sequences("watch", thing_id) == [1]
+
+
+def test_while_a_worker_is_awake_a_ring_queues_no_job_and_afterwards_one_does(app_with_redis, monkeypatch):
+    monkeypatch.setattr(drains, "AWAKE_SECONDS", 0.0)
+    with things.in_the_catalog():
+        things.make_tables()
+        subscribe("watch")
+        subscriptions.sync()
+        assert bell.hold()
+        thing_id = make_moved(2)
+        assert bell.count_rings() == 0
+        drains.attend()
+        assert sequences("watch", thing_id) == [1, 2, 3]
+        move_thing(thing_id)
+        assert bell.count_rings() == 1
+
+
+def test_the_bell_of_a_worker_that_died_awake_rings_again(app_with_redis):
+    assert bell.hold()
+    assert wait_until(lambda: bell.ring() and bell.count_rings() == 1, within=20)
 
 
 def test_the_web_process_alone_delivers_events(databases):

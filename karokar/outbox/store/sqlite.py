@@ -1,12 +1,12 @@
 """The statements of SQLite. There is one writer at a time, so what PostgreSQL locks is locked already."""
 
-import json
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any, ClassVar
 from uuid import UUID
 
+import msgspec
 from sqlalchemy import Connection, Engine
 
 from karokar.kernel import driver
@@ -177,7 +177,7 @@ class SqliteStore(Store):
 
     @classmethod
     def add_progress(cls, connection: Connection, shard: int, rows: Sequence[Row]) -> None:  # noqa: D102
-        values = [(row.position, json.dumps(list(row.handlers)), json.dumps(list(row.us))) for row in rows]
+        values = [(row.position, _encode(row.handlers), _encode(row.us)) for row in rows]
         driver.run_many(connection, _ADD_HANDLED, values)
         driver.run(connection, _ADVANCE, (shard, rows[-1].position))
 
@@ -188,3 +188,7 @@ class SqliteStore(Store):
             " where position = ? and not exists (select 1 from json_each(handlers) where value = ?)"
         )
         driver.run(connection, sql, (handler, us, position, handler))
+
+
+def _encode(numbers: Sequence[int]) -> str:
+    return msgspec.json.encode(numbers).decode()
