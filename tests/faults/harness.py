@@ -214,7 +214,7 @@ def _run(
     writers = 4 if options.broken == "cursor" else 2
     share = options.events // writers
     if options.broken == "cursor":
-        broken.slow_commits(0.08)
+        broken.slow_commits(0.3)
     children = [Child(app, "writer", _write(share, next(seeds))) for _ in range(writers)]
     for _ in range(options.workers):
         work = _work_off(app, options, next(seeds)) if options.by == "rq" else _deliver(options, next(seeds))
