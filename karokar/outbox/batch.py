@@ -12,11 +12,11 @@ from karokar.kernel.db import transaction
 from karokar.kernel.heartbeat import beat
 from karokar.kernel.log import get_logger
 from karokar.outbox import careful, trouble
-from karokar.outbox.plan import Overtaken, Plan, claim, make_plan, types_in, types_of
+from karokar.outbox.plan import Overtaken, Plan, claim_untouched, make_plan, types_in, types_of
 from karokar.outbox.react import is_passing, react
 from karokar.outbox.registry import HANDLERS
 from karokar.outbox.store import Store, StoredEvent
-from karokar.outbox.store.base import Ahead, Lost, Row
+from karokar.outbox.store.base import Ahead, Row
 
 LOST_AFTER_SECONDS = 1.0
 """A start without an end that is younger is somebody at work."""
@@ -31,7 +31,7 @@ def deliver_shard(store: Store, ahead: Ahead) -> bool:
     """Deliver the shard's next events. Returns whether anything was delivered."""
     shard, progress, lost = ahead
     if lost is not None:
-        return lost.age >= LOST_AFTER_SECONDS and _deliver_lost(store, shard, progress, lost)
+        return lost.age >= LOST_AFTER_SECONDS and _deliver_lost(store, shard)
     note, events = store.begin(shard, progress, store.batch_size)
     delivered = False
     for batch in split(events):
@@ -44,10 +44,15 @@ def deliver_shard(store: Store, ahead: Ahead) -> bool:
     return delivered
 
 
-def _deliver_lost(store: Store, shard: int, progress: int, lost: Lost) -> bool:
-    log.warning("worker_lost", shard=shard, until=lost.until, progress=progress)
+def _deliver_lost(store: Store, shard: int) -> bool:
+    # Looked at again: meanwhile somebody may have begun to make up for the loss, and one is enough.
+    ahead = next((ahead for ahead in store.look().shards if ahead.shard == shard), None)
+    if ahead is None or ahead.lost is None or ahead.lost.age < LOST_AFTER_SECONDS:
+        return False
+    until, progress = ahead.lost.until, ahead.progress
+    log.warning("worker_lost", shard=shard, until=until, progress=progress)
     events = store.read(shard, progress, store.batch_size)
-    return careful.deliver_alone(store, shard, progress, [event for event in events if event.position <= lost.until])
+    return careful.deliver_alone(store, shard, progress, [event for event in events if event.position <= until])
 
 
 def split(events: Sequence[StoredEvent]) -> Iterator[Sequence[StoredEvent]]:
@@ -88,7 +93,7 @@ def deliver_batch(store: Store, shard: int, progress: int, events: Sequence[Stor
 def _deliver_together(store: type[Store], shard: int, progress: int, events: Sequence[StoredEvent]) -> None:
     with transaction() as session:
         connection = session.connection()
-        standing = claim(store, connection, shard, progress, types_in(events))
+        standing = claim_untouched(store, connection, shard, progress, types_in(events))
         plan = make_plan(standing, events)
         times = {number: react(reaction) for number, reaction in plan.reactions.items()}
         session.flush()

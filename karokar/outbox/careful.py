@@ -8,12 +8,13 @@ from collections.abc import Callable, Sequence
 from functools import partial
 
 from sqlalchemy import select
+from sqlalchemy.orm import Session
 
 from karokar.kernel.db import transaction
 from karokar.kernel.heartbeat import beat
 from karokar.outbox import trouble
 from karokar.outbox.models import Trouble
-from karokar.outbox.plan import Overtaken, Reaction, claim, make_plan
+from karokar.outbox.plan import Overtaken, Reaction, claim, claim_untouched, make_plan
 from karokar.outbox.react import is_passing, react
 from karokar.outbox.store import Store, StoredEvent
 from karokar.outbox.store.base import Row
@@ -69,7 +70,7 @@ def deliver_alone(
 def _deliver_one(store: type[Store], shard: int, progress: int, event: StoredEvent) -> None:
     with transaction() as session:
         connection = session.connection()
-        plan = make_plan(claim(store, connection, shard, progress, [event.event_type]), [event])
+        plan = make_plan(claim_untouched(store, connection, shard, progress, [event.event_type]), [event])
         done: dict[int, int] = {}
         for number, reaction in plan.reactions.items():
             try:
@@ -99,12 +100,20 @@ def _deliver_begun(store: type[Store], shard: int, progress: int, reaction: Reac
             trouble.bury(session, row, handler, event, trouble.ENDED_THE_WORKER)
             return
 
+    def take(session: Session) -> Trouble:
+        # Two may have begun behind the same loss: whoever comes second finds that the first one came to an end.
+        claim(store, session.connection(), shard, progress)
+        taken = session.get_one(Trouble, (number, event.position), populate_existing=True)
+        if taken.state != "retrying":
+            raise Overtaken
+        return taken
+
     def run() -> None:
         with transaction() as session:
-            claim(store, session.connection(), shard, progress)
+            taken = take(session)
             react(reaction)
             session.flush()
-            session.get_one(Trouble, (number, event.position)).state = "done"
+            taken.state = "done"
 
     try:
         is_done = again_while_passing(run)
@@ -112,13 +121,12 @@ def _deliver_begun(store: type[Store], shard: int, progress: int, reaction: Reac
         raise
     except Exception as error:  # noqa: BLE001 - a handler may fail in any way
         with transaction() as session:
-            claim(store, session.connection(), shard, progress)
-            trouble.fail(session, session.get_one(Trouble, (number, event.position)), handler, event, error)
+            trouble.fail(session, take(session), handler, event, error)
         return
     if not is_done:
         # An attempt that the database did not let run counts as none.
         with transaction() as session:
-            session.get_one(Trouble, (number, event.position)).started -= 1
+            take(session).started -= 1
         raise Overtaken
 
 

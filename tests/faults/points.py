@@ -47,8 +47,8 @@ class Chance:
 
 def plant(chance: Chance) -> None:
     """Put the points into this process's engine. Handlers call `handler started` themselves."""
-    batch.claim = before(batch.claim, lambda: chance.at("before claim"))
-    careful.claim = before(careful.claim, lambda: chance.at("before claim"))
+    for module, name in ((batch, "claim_untouched"), (careful, "claim"), (careful, "claim_untouched")):
+        setattr(module, name, before(getattr(module, name), lambda: chance.at("before claim")))
     for store in (PostgresqlStore, SqliteStore):
         store.add_progress = classmethod(after(store.add_progress.__func__, lambda: chance.at("before commit")))
     batch._deliver_together = after(batch._deliver_together, lambda: chance.at("after commit"))

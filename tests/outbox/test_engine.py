@@ -14,7 +14,7 @@ from karokar.kernel.db import action, db, transaction
 from karokar.kernel.errors import Busy, StaleVersion
 from karokar.kernel.ids import new_id
 from karokar.kernel.schedule import JOBS, Job
-from karokar.outbox import background, bell, queries, relay, subscriptions
+from karokar.outbox import background, batch, bell, careful, queries, relay, subscriptions
 from karokar.outbox import drain as drains
 from karokar.outbox.drain import drain, drain_all
 from karokar.outbox.leases import Lease
@@ -161,6 +161,12 @@ def leave_a_start(age: timedelta) -> None:
         session.execute(insert(Start).values(shard=shard, until=100, at=clock.now() - age))
 
 
+def let_signs_of_life_age() -> None:
+    with transaction() as session:
+        for table in ("starts", "progress"):
+            session.execute(text(f"update {table} set at = '2026-01-01 00:00:00.000000'"))
+
+
 def test_a_shard_at_which_somebody_just_began_is_left_alone(quick_bus):
     subscribe("watch")
     make_moved(0)
@@ -179,6 +185,68 @@ def test_after_a_lost_worker_each_delivery_is_begun_in_writing(quick_bus):
     rows = db.session.scalars(select(Trouble)).all()
     assert {(row.state, row.started, row.failed) for row in rows} == {("done", 1, 0)}
     assert [len(row.handlers) for row in db.session.scalars(select(Handled))] == [2, 2, 2]
+
+
+class Killed(BaseException):
+    """Ends a worker where a handler is at work."""
+
+
+def make_up_and_die() -> None:
+    """Be another worker that takes the first one for lost, and dies at the second delivery."""
+    let_signs_of_life_age()
+    with pytest.raises(Killed):
+        drain()
+
+
+@pytest.fixture
+def dies_second(quick_bus):
+    """Two handlers; the second one ends its worker while this is true."""
+    dies = [True]
+
+    def die(_given):
+        if dies[0]:
+            dies[0] = False
+            raise Killed
+
+    subscribe("watch")
+    subscribe("watch_late", does=die)
+    subscriptions.sync()
+    return dies
+
+
+def test_of_two_that_make_up_for_a_loss_at_once_none_does_what_the_other_did(quick_bus, dies_second, monkeypatch):
+    thing_id = make_moved(1)
+    leave_a_start(timedelta(seconds=2))
+    run_again = careful.again_while_passing
+
+    def let_the_other_first(run):
+        monkeypatch.setattr(careful, "again_while_passing", run_again)
+        make_up_and_die()
+        return run_again(run)
+
+    monkeypatch.setattr(careful, "again_while_passing", let_the_other_first)
+    drain()
+    let_signs_of_life_age()
+    quick_bus.settle()
+    assert sequences("watch", thing_id) == [1, 2]
+    assert sequences("watch_late", thing_id) == [1, 2]
+
+
+def test_a_late_worker_does_not_do_again_what_was_made_up_for_it(quick_bus, dies_second, monkeypatch):
+    thing_id = make_moved(1)
+    deliver = batch._deliver_together
+
+    def be_late(*arguments):
+        monkeypatch.setattr(batch, "_deliver_together", deliver)
+        make_up_and_die()
+        return deliver(*arguments)
+
+    monkeypatch.setattr(batch, "_deliver_together", be_late)
+    drain()
+    let_signs_of_life_age()
+    quick_bus.settle()
+    assert sequences("watch", thing_id) == [1, 2]
+    assert sequences("watch_late", thing_id) == [1, 2]
 
 
 def test_a_delivery_that_ends_every_worker_is_given_up(quick_bus):
@@ -212,8 +280,7 @@ def test_what_the_database_refuses_for_a_while_is_no_failure(quick_bus):
     (row,) = db.session.scalars(select(Trouble)).all()
     assert (row.started, row.failed) == (0, 0)
     refusing[0] = False
-    with transaction() as session:
-        session.execute(text("update starts set at = '2026-01-01 00:00:00.000000'"))
+    let_signs_of_life_age()
     quick_bus.settle()
     assert sequences("watch", thing_id) == [1, 2]
 
@@ -307,7 +374,7 @@ def test_while_a_worker_is_awake_a_ring_queues_no_job_and_afterwards_one_does(ap
         things.make_tables()
         subscribe("watch")
         subscriptions.sync()
-        assert bell.hold()
+        assert wait_until(bell.hold, within=20)
         thing_id = make_moved(2)
         assert bell.count_rings() == 0
         drains.attend()
@@ -317,7 +384,7 @@ def test_while_a_worker_is_awake_a_ring_queues_no_job_and_afterwards_one_does(ap
 
 
 def test_the_bell_of_a_worker_that_died_awake_rings_again(app_with_redis):
-    assert bell.hold()
+    assert wait_until(bell.hold, within=20)
     assert wait_until(lambda: bell.ring() and bell.count_rings() == 1, within=20)
 
 

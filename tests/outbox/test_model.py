@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
-from sqlalchemy import select, text
+from sqlalchemy import select, text, update
 
 from karokar.kernel import clock
 from karokar.kernel.db import db, transaction
@@ -17,7 +17,7 @@ from karokar.outbox import actions, subscriptions, trouble
 from karokar.outbox.actions import Selection
 from karokar.outbox.batch import LOST_AFTER_SECONDS
 from karokar.outbox.drain import drain
-from karokar.outbox.models import Start, Trouble
+from karokar.outbox.models import Progress, Start, Trouble
 from karokar.outbox.registry import HANDLERS
 from karokar.outbox.verify import verify
 from tests.outbox import things
@@ -95,8 +95,8 @@ class Deliveries(RuleBasedStateMachine):
     def time_passes(self) -> None:
         with transaction() as session:
             trouble.make_all_due(session)
-            for start in session.scalars(select(Start)):
-                start.at = clock.now() - timedelta(seconds=2 * LOST_AFTER_SECONDS)
+            for table in (Start, Progress):
+                session.execute(update(table).values(at=clock.now() - timedelta(seconds=2 * LOST_AFTER_SECONDS)))
 
     @rule()
     def retry(self) -> None:

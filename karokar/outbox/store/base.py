@@ -88,11 +88,15 @@ class SubscriptionRow(NamedTuple):
 
 
 class Standing(NamedTuple):
-    """How a shard stands: its progress, the subscriptions asked for, and the (handler, key) pairs that are blocked."""
+    """How a shard stands: its progress, the subscriptions asked for, and the (handler, key) pairs that are blocked.
+
+    `is_begun`: somebody delivers beyond the progress one delivery at a time, or died at that.
+    """
 
     progress: int
     subscriptions: Sequence[SubscriptionRow]
     blocked: set[tuple[int, str]]
+    is_begun: bool
 
 
 class Row(NamedTuple):

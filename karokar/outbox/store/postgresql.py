@@ -86,7 +86,9 @@ select coalesce(p.position, 0),
      s.event_type, s.handler, s.name, s.key, s.since_position, s.until_position, s.paused_at is not null))
    from subscriptions s where s.event_type = any(%s)),
   (select json_agg(distinct jsonb_build_array(t.handler, t.stream)) from troubles t
-   where t.shard = shards.shard and t.position <= p.position and t.state in ('retrying', 'waiting', 'dead'))
+   where t.shard = shards.shard and t.position <= p.position and t.state in ('retrying', 'waiting', 'dead')),
+  exists (select 1 from subscriptions s join troubles t on t.handler = s.handler
+   where s.event_type = any(%s) and t.shard = shards.shard and t.position > coalesce(p.position, 0))
 from (select %s::smallint as shard) shards
 left join lateral (
   select position from progress where progress.shard = shards.shard order by position desc limit 1) p on true
@@ -210,11 +212,13 @@ class PostgresqlStore(Store):
 
     @classmethod
     def standing(cls, connection: Connection, shard: int, event_types: Collection[str]) -> Standing:  # noqa: D102
-        ((progress, subscriptions, blocked),) = driver.run(connection, _STANDING, (list(event_types), shard))
+        types = list(event_types)
+        ((progress, subscriptions, blocked, is_begun),) = driver.run(connection, _STANDING, (types, types, shard))
         return Standing(
             progress,
             [SubscriptionRow._make(one) for one in subscriptions or ()],
             {(handler, key) for handler, key in blocked or ()},
+            is_begun,
         )
 
     @classmethod

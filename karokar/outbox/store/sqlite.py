@@ -51,6 +51,10 @@ _BLOCKED = (
     "select distinct handler, stream from troubles where shard = ? and position <= ?"
     " and state in ('retrying', 'waiting', 'dead')"
 )
+_BEGUN = (
+    "select exists (select 1 from subscriptions s join troubles t on t.handler = s.handler"
+    " where s.event_type in ({marks}) and t.shard = ? and t.position > ?)"
+)
 _ADD_HANDLED = f"insert into handled(position, at, handlers, us) values (?, {_NOW}, ?, ?)"
 _ADVANCE = f"insert into progress(shard, position, at) values (?, ?, {_NOW})"
 
@@ -168,12 +172,15 @@ class SqliteStore(Store):
     def standing(cls, connection: Connection, shard: int, event_types: Collection[str]) -> Standing:  # noqa: D102
         progress = cls.progress_in(connection, shard)
         subscriptions: list[SubscriptionRow] = []
+        is_begun = False
         if event_types:
             marks = ", ".join("?" for _ in event_types)
             rows = driver.run(connection, f"{_SUBSCRIPTIONS} where event_type in ({marks})", tuple(event_types))
             subscriptions = [SubscriptionRow(*row) for row in rows]
+            begun = driver.run(connection, _BEGUN.format(marks=marks), (*event_types, shard, progress))
+            is_begun = bool(begun[0][0])
         blocked = {(row[0], row[1]) for row in driver.run(connection, _BLOCKED, (shard, progress))}
-        return Standing(progress, subscriptions, blocked)
+        return Standing(progress, subscriptions, blocked, is_begun)
 
     @classmethod
     def add_progress(cls, connection: Connection, shard: int, rows: Sequence[Row]) -> None:  # noqa: D102
