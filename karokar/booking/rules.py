@@ -245,16 +245,30 @@ PHOTO_POSITIONS: dict[str, str] = {
     "detail": "Detail",
 }
 """Where on the vehicle a picture is taken; of details there may be several."""
-PHOTO_LIMIT = 5 * 1024 * 1024
 MOST_PHOTOS = 12
+MEGABYTE = 1024 * 1024
 
 _PHOTO_SIGNATURES = ((b"\xff\xd8\xff", "image/jpeg"), (b"\x89PNG\r\n\x1a\n", "image/png"))
 
 
-def check_photo(content: bytes) -> str:
-    """Return the media type that the bytes show. Raises PHOTO_INVALID unless it is a JPEG or PNG of at most 5 MB."""
-    if len(content) > PHOTO_LIMIT:
-        sentence = "A photo may have 5 MB at most. Take a smaller one."
+def photos_together_mb(each_mb: int) -> int:
+    """Return how many megabytes the photos of one handover may have together, where one may have `each_mb`."""
+    return 6 * each_mb
+
+
+def check_photos(count: int) -> None:
+    """Raise PHOTO_INVALID for more photos than a handover keeps."""
+    if count > MOST_PHOTOS:
+        sentence = f"These are {count} photos; {MOST_PHOTOS} are kept with a handover. Leave some out."
+        raise RuleBroken("PHOTO_INVALID", sentence, fields={"photos": sentence})
+
+
+def check_photo(content: bytes, most_mb: int) -> str:
+    """Return the media type that the bytes show. Raises PHOTO_INVALID unless it is a JPEG or PNG of at most so many
+    megabytes.
+    """
+    if len(content) > most_mb * MEGABYTE:
+        sentence = f"A photo may have {most_mb} MB at most. Take a smaller one."
         raise RuleBroken("PHOTO_INVALID", sentence, fields={"photos": sentence})
     for signature, media_type in _PHOTO_SIGNATURES:
         if content.startswith(signature):

@@ -26,6 +26,7 @@ from karokar.verification import queries as verification
 from karokar.web.filters import Choice, Filters, Text
 from karokar.web.forms import sent_version
 from karokar.web.limits import limiter
+from karokar.web.live import live_part
 from karokar.web.states import state_choices
 
 bp = Blueprint("organization", __name__)
@@ -279,6 +280,17 @@ def review(organization_id: UUID) -> str:
     """Show an application beside what proves it, who else looks at it, and the decisions that are possible."""
     actions.note_opening(organization_id)
     return _review(organization_id, {})
+
+
+@bp.get("/<uuid:organization_id>/openings")
+@requires(ORGANIZATION_APPROVE)
+def openings(organization_id: UUID) -> ResponseReturnValue:
+    """Answer who else has opened an organization's review, as a part of its page."""
+    queries.get_page(organization_id)
+    found = queries.list_openings(organization_id, except_by=current_actor().user_id)
+    return live_part(
+        "_shared/openings.html", openings=found, people=identity.people({user_id for user_id, _at in found})
+    )
 
 
 def _review(organization_id: UUID, forms: dict[str, Any]) -> str:

@@ -18,6 +18,9 @@ class Storage(Protocol):
     def keep(self, content: bytes) -> str:
         """Keep the content and return its SHA-256 in hexadecimal. Raises OSError where it cannot."""
 
+    def has(self, sha256: str) -> bool:
+        """Whether something is kept under the hash."""
+
     def read(self, sha256: str) -> Iterator[bytes]:
         """Return the content in pieces. Raises FileNotFoundError where nothing is kept under the hash."""
 
@@ -46,6 +49,10 @@ class Folder:
             Path(draft).unlink(missing_ok=True)
             raise
         return digest
+
+    def has(self, sha256: str) -> bool:
+        """Whether something is kept under the hash."""
+        return self._file(sha256).is_file()
 
     def read(self, sha256: str) -> Iterator[bytes]:
         """Return the content in pieces."""

@@ -13,6 +13,7 @@ from karokar.fleet import queries as fleet
 from karokar.identity import queries as identity
 from karokar.kernel.actor import Scope, current_actor
 from karokar.kernel.errors import NotFound
+from karokar.kernel.log import get_logger
 from karokar.kernel.permissions import may, requires, scope_of
 from karokar.kernel.settings import settings
 from karokar.organization import queries as organization
@@ -22,6 +23,7 @@ from karokar.verification.permissions import VERIFICATION_READ, VERIFICATION_REQ
 from karokar.verification.storage import storage
 from karokar.web.filters import Choice, Filters
 from karokar.web.headers import CONTENT_POLICY
+from karokar.web.live import live_part
 from karokar.web.states import state_choices
 from karokar.web.times import zone_of
 
@@ -184,6 +186,7 @@ def _show(verification_id: UUID, forms: dict[str, Any]) -> ResponseReturnValue:
         earlier=earlier,
         duplicates=queries.list_duplicates(page),
         openings=openings,
+        missing=_missing(page),
         people=people,
         is_reviewer=is_reviewer,
         is_own_try=is_reviewer and page.requested_by == current_actor().user_id,
@@ -196,6 +199,26 @@ def _show(verification_id: UUID, forms: dict[str, Any]) -> ResponseReturnValue:
     status = next((form.status for form in forms.values()), 200)
     # Only this page frames something: the documents that it is about.
     return body, status, {"Content-Security-Policy": f"{CONTENT_POLICY}; frame-src 'self'"}
+
+
+@bp.get("/<uuid:verification_id>/openings")
+@requires(VERIFICATION_REVIEW)
+def openings(verification_id: UUID) -> ResponseReturnValue:
+    """Answer who else has opened a verification, as a part of its page."""
+    queries.get_page(verification_id)
+    found = queries.list_openings(verification_id, except_by=current_actor().user_id)
+    return live_part(
+        "_shared/openings.html", openings=found, people=identity.people({user_id for user_id, _at in found})
+    )
+
+
+def _missing(page: queries.VerificationPage) -> set[UUID]:
+    """Return the documents whose files the storage has not got (any more)."""
+    found = {document.id for document in page.documents if not storage().has(document.sha256)}
+    for document in page.documents:
+        if document.id in found:
+            get_logger(__name__).error("document_missing", document=str(document.id), sha256=document.sha256)
+    return found
 
 
 def _entity(
@@ -228,6 +251,11 @@ def document(document_id: UUID) -> ResponseReturnValue:
     try:
         pieces = storage().read(found.sha256)
     except FileNotFoundError as error:
+        get_logger(__name__).error("document_missing", document=str(document_id), sha256=found.sha256)
+        if is_inline:
+            # A frame shows no page of ours: those may not be framed.
+            headers = {"Content-Security-Policy": DOCUMENT_POLICY, "X-Frame-Options": "SAMEORIGIN"}
+            return Response("This file is missing in the storage.", 404, headers, mimetype="text/plain")
         raise NotFound("document") from error
     response = Response(pieces, mimetype=found.media_type)
     response.content_length = found.size

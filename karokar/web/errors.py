@@ -16,6 +16,7 @@ from karokar.kernel.permissions import PERMISSIONS, Permission
 from karokar.web.problems import problem, wants_json
 from karokar.web.session_end import local_path
 from karokar.web.times import to_local
+from karokar.web.uploads import drain
 
 _TITLES = {
     400: "This request cannot be read",
@@ -33,7 +34,6 @@ _SENTENCES = {
     400: "The browser sent something that the console does not understand. Go back, load the page again and retry.",
     404: "There is no such page, or it is not yours to see.",
     405: "This address does not take what was sent. Go back and use the page's own buttons.",
-    413: "What was sent is larger than the console accepts. Choose a smaller file.",
     415: "Send another kind of file.",
     429: "Wait a minute, then try again.",
 }
@@ -42,6 +42,9 @@ _FORM_PARTS = {"csrf_token", "acting_for", "form_key", "version", "form_base"}
 
 def _page(template: str, status: int, **values: Any) -> Response:
     back = local_path(request.referrer)
+    if status == 413 and back:
+        # The script that kept what was typed brings it back there.
+        back += f"{'&' if '?' in back else '?'}restored=1"
     page = render_template(
         template,
         status=status,
@@ -182,6 +185,9 @@ def show_http_error(error: HTTPException) -> Response:
     if error.response is not None or status < 400:
         return error.get_response()
     sentence = _SENTENCES.get(status) or error.description or "This did not work."
+    if status == 413:
+        drain()
+        sentence = _too_large()
     if wants_json():
         answer = problem(status, error.name.upper().replace(" ", "_"), sentence)
     else:
@@ -192,6 +198,14 @@ def show_http_error(error: HTTPException) -> Response:
         if name.lower() in {"retry-after", "allow"}:
             answer.headers[name] = value
     return answer
+
+
+def _too_large() -> str:
+    most = (request.max_content_length or 0) // 1024 // 1024
+    return (
+        f"What was sent is larger than the {most} MB that this form takes. Go back: what you typed is still there. "
+        "Choose fewer or smaller files, then send it again."
+    )
 
 
 def show_failure(error: Exception) -> Response:

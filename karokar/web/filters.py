@@ -19,9 +19,10 @@ from typing import Any
 from urllib.parse import urlencode
 from uuid import UUID
 
-from flask import request
+from flask import abort, redirect, request
 
 from karokar.kernel.db import primitive
+from karokar.web import saved_views
 from karokar.web.times import end_of_day, local_day, read_moment, start_of_day
 
 
@@ -170,7 +171,13 @@ class Filters:
         default_sort: str = "",
         args: Mapping[str, str] | None = None,
     ) -> "Filters":
-        """Return the filters as this request (or `args`) asks for them; every field has a value, None where unused."""
+        """Return the filters as this request (or `args`) asks for them; every field has a value, None where unused.
+
+        A list that is opened without any leads on to the view that the person made its default.
+        """
+        default = saved_views.default_address() if args is None else None
+        if default is not None:
+            abort(redirect(default, 303))
         source = request.args if args is None else args
         shown, values, chips, raws = [], {}, [], {}
         for one in fields:

@@ -8,6 +8,7 @@ from flask import current_app, g, request, url_for
 
 from karokar.kernel.actor import Scope, current_actor
 from karokar.kernel.permissions import scope_of
+from karokar.web import saved_views
 
 PAGES = {
     "organization": ("organization.show",),
@@ -72,8 +73,12 @@ def page_endpoint() -> str:
 
 
 def page_path() -> str:
-    """Return the address of the page one is on without its ?parameters."""
-    return url_for(page_endpoint(), **(request.view_args or {})) if request.endpoint else request.path
+    """Return the address of the page one is on without its ?parameters: a list with everything in it."""
+    if not request.endpoint:
+        return request.path
+    path = url_for(page_endpoint(), **(request.view_args or {}))
+    everything = {} if request.view_args else saved_views.everything()
+    return f"{path}?{urlencode(everything)}" if everything else path
 
 
 def page_url(_endpoint: str = "", **changes: object) -> str:
@@ -91,7 +96,10 @@ def page_url(_endpoint: str = "", **changes: object) -> str:
             values[name] = value
     address = _address(_endpoint or page_endpoint(), values)
     # Whatever somebody wrote into the address stays a parameter: url_for would take some names as its own.
-    query = urlencode({name: value for name, value in values.items() if value != ""}, doseq=True)
+    values = {name: value for name, value in values.items() if value != ""}
+    if not values and not _endpoint and not request.view_args:
+        values = saved_views.everything()
+    query = urlencode(values, doseq=True)
     return f"{address}?{query}" if query else address
 
 

@@ -3,7 +3,7 @@
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import Index, String, UniqueConstraint
+from sqlalchemy import ForeignKey, Index, String, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from karokar.kernel import clock
@@ -38,3 +38,14 @@ class SavedView(Base):
     query: Mapped[str] = mapped_column(String(2000))
     is_shared: Mapped[bool] = mapped_column(default=False)
     created_at: Mapped[datetime] = mapped_column(default=clock.now)
+
+
+class DefaultView(Base):
+    """The saved view with which a list opens for one person in one organization."""
+
+    __tablename__ = "default_views"
+
+    organization_id: Mapped[UUID] = mapped_column(primary_key=True)  # owner: organization
+    user_id: Mapped[UUID] = mapped_column(primary_key=True)  # owner: identity
+    endpoint: Mapped[str] = mapped_column(String(100), primary_key=True)
+    view_id: Mapped[UUID] = mapped_column(ForeignKey("saved_views.id", ondelete="CASCADE"), index=True)

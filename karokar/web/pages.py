@@ -66,6 +66,25 @@ def share_view(view_id: UUID) -> Response:
     return redirect(url_for("web.views"), 303)
 
 
+@bp.post("/views/<uuid:view_id>/rename")
+@signed_in
+def rename_view(view_id: UUID) -> Response:
+    """Give one's view another name."""
+    saved_views.rename(view_id, request.form.get("name", ""))
+    flash("The view is renamed.", "success")
+    return redirect(url_for("web.views"), 303)
+
+
+@bp.post("/views/<uuid:view_id>/default")
+@signed_in
+def default_view(view_id: UUID) -> Response:
+    """Let the list open with this view, or with everything again."""
+    is_default = request.form.get("default") == "y"
+    saved_views.make_default(view_id, is_default=is_default)
+    flash("The list opens with this view." if is_default else "The list opens with everything again.", "success")
+    return redirect(local_path(request.form.get("next")) or url_for("web.views"), 303)
+
+
 @bp.post("/views/<uuid:view_id>/remove")
 @signed_in
 def remove_view(view_id: UUID) -> Response:

@@ -5,14 +5,14 @@ from dataclasses import dataclass
 from urllib.parse import parse_qsl, urlencode
 from uuid import UUID
 
-from flask import current_app, request, url_for
-from sqlalchemy import ColumnElement, func, or_, select
+from flask import current_app, g, request, url_for
+from sqlalchemy import ColumnElement, Select, delete, func, or_, select
 
 from karokar.kernel.actor import current_actor
 from karokar.kernel.db import action, db
 from karokar.kernel.errors import NotFound, RuleBroken
 from karokar.kernel.ids import new_id
-from karokar.web.models import SavedView
+from karokar.web.models import DefaultView, SavedView
 
 MOST = 50
 
@@ -28,6 +28,7 @@ class View:
     is_own: bool
     is_current: bool
     list_name: str
+    is_default: bool
 
 
 def _visible() -> ColumnElement[bool]:
@@ -37,22 +38,49 @@ def _visible() -> ColumnElement[bool]:
 
 
 def list_here() -> Sequence[View]:
-    """Return the views of the list that this request shows."""
-    if current_actor().organization_id is None or request.endpoint is None:
+    """Return the views of the list that this request shows; asked for once in a request."""
+    if current_actor().organization_id is None or request.endpoint is None or request.view_args:
         return []
-    statement = select(SavedView).where(_visible(), SavedView.endpoint == request.endpoint).order_by(SavedView.name)
-    return [_shown(view) for view in db.session.scalars(statement.limit(MOST))]
+    if "saved_views" not in g:
+        statement = _with_defaults().where(SavedView.endpoint == request.endpoint).order_by(SavedView.name)
+        g.saved_views = [_shown(*row) for row in db.session.execute(statement.limit(MOST))]
+    found: list[View] = g.saved_views
+    return found
+
+
+def default_address() -> str | None:
+    """Return where the list that this request opens without any filter should open instead: the view that the person
+    made the default. None for a list without one, and where everything was asked for (`?all=yes`).
+    """
+    if request.method != "GET" or request.args:
+        return None
+    return next((view.url for view in list_here() if view.is_default and view.url != request.path), None)
+
+
+def everything() -> dict[str, str]:
+    """Return what an address needs to show the list without filters: nothing, but where a view is the default."""
+    return {"all": "yes"} if any(view.is_default for view in list_here()) else {}
 
 
 def list_all() -> Sequence[View]:
     """Return every view that the acting person may use, by list and name."""
-    statement = select(SavedView).where(_visible()).order_by(SavedView.endpoint, SavedView.name)
-    views = db.session.scalars(statement.limit(200)).all()
-    return [_shown(view) for view in views if view.endpoint in current_app.view_functions]
+    statement = _with_defaults().order_by(SavedView.endpoint, SavedView.name)
+    rows = db.session.execute(statement.limit(200)).all()
+    return [_shown(*row) for row in rows if row[0].endpoint in current_app.view_functions]
 
 
-def _shown(view: SavedView) -> View:
-    here = urlencode(sorted((name, value) for name, value in request.args.items() if name != "cursor" and value))
+def _with_defaults() -> Select[SavedView, UUID | None]:
+    actor = current_actor()
+    is_own = (DefaultView.organization_id == actor.organization_id) & (DefaultView.user_id == actor.user_id)
+    return (
+        select(SavedView, DefaultView.view_id)
+        .outerjoin(DefaultView, (DefaultView.view_id == SavedView.id) & is_own)
+        .where(_visible())
+    )
+
+
+def _shown(view: SavedView, default_id: UUID | None) -> View:
+    here = {name: value for name, value in request.args.items() if name not in {"cursor", "all"} and value}
     query = dict(parse_qsl(view.query))
     return View(
         view.id,
@@ -60,8 +88,9 @@ def _shown(view: SavedView) -> View:
         url_for(view.endpoint) + (f"?{view.query}" if view.query else ""),
         view.is_shared,
         view.user_id == current_actor().user_id,
-        view.endpoint == request.endpoint and here == urlencode(sorted(query.items())),
+        view.endpoint == request.endpoint and here == query,
         view.endpoint.split(".")[0].capitalize(),
+        default_id is not None,
     )
 
 
@@ -72,14 +101,10 @@ def save(endpoint: str, name: str, query: str, *, is_shared: bool) -> UUID:
     Raises NotFound for a list that does not exist, RuleBroken without a name or with too many views.
     """
     actor = current_actor()
-    name = " ".join(name.split())[:80]
     rules = list(current_app.url_map.iter_rules(endpoint)) if endpoint in current_app.view_functions else []
     if not rules or rules[0].arguments:
         raise NotFound("list")
-    if not name:
-        raise RuleBroken(
-            "NAME_MISSING", "Give the view a name, then save it again.", fields={"name": "Give it a name."}
-        )
+    name = _named(name)
     own = (SavedView.organization_id == actor.organization_id) & (SavedView.user_id == actor.user_id)
     view = db.session.scalars(
         select(SavedView).where(own, SavedView.endpoint == endpoint, SavedView.name == name)
@@ -99,15 +124,63 @@ def save(endpoint: str, name: str, query: str, *, is_shared: bool) -> UUID:
 
 
 @action
+def rename(view_id: UUID, name: str) -> None:
+    """Give one's own view another name. Raises NotFound, RuleBroken without one or for one that another view has."""
+    view = _own(view_id)
+    name = _named(name)
+    same = select(SavedView.id).where(
+        SavedView.organization_id == view.organization_id,
+        SavedView.user_id == view.user_id,
+        SavedView.endpoint == view.endpoint,
+        SavedView.name == name,
+        SavedView.id != view.id,
+    )
+    if db.session.scalar(same) is not None:
+        sentence = "Another of your views of this list has this name."
+        raise RuleBroken("NAME_TAKEN", sentence, fields={"name": sentence})
+    view.name = name
+
+
+@action
+def make_default(view_id: UUID, *, is_default: bool) -> None:
+    """Let a list open with this view for the acting person, or no longer. Raises NotFound for one they do not see."""
+    actor = current_actor()
+    view = db.session.scalars(select(SavedView).where(SavedView.id == view_id, _visible())).one_or_none()
+    if view is None:
+        raise NotFound("saved view")
+    key = (actor.organization_id, actor.user_id, view.endpoint)
+    found = db.session.get(DefaultView, key, with_for_update=True)
+    if is_default and found is None:
+        db.session.add(DefaultView(organization_id=key[0], user_id=key[1], endpoint=view.endpoint, view_id=view.id))
+    elif is_default and found is not None:
+        found.view_id = view.id
+    elif found is not None and found.view_id == view.id:
+        db.session.delete(found)
+
+
+@action
 def share(view_id: UUID, *, is_shared: bool) -> None:
-    """Share one's own view, or take it back. Raises NotFound."""
-    _own(view_id).is_shared = is_shared
+    """Share one's own view, or take it back, also from those who made it their default. Raises NotFound."""
+    view = _own(view_id)
+    view.is_shared = is_shared
+    if not is_shared:
+        others = (DefaultView.view_id == view.id) & (DefaultView.user_id != view.user_id)
+        db.session.execute(delete(DefaultView).where(others))
 
 
 @action
 def remove(view_id: UUID) -> None:
     """Remove one's own view. Raises NotFound."""
     db.session.delete(_own(view_id))
+
+
+def _named(name: str) -> str:
+    name = " ".join(name.split())[:80]
+    if not name:
+        raise RuleBroken(
+            "NAME_MISSING", "Give the view a name, then save it again.", fields={"name": "Give it a name."}
+        )
+    return name
 
 
 def _own(view_id: UUID) -> SavedView:

@@ -2,7 +2,20 @@
 
 from flask import Flask
 
-from karokar.web import acting, assets, csrf, errors, forms, headers, limits, shell, submissions, timeline, unreadable
+from karokar.web import (
+    acting,
+    assets,
+    csrf,
+    errors,
+    forms,
+    headers,
+    limits,
+    shell,
+    submissions,
+    timeline,
+    unreadable,
+    uploads,
+)
 from karokar.web.pages import bp
 
 
@@ -11,6 +24,7 @@ def init_app(app: Flask) -> None:
     assets.install(app)
     headers.install(app)
     errors.init_app(app)
+    uploads.install(app)
     unreadable.install(app)
     csrf.install(app)
     acting.install(app)

@@ -10,10 +10,23 @@
 
   // ---- Forms: nothing typed is lost, nothing is sent twice.
   const dirty = new Set();
+  // Files that the server would refuse are named here, before minutes of sending them.
+  const tooLarge = (form) => $$("[data-kk-most-together]", form).some((group) => {
+    const files = $$("input[type=file]", group).flatMap((input) => [...input.files]), note = $("[data-kk-files-note]", group);
+    const each = Number(group.dataset.kkMostEach), together = Number(group.dataset.kkMostTogether), mega = 1048576;
+    const big = files.find((file) => file.size > each);
+    const sum = files.reduce((total, file) => total + file.size, 0);
+    note.hidden = !(big || sum > together);
+    note.textContent = big ? `${big.name} has ${(big.size / mega).toFixed(1)} MB; a photo may have ${each / mega} MB. Take a smaller one.`
+      : `The photos have ${(sum / mega).toFixed(1)} MB together; ${together / mega} MB are possible. Leave one out, or take smaller ones.`;
+    if (!note.hidden) note.scrollIntoView({ block: "center" });
+    return !note.hidden;
+  });
   document.addEventListener("input", (event) => { const form = event.target.closest("form[data-kk-form]"); if (form && form.method === "post") dirty.add(form); });
   addEventListener("beforeunload", (event) => { if ([...dirty].some((form) => form.isConnected)) event.preventDefault(); });
   document.addEventListener("submit", (event) => {
     const form = event.target;
+    if (tooLarge(form)) { event.preventDefault(); return; }
     dirty.delete(form);
     if (form.method !== "post" || form.hasAttribute("hx-post")) return;
     if (form.dataset.kkSent) { event.preventDefault(); return; }
@@ -172,6 +185,27 @@
     if (!palette.open) { palette.showModal(); $("input", palette).select(); palette.kkLook(); }
   };
 
+  // ---- What a single key does: a form is sent once its question was answered, or leads to what is still empty.
+  const press = (act) => {
+    if (!act.matches("form")) {
+      act.click();
+      const panel = document.getElementById(act.getAttribute("popovertarget"));
+      if (panel) $("select, textarea, input:not([type=hidden]), button", panel)?.focus();
+      return;
+    }
+    const empty = [...act.elements].find((control) => control.required && !control.value);
+    if (empty) { (empty.tomselect || empty).focus(); return; }
+    const send = $("button:not([type=button])", act), question = document.createElement("dialog");
+    question.className = "kk-dialog";
+    question.setAttribute("aria-labelledby", "kk-question");
+    question.innerHTML = '<h2 id="kk-question"></h2><form method="dialog" class="kk-submit"><button class="btn btn-primary" value="yes"></button><button class="btn btn-secondary">Keep as it is</button></form>';
+    $("h2", question).textContent = act.dataset.kkAsk;
+    $("button", question).textContent = send.textContent.trim();
+    question.addEventListener("close", () => { question.remove(); if (question.returnValue === "yes") act.requestSubmit(send); });
+    document.body.append(question);
+    question.showModal();
+  };
+
   // ---- Keys.  Single keys can be switched off; none acts while somebody types.
   const rows = () => $$("main tbody tr:has(a), main .kk-list > li:has(a)");
   let waitsForG = 0;
@@ -198,7 +232,7 @@
       case "k": move(-1); break;
       case "x": { const box = row && $("input[name=chosen]", row); if (box) { box.click(); } break; }
       case "g": waitsForG = Date.now(); break;
-      default: { const act = $(`main [data-kk-key="${CSS.escape(event.key)}"]`); if (act) { event.preventDefault(); act.click(); } }
+      default: { const act = $(`main [data-kk-key="${CSS.escape(event.key)}"]`); if (act) { event.preventDefault(); press(act); } }
     }
   });
 })();

@@ -7,11 +7,11 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from karokar.booking import actions
+from karokar.booking import actions, rules
 from karokar.kernel import clock
 from tests.factories import booking as make
 from tests.factories.booking import NOON, World, hours
-from tests.factories.browsing import follow, forms_of, send, text_of
+from tests.factories.browsing import follow, forms_of, send, send_large, text_of
 from tests.factories.people import PNG
 
 
@@ -229,13 +229,80 @@ def test_a_handover_is_a_checklist_with_pictures(world: World, as_vendor: FlaskC
         assert 'alt="Handover: left side"' in as_vendor.get(f"/booking/{made.id}/complete").get_data(as_text=True)
 
 
-def test_a_handover_before_the_employee_accepts_is_explained(world: World, as_vendor: FlaskClient) -> None:
+def test_a_handover_names_what_is_missing_before_anything_is_filled_in(world: World, as_vendor: FlaskClient) -> None:
     made = world.assigned()
+    url = f"/booking/{made.id}/activate"
     with clock.standing_at(world.start):
         make.sign_in(as_vendor, world.vendor_admin)
-        answer = send(as_vendor, f"/booking/{made.id}/activate", odometer="1", fuel_percent="1")
+        page = as_vendor.get(url)
+        assert "has not accepted the assignment yet. Ask the company" in text_of(page)
+        assert 'name="odometer"' not in page.text
+        sent = forms_of(as_vendor.get(f"/booking/{made.id}").text).popitem()[1]
+        answer = as_vendor.post(url, data={**sent, "odometer": "1", "fuel_percent": "1", "notes": "All is well"})
     assert answer.status_code == 422
     assert "has not accepted the assignment yet" in text_of(answer)
+    assert "All is well" in answer.text
+
+
+def test_the_company_is_led_to_the_step_that_is_missing(world: World, as_company: FlaskClient) -> None:
+    made = world.assigned()
+    url = f"/booking/{made.id}/activate"
+    given = make.assignment_of(made.id).id
+    with clock.standing_at(world.start):
+        make.sign_in(as_company, world.company_admin)
+        assert f'href="/assignment/{given}"' in as_company.get(url).text
+        make.change("assignments", given, status="REJECTED")
+        assert f'href="/booking/{made.id}/assign"' in as_company.get(url).text
+        make.change("vehicles", world.vehicle, status="SUSPENDED", suspended_by="OWNER")
+        assert f'href="/fleet/{world.vehicle}"' in as_company.get(url).text
+
+
+def test_a_handover_long_before_the_start_says_when_it_is_possible(world: World, as_vendor: FlaskClient) -> None:
+    made = world.accepted()
+    assert "one hour before the start" in text_of(as_vendor.get(f"/booking/{made.id}/activate"))
+
+
+def test_four_photos_of_a_phone_go_through(world: World, as_vendor: FlaskClient) -> None:
+    made = world.accepted()
+    photo = b"\xff\xd8\xff" + bytes(5 * 1024 * 1024)
+    with clock.standing_at(world.start):
+        make.sign_in(as_vendor, world.vendor_admin)
+        taken = {f"photo_{side}": (io.BytesIO(photo), f"{side}.jpg") for side in ("front", "back", "left", "right")}
+        answer = send_large(as_vendor, f"/booking/{made.id}/activate", odometer="10100", fuel_percent="75", **taken)
+        assert answer.status_code == 303
+        assert as_vendor.get(f"/booking/{made.id}").text.count("<img src=") == 4
+
+
+def test_a_photo_too_large_or_too_many_photos_are_told_and_what_was_typed_stays(
+    world: World, as_vendor: FlaskClient
+) -> None:
+    made = world.accepted()
+    url = f"/booking/{made.id}/activate"
+    typed = {"odometer": "10100", "fuel_percent": "75", "notes": "Scratch on the door"}
+    with clock.standing_at(world.start):
+        make.sign_in(as_vendor, world.vendor_admin)
+        large = io.BytesIO(b"\xff\xd8\xff" + bytes(10 * 1024 * 1024))
+        answer = send_large(as_vendor, url, **typed, photo_front=(large, "front.jpg"))
+        assert (answer.status_code, "10 MB at most" in text_of(answer)) == (422, True)
+        many = [(io.BytesIO(PNG), f"{number}.png") for number in range(13)]
+        answer = send(as_vendor, url, **typed, photos=many)
+        assert (answer.status_code, "These are 13 photos" in text_of(answer)) == (422, True)
+        assert "Scratch on the door" in answer.text
+
+
+def test_photos_too_large_together_are_told_with_the_way_back_to_what_was_typed(
+    world: World, as_vendor: FlaskClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = world.accepted()
+    url = f"/booking/{made.id}/activate"
+    monkeypatch.setattr(rules, "photos_together_mb", lambda each_mb: 1)
+    with clock.standing_at(world.start):
+        make.sign_in(as_vendor, world.vendor_admin)
+        photo = io.BytesIO(b"\xff\xd8\xff" + bytes(3 * 1024 * 1024))
+        answer = send_large(as_vendor, url, photo_front=(photo, "front.jpg"))
+    assert answer.status_code == 413
+    assert "larger than the 2 MB that this form takes" in text_of(answer)
+    assert f'href="{url}?restored=1"' in answer.text
 
 
 def test_a_vehicle_is_taken_back_with_its_damage(world: World, as_company: FlaskClient) -> None:

@@ -67,10 +67,10 @@ def test_an_impossible_reading_is_refused(odometer: int, fuel: int) -> None:
 
 
 def test_a_photo_is_told_by_its_bytes_and_its_size() -> None:
-    assert rules.check_photo(b"\xff\xd8\xff" + bytes(9)) == "image/jpeg"
-    for content in (b"", b"GIF89a", b"<svg>", b"\xff\xd8\xff" + bytes(rules.PHOTO_LIMIT)):
+    assert rules.check_photo(b"\xff\xd8\xff" + bytes(9), 1) == "image/jpeg"
+    for content in (b"", b"GIF89a", b"<svg>", b"\xff\xd8\xff" + bytes(rules.MEGABYTE)):
         with pytest.raises(RuleBroken, match="PHOTO_INVALID"):
-            rules.check_photo(content)
+            rules.check_photo(content, 1)
 
 
 def test_contacts_are_known_from_the_approval_on() -> None:

@@ -18,8 +18,10 @@ NOT_PAGES = {
     "administration.events_since",
     "administration.overview_part",
     "notification.count",
+    "organization.openings",
     "runs.progress",
     "timeline.poll",
+    "verification.openings",
     # Downloads.
     "administration.export_report",
     "assignment.export_list",

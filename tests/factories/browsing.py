@@ -5,7 +5,8 @@ from html import unescape
 from typing import Any
 
 from flask.testing import FlaskClient
-from werkzeug.test import TestResponse
+from werkzeug.datastructures import FileStorage
+from werkzeug.test import TestResponse, encode_multipart
 
 _HIDDEN = re.compile(r'<input type="hidden" name="([a-z_]+)" value="([^"]*)"')
 
@@ -32,6 +33,18 @@ def send(client: FlaskClient, page: str, url: str = "", **data: Any) -> TestResp
     forms = forms_of(opened.get_data(as_text=True))
     assert url in forms, f"{page} has no form for {url or 'itself'}: {sorted(forms)}"
     return client.post(url or page, data={**forms[url], **data})
+
+
+def send_large(client: FlaskClient, page: str, **data: Any) -> TestResponse:
+    """Send the form of a page with files that are too large for the test client to forget them properly."""
+    files = {name: FileStorage(*value) if isinstance(value, tuple) else value for name, value in data.items()}
+    boundary, body = encode_multipart({**forms_of(client.get(page).text)[""], **files})
+    return client.post(
+        page,
+        data=body,
+        content_type=f"multipart/form-data; boundary={boundary}",
+        headers={"Referer": f"http://localhost{page}"},
+    )
 
 
 def follow(client: FlaskClient, response: TestResponse) -> str:

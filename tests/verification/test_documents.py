@@ -7,6 +7,7 @@ import zipfile
 import pytest
 from flask import Flask
 from sqlalchemy import func, select
+from structlog.testing import capture_logs
 
 from karokar.kernel.db import db
 from karokar.kernel.errors import NotFound, PermissionDenied, RuleBroken
@@ -192,6 +193,27 @@ def test_a_document_is_sent_so_that_it_can_do_no_harm(client):
     assert "default-src 'none'" in shown.headers["Content-Security-Policy"]
 
 
+def test_a_document_whose_file_is_gone_is_told_and_logged(client):
+    company = people.make_vendor()
+    made = people.verify("User", company.admin.user_id, "DRIVING_LICENSE", by=company.admin)
+    with people.acting(company.admin):
+        document = queries.get_page(made).documents[0]
+    path = settings().data / "documents" / document.sha256[:2] / document.sha256
+    content = path.read_bytes()
+    path.unlink()
+    people.sign_in(client, people.platform_admin())
+    with capture_logs() as logged:
+        page = client.get(f"/verification/{made}")
+        assert "This file is missing in the storage" in page.text
+        assert "<iframe" not in page.text
+        framed = client.get(f"/verification/documents/{document.id}?inline=1")
+        assert (framed.status_code, framed.text) == (404, "This file is missing in the storage.")
+        assert framed.headers["X-Frame-Options"] == "SAMEORIGIN"
+        assert client.get(f"/verification/documents/{document.id}").status_code == 404
+    path.write_bytes(content)
+    assert [line["event"] for line in logged].count("document_missing") == 3
+
+
 # --- through the page -------------------------------------------------------------------------------------------------
 
 
@@ -223,7 +245,7 @@ def test_an_upload_beyond_the_limit_of_the_server_gets_a_sentence(client):
     body = b"--x\r\nContent-Disposition: form-data; name=documents; filename=a.pdf\r\n\r\n" + b" " * 12 * 1024 * 1024
     answer = client.post(address, data=body + b"\r\n--x--\r\n", content_type="multipart/form-data; boundary=x")
     assert answer.status_code == 413
-    assert "larger than the console accepts" in answer.text
+    assert "larger than the 11 MB" in answer.text
 
 
 def test_a_reviewer_s_role_is_needed_to_review(app):

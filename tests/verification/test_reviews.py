@@ -165,6 +165,9 @@ def test_the_later_decision_on_the_page_gets_the_conflict_page(app: Flask, clien
     client.get(f"/verification/{made}")
     page = other.get(f"/verification/{made}").text
     assert f"{first.name} opened this" in page
+    part = other.get(f"/verification/{made}/openings")
+    assert f"{first.name} opened this" in part.text
+    assert other.get(part.headers["X-Live-Url"]).status_code == 204
     assert first.name in other.get("/administration/review").text
     form = f"/verification/{made}"
     assert post(client, f"{form}/approve", form_at=form, version=version, expires_on="").status_code == 303

@@ -5,10 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import select
-
 from karokar.assignment import queries as assignment
-from karokar.booking import rules
+from karokar.booking import queries, rules
 from karokar.booking.actions.loading import REFUSALS, acts_as_vendor, hold_booking
 from karokar.booking.models import Booking, BookingHandover, BookingPhoto
 from karokar.booking.permissions import BOOKING_ACTIVATE, BOOKING_ASSIGN
@@ -19,6 +17,7 @@ from karokar.kernel import clock
 from karokar.kernel.actor import current_actor
 from karokar.kernel.db import action, db
 from karokar.kernel.errors import RuleBroken, StateConflict
+from karokar.kernel.settings import settings
 from karokar.organization import queries as organization
 from karokar.verification import queries as verification
 
@@ -109,13 +108,7 @@ def activate_booking(
 
 def _check_back(booking: Booking) -> None:
     """Raise VEHICLE_STILL_OUT while another booking has the vehicle, naming it and whom to call."""
-    other = db.session.scalars(
-        select(Booking).where(
-            Booking.vehicle_id == booking.vehicle_id,
-            Booking.status == rules.Status.ACTIVE.value,
-            Booking.id != booking.id,
-        )
-    ).first()
+    other = queries.find_out(booking.vehicle_id, except_id=booking.id)
     if other is None:
         return
     # Who has the vehicle is the vendor's knowledge; a company that waits for it calls the vendor.
@@ -158,8 +151,9 @@ def add_handover(
     )
     db.session.add(handover)
     db.session.flush()
+    rules.check_photos(len(photos))
     for photo in photos:
-        media_type = rules.check_photo(photo.content)
+        media_type = rules.check_photo(photo.content, settings().max_upload_mb)
         db.session.add(
             BookingPhoto(
                 handover_id=handover.id,

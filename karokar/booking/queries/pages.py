@@ -133,6 +133,14 @@ def list_comments(booking_id: UUID) -> Sequence[BookingComment]:
     return db.session.scalars(statement).all()
 
 
+def find_out(vehicle_id: UUID, *, except_id: UUID) -> Booking | None:
+    """Return the booking that has a vehicle out now, besides this one; None where it is back."""
+    statement = select(Booking).where(
+        Booking.vehicle_id == vehicle_id, Booking.status == Status.ACTIVE.value, Booking.id != except_id
+    )
+    return db.session.scalars(statement).first()
+
+
 def list_photos(booking_id: UUID) -> Sequence[BookingPhoto]:
     """Return the pictures of a booking's handovers, without their bytes, in the order in which they came."""
     statement = select(BookingPhoto).where(BookingPhoto.booking_id == booking_id).order_by(BookingPhoto.id)

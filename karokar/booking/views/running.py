@@ -22,12 +22,15 @@ from karokar.booking.permissions import (
 )
 from karokar.booking.rules import Status
 from karokar.booking.views.blueprint import bp
+from karokar.booking.views.handover import missing_steps
 from karokar.booking.views.shown import driver_of, find_current, offers, shown
 from karokar.fleet import queries as fleet
 from karokar.identity import queries as identity
 from karokar.kernel.errors import RuleBroken, StateConflict
 from karokar.kernel.permissions import requires
+from karokar.kernel.settings import settings
 from karokar.verification import queries as verification
+from karokar.web.uploads import takes_up_to
 
 
 @bp.route("/<uuid:booking_id>/assign", methods=["GET", "POST"])
@@ -57,8 +60,19 @@ def assign(booking_id: UUID) -> Response | tuple[str, int]:
     return page, form.status
 
 
+def _photo_limits() -> tuple[int, int]:
+    """Return how many megabytes one photo may have, and all of a handover together."""
+    each = settings().max_upload_mb
+    return each, rules.photos_together_mb(each)
+
+
+def _most_bytes() -> int:
+    return (_photo_limits()[1] + 1) * rules.MEGABYTE
+
+
 @bp.route("/<uuid:booking_id>/activate", methods=["GET", "POST"])
 @requires(BOOKING_ACTIVATE)
+@takes_up_to(_most_bytes)
 def activate(booking_id: UUID) -> Response | tuple[str, int]:
     """Hand the vehicle over with a checklist."""
     booking = queries.get_seen(booking_id)
@@ -72,13 +86,19 @@ def activate(booking_id: UUID) -> Response | tuple[str, int]:
             return redirect(url_for("booking.show", booking_id=booking_id), 303)
     line, current = shown(booking), find_current(booking, assignment.of_booking(booking_id))
     page = render_template(
-        "booking/activate.html", form=form, line=line, driver=driver_of(line, current), current=current
+        "booking/activate.html",
+        form=form,
+        line=line,
+        driver=driver_of(line, current),
+        missing=missing_steps(booking, line, current),
+        photo_limits=_photo_limits(),
     )
     return page, form.status
 
 
 @bp.route("/<uuid:booking_id>/complete", methods=["GET", "POST"])
 @requires(BOOKING_COMPLETE)
+@takes_up_to(_most_bytes)
 def complete(booking_id: UUID) -> Response | tuple[str, int]:
     """Take the vehicle back with a checklist."""
     booking = queries.get_seen(booking_id)
@@ -98,6 +118,7 @@ def complete(booking_id: UUID) -> Response | tuple[str, int]:
         photos=queries.list_photos(booking_id),
         positions=rules.PHOTO_POSITIONS,
         checks=rules.CHECKS,
+        photo_limits=_photo_limits(),
     )
     return page, form.status
 
@@ -157,9 +178,7 @@ def _handed(form: HandoverForm) -> dict[str, Any]:
     values = form.values()
     files = [(position, values.pop(f"photo_{position}")) for position in ("front", "back", "left", "right")]
     files += [("detail", file) for file in values.pop("photos") or []]
-    uploads = [
-        PhotoUpload(position, file.read(rules.PHOTO_LIMIT + 1))
-        for position, file in files[: rules.MOST_PHOTOS]
-        if getattr(file, "filename", "")
-    ]
+    # One byte more than allowed tells a photo that is too large, without reading the rest of it.
+    most = settings().max_upload_mb * rules.MEGABYTE + 1
+    uploads = [PhotoUpload(position, file.read(most)) for position, file in files if getattr(file, "filename", "")]
     return {**values, "notes": values.get("notes") or "", "photos": uploads}
