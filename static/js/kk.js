@@ -193,13 +193,16 @@
       if (panel) $("select, textarea, input:not([type=hidden]), button", panel)?.focus();
       return;
     }
-    const empty = [...act.elements].find((control) => control.required && !control.value);
+    const empty = !act.hasAttribute("data-kk-empty-ok") && [...act.elements].find((control) => control.required && !control.value);
     if (empty) { (empty.tomselect || empty).focus(); return; }
     const send = $("button:not([type=button])", act), question = document.createElement("dialog");
     question.className = "kk-dialog";
     question.setAttribute("aria-labelledby", "kk-question");
-    question.innerHTML = '<h2 id="kk-question"></h2><form method="dialog" class="kk-submit"><button class="btn btn-primary" value="yes"></button><button class="btn btn-secondary">Keep as it is</button></form>';
+    question.innerHTML = '<h2 id="kk-question"></h2><p></p><form method="dialog" class="kk-submit"><button class="btn btn-primary" value="yes"></button><button class="btn btn-secondary">Keep as it is</button></form>';
     $("h2", question).textContent = act.dataset.kkAsk;
+    // What a select holds was perhaps never looked at.
+    const held = act.hasAttribute("data-kk-empty-ok") ? [] : $$("select", act).filter((select) => select.value);
+    $("p", question).textContent = held.map((select) => `${select.labels[0].firstChild.textContent.trim()}: ${select.selectedOptions[0].textContent.trim()}.`).join(" ");
     $("button", question).textContent = send.textContent.trim();
     question.addEventListener("close", () => { question.remove(); if (question.returnValue === "yes") act.requestSubmit(send); });
     document.body.append(question);
