@@ -352,6 +352,8 @@ def _unanswered(actor: Actor) -> list[WaitingItem]:
             values={"assignment_id": str(row.id)},
             detail="Your company wants you to have it.",
             subject_id=row.id,
+            about=(("Vehicle", row.vehicle_id),),
+            period=(row.start, row.end),
         )
         for row in db.session.scalars(statement)
     ]
@@ -380,6 +382,8 @@ def _to_fetch(actor: Actor) -> list[WaitingItem]:
             values={"assignment_id": str(row.id)},
             detail=rules.reason_label(row.flag) if row.flag else "Its time is over and it is not back.",
             subject_id=row.id,
+            about=(("Vehicle", row.vehicle_id), ("User", row.employee_id)),
+            period=(row.start, row.end),
         )
         for row in db.session.scalars(statement)
     ]

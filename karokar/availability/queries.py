@@ -13,8 +13,9 @@ from karokar.availability.rules import BlockKind, ConflictStatus
 from karokar.kernel.actor import Actor
 from karokar.kernel.db import db
 from karokar.kernel.errors import NotFound
-from karokar.kernel.permissions import may, permitted
-from karokar.kernel.waiting import WaitingItem
+from karokar.kernel.paging import count_each, count_words
+from karokar.kernel.permissions import may, permitted, scope_of
+from karokar.kernel.waiting import Figure, WaitingItem
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -248,8 +249,28 @@ def list_waiting_for(actor: Actor) -> list[WaitingItem]:
             values={"conflict_id": str(row.id)},
             detail="Cancel one, move the maintenance, take another vehicle, or say that it goes ahead anyway.",
             subject_id=row.id,
+            about=(("Vehicle", row.vehicle_id),),
+            period=(row.start, row.end),
         )
         for row in db.session.scalars(statement)
+    ]
+
+
+def list_figures_for(actor: Actor) -> list[Figure]:
+    """Return how many conflicts are open, for those who may see any."""
+    if scope_of(CONFLICT_READ, actor) is None:
+        return []
+    statement = select(AvailabilityConflict).where(permitted(AvailabilityConflict, CONFLICT_READ, actor))
+    count = count_each(statement, AvailabilityConflict.status, [ConflictStatus.OPEN.value])
+    number = count.get(ConflictStatus.OPEN.value, 0)
+    return [
+        Figure(
+            label="Conflicts",
+            value=count_words(number),
+            endpoint="availability.conflicts",
+            values={"status": ConflictStatus.OPEN.value},
+            tone="bad" if number else "",
+        )
     ]
 
 

@@ -10,7 +10,8 @@ class WaitingItem:
     """One thing that waits for the acting person.
 
     `kind` is a short label ("Booking request"), `since` when it began to wait, `due` when it is too late (None: never),
-    `endpoint` and `values` make the link to the page on which it is done.
+    `endpoint` and `values` make the link to the page on which it is done. `about` names the things that it concerns by
+    kind and id ("Vehicle", …): home asks for their names; `period` is when it takes place.
     """
 
     kind: str
@@ -21,6 +22,24 @@ class WaitingItem:
     due: datetime | None = None
     detail: str = ""
     subject_id: UUID | None = None
+    about: tuple[tuple[str, UUID], ...] = ()
+    period: tuple[datetime, datetime | None] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Figure:
+    """A number that tells how things stand, and leads to the list of what was counted.
+
+    `tone` is "bad" or "wait" where the number asks for somebody; `since` is when the
+    oldest of what was counted began to wait.
+    """
+
+    label: str
+    value: str
+    endpoint: str
+    values: dict[str, str]
+    tone: str = ""
+    since: datetime | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

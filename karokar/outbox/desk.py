@@ -1,13 +1,15 @@
 """What the engine answers to home and the search box: what waits for those who operate events, and events by id."""
 
+from datetime import timedelta
 from uuid import UUID
 
+from karokar.kernel import clock
 from karokar.kernel.actor import Actor
 from karokar.kernel.errors import NotFound
 from karokar.kernel.permissions import may, scope_of
-from karokar.kernel.waiting import Hit, WaitingItem
+from karokar.kernel.waiting import Figure, Hit, WaitingItem
 from karokar.outbox.search import find_event
-from karokar.outbox.state import failure_groups
+from karokar.outbox.state import failure_groups, list_pending
 
 
 def list_waiting_for(actor: Actor) -> list[WaitingItem]:
@@ -25,6 +27,33 @@ def list_waiting_for(actor: Actor) -> list[WaitingItem]:
         )
         for group in failure_groups()
         if group.dead
+    ]
+
+
+def list_figures_for(actor: Actor) -> list[Figure]:
+    """Return how delivery stands, for whoever may operate events: dead letters, and what has waited longest."""
+    if actor.user_id is None or not may("event.operate", actor):
+        return []
+    pending = list_pending()
+    oldest = min((one.occurred_at for one in pending), default=None)
+    is_late = oldest is not None and clock.now() - oldest > timedelta(minutes=1)
+    dead = sum(group.dead for group in failure_groups())
+    return [
+        Figure(
+            label="Dead letters",
+            value=f"{dead:,}",
+            endpoint="administration.dead_letters",
+            values={},
+            tone="bad" if dead else "",
+        ),
+        Figure(
+            label="Events on their way",
+            value=f"{len(pending):,}",
+            endpoint="administration.overview",
+            values={},
+            tone="bad" if is_late else "",
+            since=oldest,
+        ),
     ]
 
 

@@ -3,15 +3,17 @@
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
+from uuid import UUID
 
 from flask import current_app, url_for
 
 from karokar.kernel import clock
 from karokar.kernel.actor import Actor
 from karokar.kernel.log import get_logger
-from karokar.kernel.waiting import Hit, WaitingItem
+from karokar.kernel.waiting import Figure, Hit, WaitingItem
 from karokar.web.asking import questions
 from karokar.web.navigation import NAVIGATION, is_open
+from karokar.web.words import Names, names_by_kind
 
 
 @dataclass(frozen=True)
@@ -49,6 +51,21 @@ def group_waiting(items: list[WaitingItem]) -> list[WaitingGroup]:
     return [group for group in groups if group.items]
 
 
+def list_figures(actor: Actor) -> list[Figure]:
+    """Return how things stand for the acting person, in numbers, in the order of contexts."""
+    figures = [figure for question in questions("list_figures_for") for figure in question(actor)]
+    return [figure for figure in figures if figure.endpoint in current_app.view_functions]
+
+
+def names_of_waiting(items: list[WaitingItem]) -> Names:
+    """Return the names of everything that the items are about."""
+    by_kind: dict[str, set[UUID]] = {}
+    for item in items:
+        for kind, thing_id in item.about:
+            by_kind.setdefault(kind, set()).add(thing_id)
+    return names_by_kind(by_kind)
+
+
 def find_hits(actor: Actor, text: str, limit: int = 20) -> list[Hit]:
     """Return what the search box finds: pages by name first, then what each context knows."""
     wanted = text.strip()
@@ -65,7 +82,7 @@ def find_hits(actor: Actor, text: str, limit: int = 20) -> list[Hit]:
     return (pages + found)[:limit]
 
 
-def hit_url(hit: Hit | WaitingItem) -> str:
-    """Return the address to which a hit or a waiting item leads."""
+def hit_url(hit: Hit | WaitingItem | Figure) -> str:
+    """Return the address to which a hit, a waiting item or a figure leads."""
     values: dict[str, Any] = dict(hit.values)
     return url_for(hit.endpoint, **values)

@@ -51,7 +51,7 @@ NAVIGATION = (
             Entry("Fleet timeline", "timeline", "availability.timeline", "vehicle.read", "t", scopes=_WIDER),
             Entry("Vehicles", "car", "fleet.index", "vehicle.read", "v"),
             Entry("Maintenance", "tool", "fleet.maintenance", "maintenance.schedule", "w"),
-            Entry("Papers and expiry", "file-check", "fleet.documents", "vehicle.update", "p"),
+            Entry("Vehicle documents", "file-check", "fleet.documents", "vehicle.update", "p"),
             Entry("Who had it?", "history", "fleet.who_had", "vehicle.read", scopes=_WIDER),
             Entry("Conflicts", "alert-triangle", "availability.conflicts", "conflict.read", "c"),
         ),

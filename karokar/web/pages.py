@@ -10,7 +10,7 @@ from karokar.kernel.actor import current_actor
 from karokar.kernel.permissions import public, requires, signed_in
 from karokar.outbox.metrics import CONTENT_TYPE, exposition
 from karokar.web import health, saved_views
-from karokar.web.home import find_hits, group_waiting, hit_url, list_waiting
+from karokar.web.home import find_hits, group_waiting, hit_url, list_figures, list_waiting, names_of_waiting
 from karokar.web.navigation import navigation
 from karokar.web.session_end import local_path, sign_in_url
 from karokar.web.shell import THEMES, current_shell
@@ -28,7 +28,14 @@ def home() -> Any:
     if actor.user_id is None:
         return redirect(sign_in_url(), 303)
     items = list_waiting(actor)
-    return render_template("web/home.html", groups=group_waiting(items), count=len(items), hit_url=hit_url)
+    return render_template(
+        "web/home.html",
+        groups=group_waiting(items),
+        count=len(items),
+        names=names_of_waiting(items),
+        figures=list_figures(actor),
+        hit_url=hit_url,
+    )
 
 
 @bp.get("/search")

@@ -11,8 +11,7 @@ from karokar.outbox.deliveries import Delivery
 from karokar.outbox.registry import HANDLERS
 from karokar.outbox.search import FoundEvent
 from karokar.outbox.timeline import Entry, StateThen
-from karokar.web.asking import ask
-from karokar.web.words import Names, as_moment, as_uuid, is_empty, kind_in_words, label, show
+from karokar.web.words import Names, as_moment, as_uuid, is_empty, kind_in_words, label, names_by_kind, show
 
 SYSTEM_NAME = "KaroKar"
 _SHOWN = {
@@ -128,25 +127,7 @@ def names_for(events: Iterable[FoundEvent], fields: Mapping[str, Any] | None = N
         if name in _KIND_OF_FIELD and pointed_to:
             by_kind[_KIND_OF_FIELD[name]].add(pointed_to)
     by_kind["User"] |= users
-    return Names(by_id=_ask_names(by_kind))
-
-
-_QUESTIONS = (
-    ("User", "identity", "people", "name"),
-    ("Organization", "organization", "organizations", "name"),
-    ("Vehicle", "fleet", "vehicles", "label"),
-    ("Booking", "booking", "bookings", "reference"),
-)
-"""What each kind's context is asked, and the attribute of its answers that is the name."""
-
-
-def _ask_names(by_kind: Mapping[str, set[UUID]]) -> dict[UUID, str]:
-    found: dict[UUID, str] = {}
-    for kind, context, question, attribute in _QUESTIONS:
-        if by_kind.get(kind):
-            answer: Mapping[UUID, Any] = ask(context, question, by_kind[kind], default={})
-            found |= {entity_id: str(getattr(one, attribute)) for entity_id, one in answer.items()}
-    return found
+    return names_by_kind(by_kind)
 
 
 _KIND_OF_FIELD = {

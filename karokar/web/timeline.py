@@ -36,7 +36,7 @@ from karokar.outbox.timeline import (
     whole_story,
 )
 from karokar.outbox.timeline import timeline as read_timeline
-from karokar.web import story
+from karokar.web import story, words
 from karokar.web.asking import ask
 from karokar.web.exports import safe
 from karokar.web.filters import Choice, Day, Filters, Text
@@ -87,7 +87,7 @@ def show(kind: str, subject_id: UUID) -> str:
         "web/timeline.html",
         filters=filters,
         name=_name(subject, part),
-        kind_word=story.kind_in_words(kind),
+        kind_word=words.kind_in_words(kind),
         subject_url=entity_url(kind, subject_id),
         then_typed=to_local(then["at"]).isoformat(timespec="seconds") if then and then.get("at") else "",
         before=before,
@@ -281,7 +281,7 @@ def _fields(then: dict[str, Any] | None) -> Mapping[str, Any]:
     return state.fields if state else {}
 
 
-def _in_words(then: dict[str, Any] | None, names: story.Names, of: str) -> dict[str, Any] | None:
+def _in_words(then: dict[str, Any] | None, names: words.Names, of: str) -> dict[str, Any] | None:
     state = then.get("state") if then else None
     return {**(then or {}), "rows": story.state_rows(state, names, of)} if state else then
 
@@ -302,7 +302,7 @@ def _name(subject: tuple[str, UUID], part: Mapping[str, Any]) -> str:
         reference = next((found for found in references if found), None)
         if reference:
             return str(reference)
-    names: story.Names = part["names"]
+    names: words.Names = part["names"]
     return names.of(subject_id)
 
 

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from karokar.web.asking import ask
 from karokar.web.states import STATES
 from karokar.web.times import local_time
 
@@ -86,6 +87,25 @@ class Names:
         except ValueError:
             return str(entity_id)
         return found or otherwise or f"…{str(entity_id)[-8:]}"
+
+
+_QUESTIONS = (
+    ("User", "identity", "people", "name"),
+    ("Organization", "organization", "organizations", "name"),
+    ("Vehicle", "fleet", "vehicles", "label"),
+    ("Booking", "booking", "bookings", "reference"),
+)
+"""What each kind's context is asked, and the attribute of its answers that is the name."""
+
+
+def names_by_kind(by_kind: Mapping[str, set[UUID]]) -> Names:
+    """Return the names of things, with one question per kind."""
+    found: dict[UUID, str] = {}
+    for kind, context, question, attribute in _QUESTIONS:
+        if by_kind.get(kind):
+            answer: Mapping[UUID, Any] = ask(context, question, by_kind[kind], default={})
+            found |= {entity_id: str(getattr(one, attribute)) for entity_id, one in answer.items()}
+    return Names(by_id=found)
 
 
 def kind_in_words(type_: str) -> str:

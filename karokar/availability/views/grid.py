@@ -51,14 +51,14 @@ class Grid:
 
     @classmethod
     def of(cls, span: str, on: date, zone: ZoneInfo) -> "Grid":
-        """Return the grid of the day, week (from Monday) or month that `on` lies in."""
+        """Return the grid of the day, of seven days from `on`, or of the month that `on` lies in."""
         if span == "day":
             return cls(span, on, 1, zone)
         if span == "month":
             first = on.replace(day=1)
             following = (first + timedelta(days=32)).replace(day=1)
             return cls(span, first, (following - first).days, zone)
-        return cls("week", on - timedelta(days=on.weekday()), 7, zone)
+        return cls("week", on, 7, zone)
 
     @property
     def step(self) -> timedelta:
@@ -115,7 +115,8 @@ class Grid:
                 self._column(self.begin_of(on), up=False),
                 self._column(self.begin_of(on + timedelta(days=1)), up=False),
             )
-            label = f"{on:%a} {on.day}" if self.span == "week" else str(on.day)
+            month = f" {on:%b}" if number == 0 or on.day == 1 else ""
+            label = f"{on:%a} {on.day}{month}" if self.span == "week" else str(on.day)
             found.append(Heading(label, end - begin, begin <= self._column(now, up=False) < end))
         return found
 

@@ -30,7 +30,7 @@ from karokar.booking.queries.pages import (
     list_photos,
     today,
 )
-from karokar.booking.queries.waiting import list_waiting_for, search
+from karokar.booking.queries.waiting import list_figures_for, list_waiting_for, search
 
 __all__ = [
     "SORTS",
@@ -54,6 +54,7 @@ __all__ = [
     "iterate_bookings",
     "list_bookings",
     "list_comments",
+    "list_figures_for",
     "list_photos",
     "list_waiting_for",
     "live_in_period",

@@ -1,6 +1,7 @@
 """What waits for the acting person, and what the search box finds."""
 
 from collections.abc import Iterator
+from uuid import UUID
 
 from sqlalchemy import ColumnElement, func, or_, select
 
@@ -16,10 +17,11 @@ from karokar.booking.permissions import (
 )
 from karokar.booking.rules import WORDS, Status
 from karokar.kernel import clock
-from karokar.kernel.actor import Actor
+from karokar.kernel.actor import Actor, Scope, current_actor
 from karokar.kernel.db import db
-from karokar.kernel.permissions import may, permitted
-from karokar.kernel.waiting import Hit, WaitingItem
+from karokar.kernel.paging import count_each, count_words
+from karokar.kernel.permissions import may, permitted, scope_of
+from karokar.kernel.waiting import Figure, Hit, WaitingItem
 
 _LIMIT = 50
 
@@ -45,8 +47,44 @@ def _item(booking: Booking, kind: str, title: str, endpoint: str, **more: object
         endpoint=endpoint,
         values={"booking_id": str(booking.id)},
         subject_id=booking.id,
+        about=(("Vehicle", booking.vehicle_id), ("Organization", _other_side(booking))),
+        period=(booking.start, booking.end),
         **more,  # type: ignore[arg-type] # since, due and detail
     )
+
+
+def _other_side(booking: Booking) -> UUID:
+    mine = current_actor().organization_id
+    is_vendor = mine == booking.vendor_organization_id
+    return booking.corporate_organization_id if is_vendor else booking.vendor_organization_id
+
+
+def list_figures_for(actor: Actor) -> list[Figure]:
+    """Return how the bookings stand that the actor may see: asked, promised, out and late. Employees have none."""
+    if scope_of(BOOKING_READ, actor) in {None, Scope.SELF}:
+        return []
+    now = clock.now()
+    mine = permitted(Booking, BOOKING_READ, actor)
+    asked, promised, out = (Status.REQUESTED.value, Status.APPROVED.value, Status.ACTIVE.value)
+    count = count_each(select(Booking).where(mine), Booking.status, [asked, promised, out])
+    late = count_each(select(Booking).where(mine, Booking.end < now), Booking.status, [out]).get(out, 0)
+
+    def figure(label: str, status: str, tone: str = "") -> Figure:
+        number = count.get(status, 0)
+        return Figure(
+            label=label,
+            value=count_words(number),
+            endpoint="booking.index",
+            values={"status": status},
+            tone=tone if number else "",
+        )
+
+    return [
+        figure("Requests waiting", asked, "wait"),
+        figure("Approved, nobody assigned", promised, "wait" if actor.organization_type == "CORPORATE" else ""),
+        figure("Out now", out),
+        Figure(label="Late", value=count_words(late), endpoint="booking.today", values={}, tone="bad" if late else ""),
+    ]
 
 
 def _requests(actor: Actor) -> list[WaitingItem]:

@@ -19,6 +19,7 @@ from karokar.fleet import queries as fleet
 from karokar.fleet.queries import VehicleFacts, WindowFacts
 from karokar.kernel.errors import RuleBroken
 from karokar.kernel.permissions import requires
+from karokar.verification import queries as verifications
 from karokar.web.forms import sent_version
 
 AROUND = timedelta(days=1)
@@ -36,6 +37,7 @@ class Surroundings:
     alternatives: Sequence[VehicleFacts]
     past: dict[str, int]
     strip: Strip
+    checks: Sequence[tuple[bool, str]]
 
 
 @bp.get("/<uuid:booking_id>/decide")
@@ -66,7 +68,12 @@ def approve(booking_id: UUID) -> Response | tuple[str, int]:
                 reason=form.reason.data if rejects_others else "",
                 note=(form.note.data or "") if rejects_others else "",
             )
-            flash("Approved. The company has been told.", "good")
+            flash(
+                "Approved, and the overlapping requests rejected. All of them have been told."
+                if rejects_others
+                else "Approved. The company has been told.",
+                "good",
+            )
             return redirect(url_for("booking.show", booking_id=booking_id), 303)
     line = shown(queries.get_seen(booking_id))
     alternatives = _alternatives(line)
@@ -133,27 +140,67 @@ def _surroundings(line: Shown, alternatives: Sequence[VehicleFacts]) -> Surround
     requests = queries.competing_requests(booking, until)
     windows = fleet.windows(booking.vehicle_id, first, last)
     lines = {one.booking.id: one for one in shown_many([*near, *requests], vehicle=line.vehicle)}
+    in_the_way = [window for window in windows if window.start < booking.end and window.end > booking.start]
     return Surroundings(
         held_until=until,
         blockers=[lines[row.id] for row in blockers],
-        windows=[window for window in windows if window.start < booking.end and window.end > booking.start],
+        windows=in_the_way,
         competing=[lines[row.id] for row in requests],
         before_and_after=[lines[row.id] for row in near],
         alternatives=alternatives,
         past=queries.count_with(booking.corporate_organization_id),
         strip=make_strip(booking, until, holders=near, requests=requests, windows=windows, first=first, last=last),
+        checks=_checks(line, is_held=bool(blockers), in_maintenance=bool(in_the_way)),
     )
 
 
+def _checks(line: Shown, *, is_held: bool, in_maintenance: bool) -> list[tuple[bool, str]]:
+    """Return what the rules say to an approval, one sentence each."""
+    booking, vehicle = line.booking, line.vehicle
+    covered = verifications.coverages("Vehicle", [booking.vehicle_id])[booking.vehicle_id]
+    ends = [one.expires_at for one in covered.values() if one.expires_at is not None]
+    lapsing = any(at < booking.end for at in ends)
+    return [
+        (
+            vehicle is not None and vehicle.status == "ACTIVE",
+            "The vehicle is on the road"
+            if vehicle is not None and vehicle.status == "ACTIVE"
+            else "The vehicle is not on the road",
+        ),
+        (not is_held, "Another booking holds the vehicle" if is_held else "No other booking holds the vehicle"),
+        (
+            not in_maintenance,
+            "The vehicle is in maintenance then" if in_maintenance else "No maintenance is planned for the period",
+        ),
+        (
+            not lapsing,
+            "A document of the vehicle runs out before the end" if lapsing else "Its documents last until the end",
+        ),
+        (
+            line.corporate.status == "ACTIVE",
+            f"{line.corporate.name} takes part"
+            if line.corporate.status == "ACTIVE"
+            else f"{line.corporate.name} does not take part at the moment",
+        ),
+    ]
+
+
 def _alternatives(line: Shown) -> list[VehicleFacts]:
-    """Return the vendor's other vehicles of the same category that are free then, nearest first."""
+    """Return the vendor's other vehicles that are free then: of the same category first, then the nearest."""
     booking, vehicle = line.booking, line.vehicle
     if vehicle is None:
         return []
-    found = fleet.search_candidates(vendor_ids=[booking.vendor_organization_id], category=vehicle.category, limit=50)
+    found = fleet.search_candidates(vendor_ids=[booking.vendor_organization_id], limit=200)
     others = [other for other in found if other.id != vehicle.id]
     ids = [other.id for other in others]
     calendars = availability.blocks(ids, booking.start, booking.end)
     held = {row.vehicle_id for row in queries.live_in_period(ids, booking.start, booking.end)}
     free = [other for other in others if not calendars[other.id] and other.id not in held]
-    return sorted(free, key=lambda other: (other.city != vehicle.city, abs(other.seats - vehicle.seats)))[:10]
+    return sorted(
+        free,
+        key=lambda other: (
+            other.category != vehicle.category,
+            other.city != vehicle.city,
+            abs(other.seats - vehicle.seats),
+        ),
+    )[:15]

@@ -14,12 +14,13 @@ MOST_COLUMNS = 168
 
 @dataclass(frozen=True)
 class Cell:
-    """A stretch of a lane: `span` columns wide, `kind` as its class ("" is empty), and its words."""
+    """A stretch of a lane: `span` columns wide, `kind` as its class ("" is empty), its words (`short`: a day's)."""
 
     span: int
     kind: str = ""
     text: str = ""
     booking: Booking | None = None
+    short: str = ""
 
 
 @dataclass(frozen=True)
@@ -123,7 +124,9 @@ def _days(first: datetime, column: Callable[[datetime], int], columns: int, last
         midnight = at + (timedelta(days=1) - timedelta(hours=local.hour, minutes=local.minute, seconds=local.second))
         end = columns if midnight >= last else max(column(midnight), done)
         if end > done:
-            cells.append(Cell(end - done, "", local_day(at)))
+            is_wide = (end - done) * 16 >= columns
+            month = f" {local:%b}" if local.day == 1 or not cells else ""
+            cells.append(Cell(end - done, "", local_day(at), short=f"{local:%a} {local.day}{month}" if is_wide else ""))
             done = end
         at = midnight
     return cells

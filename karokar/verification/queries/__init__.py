@@ -14,7 +14,7 @@ from karokar.verification.queries.coverage import (
     label_of,
     lapsing_ids,
 )
-from karokar.verification.queries.home import list_waiting_for
+from karokar.verification.queries.home import list_figures_for, list_waiting_for
 from karokar.verification.queries.reviews import (
     PRESENCE_MINUTES,
     SORTS,
@@ -54,6 +54,7 @@ __all__ = [
     "lapsing_ids",
     "list_duplicates",
     "list_earlier",
+    "list_figures_for",
     "list_openings",
     "list_tries",
     "list_waiting",

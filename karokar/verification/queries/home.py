@@ -7,14 +7,17 @@ from sqlalchemy import select
 from karokar.kernel import clock
 from karokar.kernel.actor import Actor, Scope
 from karokar.kernel.db import db
+from karokar.kernel.paging import count_each, count_words
 from karokar.kernel.permissions import permitted, scope_of
-from karokar.kernel.waiting import WaitingItem
+from karokar.kernel.waiting import Figure, WaitingItem
 from karokar.verification import rules
 from karokar.verification.models import Verification
 from karokar.verification.permissions import VERIFICATION_REQUEST, VERIFICATION_REVIEW
 from karokar.verification.queries.coverage import MISSING, coverage, coverages, succeeds
 from karokar.verification.queries.reviews import list_waiting
 from karokar.verification.rules import VerificationStatus
+
+_MOST = 50
 
 
 def list_waiting_for(actor: Actor) -> list[WaitingItem]:
@@ -29,12 +32,34 @@ def list_waiting_for(actor: Actor) -> list[WaitingItem]:
                 values={"verification_id": str(page.id)},
                 detail="Handed in for review",
                 subject_id=page.organization_id,
+                about=tuple(
+                    dict.fromkeys([(page.entity_type, page.entity_id), ("Organization", page.organization_id)])
+                ),
             )
-            for page in list_waiting()
+            for page in list_waiting(limit=_MOST)
         ]
     if scope_of(VERIFICATION_REQUEST, actor) is None:
         return []
     return [*_missing_for(actor), *_refused_for(actor), *_expiring_for(actor)]
+
+
+def list_figures_for(actor: Actor) -> list[Figure]:
+    """Return how many documents wait for review, for reviewers."""
+    if scope_of(VERIFICATION_REVIEW, actor) is None:
+        return []
+    pending = VerificationStatus.PENDING.value
+    number = count_each(select(Verification), Verification.status, [pending]).get(pending, 0)
+    oldest = list_waiting(limit=1)
+    return [
+        Figure(
+            label="Documents to review",
+            value=count_words(number),
+            endpoint="administration.review",
+            values={},
+            tone="wait" if number else "",
+            since=oldest[0].requested_at if oldest else None,
+        )
+    ]
 
 
 def _missing_for(actor: Actor) -> list[WaitingItem]:
@@ -81,6 +106,7 @@ def _refused_for(actor: Actor) -> list[WaitingItem]:
                     values={"verification_id": str(row.id)},
                     detail="Hand in a new document",
                     subject_id=row.entity_id,
+                    about=((row.entity_type, row.entity_id),),
                 )
             )
     return items
@@ -105,6 +131,7 @@ def _expiring_for(actor: Actor) -> list[WaitingItem]:
             values={"verification_id": str(row.id)},
             detail="Hand in the next one in time",
             subject_id=row.entity_id,
+            about=((row.entity_type, row.entity_id),),
         )
         for row in db.session.scalars(statement.order_by(Verification.expires_at))
     ]

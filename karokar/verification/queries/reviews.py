@@ -66,6 +66,8 @@ class WaitingReview:
     organization_id: UUID
     kind_label: str
     requested_at: datetime
+    entity_type: str
+    entity_id: UUID
 
 
 @dataclass(frozen=True)
@@ -149,14 +151,23 @@ def list_duplicates(page: VerificationPage) -> list[VerificationPage]:
     return [_page(row) for row in db.session.scalars(statement.distinct().order_by(Verification.id))]
 
 
-def list_waiting() -> list[WaitingReview]:
-    """Return what waits for review, the longest wait first: for reviewers."""
+def list_waiting(limit: int | None = None) -> list[WaitingReview]:
+    """Return what waits for review, the longest wait first, `limit` at most: for reviewers."""
     if scope_of(VERIFICATION_REVIEW) is None:
         return []
-    columns = (Verification.id, Verification.organization_id, Verification.kind, Verification.requested_at)
+    columns = (
+        Verification.id,
+        Verification.organization_id,
+        Verification.kind,
+        Verification.requested_at,
+        Verification.entity_type,
+        Verification.entity_id,
+    )
     return [
-        WaitingReview(verification_id, organization_id, rules.label_of(kind), requested_at)
-        for verification_id, organization_id, kind, requested_at in db.session.execute(_waiting(*columns))
+        WaitingReview(
+            row.id, row.organization_id, rules.label_of(row.kind), row.requested_at, row.entity_type, row.entity_id
+        )
+        for row in db.session.execute(_waiting(*columns).limit(limit))
     ]
 
 
