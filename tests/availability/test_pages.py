@@ -88,7 +88,7 @@ def test_the_timeline_shows_what_each_vehicle_does_and_links_its_free_gaps(world
     booking = world.approved()
     asked = world.requested(start=booking.end + hours(2), end=booking.end + hours(8))
     world.deliver()
-    page = as_vendor.get("/availability/timeline?on=2026-11-18").get_data(as_text=True)
+    page = as_vendor.get("/availability/timeline?on=2026-11-16").get_data(as_text=True)
     assert f"{booking.reference} reserved" in page
     assert f"Request {asked.reference}" in page
     assert "Times are in Europe/Berlin" in page
@@ -96,7 +96,7 @@ def test_the_timeline_shows_what_each_vehicle_does_and_links_its_free_gaps(world
 
 
 def test_a_free_gap_starts_maintenance_with_its_dates(world, as_vendor):
-    page = as_vendor.get("/availability/timeline?on=2026-11-18").get_data(as_text=True)
+    page = as_vendor.get("/availability/timeline").get_data(as_text=True)
     link = re.search(r'class="kk-free"><a href="([^"]+)"', page).group(1).replace("&amp;", "&")
     filled = as_vendor.get(link).get_data(as_text=True)
     assert 'value="2026-11-16T13:00"' in filled
@@ -274,3 +274,8 @@ def test_a_direct_assignment_is_known_to_its_company_alone(client, world):
         make.sign_in(client, world.vendor_admin)
         page = client.get(f"/fleet/who-had-it?plate={plate(world.own_vehicle)}&at={when:%Y-%m-%dT%H:%M}")
         assert "Emil" not in text_of(page)
+
+
+def test_a_week_begins_on_the_day_asked_so_that_today_is_never_its_end(as_vendor):
+    assert "Mon 16 Nov 2026 to Sun 22 Nov 2026" in text_of(as_vendor.get("/availability/timeline"))
+    assert "Sat 21 Nov 2026 to Fri 27 Nov 2026" in text_of(as_vendor.get("/availability/timeline?on=2026-11-21"))
