@@ -25,7 +25,7 @@ from sqlalchemy.orm.exc import StaleDataError
 from sqlalchemy.types import TypeDecorator
 
 from karokar.kernel import clock, driver
-from karokar.kernel.errors import Busy, DomainError, StaleVersion
+from karokar.kernel.errors import Busy, DomainError, NotWritable, StaleVersion
 from karokar.kernel.ids import new_id
 from karokar.kernel.log import get_logger
 
@@ -274,6 +274,13 @@ def is_transient(error: BaseException) -> bool:
     return "database is locked" in str(original) or "database table is locked" in str(original)
 
 
+def is_not_writable(error: OperationalError) -> bool:
+    """Whether the database has no room left, or may only be read."""
+    if getattr(error.orig, "sqlstate", None) in {"53100", "25006"}:
+        return True
+    return any(words in str(error.orig) for words in ("disk is full", "readonly database", "disk I/O error"))
+
+
 def after_commit(key: str, call: Callable[[], object]) -> None:
     """Run `call` once after the open transaction has committed; a second one with the same key replaces it."""
     db.session.info.setdefault(_AFTER_COMMIT, {})[key] = call
@@ -310,6 +317,9 @@ def transaction() -> Iterator[Session]:
         session.rollback()
         if is_transient(error):
             raise Busy from error
+        if is_not_writable(error):
+            get_logger(__name__).error("database_not_writable", reason=str(error.orig))
+            raise NotWritable from error
         raise
     except BaseException:
         session.rollback()

@@ -80,6 +80,19 @@ class OrganizationNotActive(StateConflict):
         )
 
 
+class NotWritable(DomainError):
+    """The database takes nothing now: its disk is full, or may only be read; nothing was changed (503)."""
+
+    status = 503
+
+    def __init__(self) -> None:
+        super().__init__(
+            "NOT_WRITABLE",
+            "Nothing can be saved right now: the disk of the database is full, or can only be read. Nothing was "
+            "changed. Tell whoever runs this console, and try again later.",
+        )
+
+
 class Busy(DomainError):
     """The database is occupied; nothing was changed and trying again is safe (503)."""
 

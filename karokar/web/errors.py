@@ -28,7 +28,7 @@ _TITLES = {
     415: "This kind of file is not accepted",
     422: "This is not possible",
     429: "Too many tries",
-    503: "Very busy right now",
+    503: "Not possible right now",
 }
 _SENTENCES = {
     400: "The browser sent something that the console does not understand. Go back, load the page again and retry.",

@@ -1,16 +1,74 @@
 """How often somebody may try: counted in Redis, so that all processes count together.
 
-While Redis is away each process counts for itself: signing in goes on, and nobody may try without end.
+Each process counts for itself as well, so that nobody may try without end while Redis is away, full, or forgets.
 """
+
+import time
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 from flask import Flask
 from flask_limiter import Limiter
 from flask_limiter.util import get_remote_address
+from limits.storage import MemoryStorage, Storage, storage_from_string
 from werkzeug.wrappers import Response
 
-limiter = Limiter(get_remote_address, in_memory_fallback_enabled=True, headers_enabled=False)
+from karokar.kernel.log import get_logger
+
+limiter = Limiter(get_remote_address, headers_enabled=False)
+
+T = TypeVar("T")
 
 _ANSWERS_WITHIN = 0.5
+_QUIET_SECONDS = 5.0
+_SCHEME = "together"
+
+
+class CountedTogether(Storage):
+    """Counts in Redis and in this process; the higher count holds. Whatever Redis does, no request fails by it."""
+
+    STORAGE_SCHEME = [_SCHEME]
+
+    def __init__(self, uri: str, wrap_exceptions: bool = False, **options: Any) -> None:  # noqa: FBT001, FBT002 - the library's
+        super().__init__(uri, wrap_exceptions=wrap_exceptions)
+        self._own = MemoryStorage()
+        self._shared: Any = storage_from_string(uri.removeprefix(f"{_SCHEME}://"), **options)
+        self._quiet_until = 0.0
+
+    @property
+    def base_exceptions(self) -> type[Exception] | tuple[type[Exception], ...]:  # noqa: D102
+        return Exception
+
+    def _ask(self, question: Callable[[], T], otherwise: T) -> T:
+        if time.monotonic() < self._quiet_until:
+            return otherwise
+        try:
+            return question()
+        except Exception as error:  # noqa: BLE001 - away, full, loading, of another kind: it only counts
+            self._quiet_until = time.monotonic() + _QUIET_SECONDS
+            get_logger(__name__).warning("tries_counted_alone", reason=str(error))
+            return otherwise
+
+    def incr(self, key: str, expiry: int, amount: int = 1) -> int:  # noqa: D102
+        own = self._own.incr(key, expiry, amount=amount)
+        return max(own, self._ask(lambda: self._shared.incr(key, expiry, amount=amount), 0))
+
+    def get(self, key: str) -> int:  # noqa: D102
+        return max(self._own.get(key), self._ask(lambda: self._shared.get(key), 0))
+
+    def get_expiry(self, key: str) -> float:  # noqa: D102
+        return max(self._own.get_expiry(key), self._ask(lambda: self._shared.get_expiry(key), 0.0))
+
+    def check(self) -> bool:  # noqa: D102
+        return True
+
+    def reset(self) -> int | None:  # noqa: D102
+        self._ask(self._shared.reset, None)
+        return self._own.reset()
+
+    def clear(self, key: str) -> None:  # noqa: D102
+        self._own.clear(key)
+        self._ask(lambda: self._shared.clear(key), None)
 
 
 def was_refused(response: Response) -> bool:
@@ -24,8 +82,8 @@ def install(app: Flask) -> None:
     if url is None:
         app.config["RATELIMIT_STORAGE_URI"] = "memory://"
     else:
-        # The library's name for a socket.
-        app.config["RATELIMIT_STORAGE_URI"] = url.replace("unix://", "redis+unix://", 1)
+        # "redis+unix" is the library's name for a socket.
+        app.config["RATELIMIT_STORAGE_URI"] = f"{_SCHEME}://{url.replace('unix://', 'redis+unix://', 1)}"
         app.config["RATELIMIT_STORAGE_OPTIONS"] = {
             "socket_connect_timeout": _ANSWERS_WITHIN,
             "socket_timeout": _ANSWERS_WITHIN,

@@ -1,6 +1,7 @@
 """A form that is sent twice does its work once: the second sending is led to what the first one did."""
 
 import time
+from contextlib import suppress
 from datetime import timedelta
 from uuid import UUID
 
@@ -78,7 +79,8 @@ def end(response: Response) -> Response:
         return response
     location = response.headers.get("Location") or response.headers.get("HX-Redirect")
     if location and len(location) <= 2000:
-        with _connection() as connection, connection.begin():
+        # What the form did is done: whether that can be noted changes nothing of the answer.
+        with suppress(OperationalError), _connection() as connection, connection.begin():
             connection.execute(update(FormSubmission).where(FormSubmission.key == key).values(location=location))
     else:
         _forget(key)
@@ -86,7 +88,7 @@ def end(response: Response) -> Response:
 
 
 def _forget(key: UUID) -> None:
-    with _connection() as connection, connection.begin():
+    with suppress(OperationalError), _connection() as connection, connection.begin():
         connection.execute(delete(FormSubmission).where(FormSubmission.key == key))
 
 

@@ -32,15 +32,23 @@ def iso(at: datetime) -> str:
 
 def local_time(at: datetime, zone: str | None = None, seconds: bool = False) -> str:  # noqa: FBT001, FBT002 - a template filter
     """Return "20 Nov 2026, 14:30 IST" in the zone given, else in the viewer's."""
-    there = at.astimezone(zone_of(zone) if zone else viewer_zone())
+    there = _there(at, zone_of(zone) if zone else viewer_zone())
     clock_part = there.strftime("%H:%M:%S" if seconds else "%H:%M")
     return f"{there.day} {there.strftime('%b %Y')}, {clock_part} {there.strftime('%Z')}"
+
+
+def _there(at: datetime, zone: ZoneInfo) -> datetime:
+    try:
+        return at.astimezone(zone)
+    except OverflowError:
+        # At the very ends of the calendar some zones have no such day; somebody typed it as text once.
+        return at
 
 
 def local_day(on: date) -> str:
     """Return "Fri 20 Nov 2026"; a moment is taken in the viewer's zone."""
     if isinstance(on, datetime):
-        on = on.astimezone(viewer_zone()).date()
+        on = _there(on, viewer_zone()).date()
     return f"{on.strftime('%a')} {on.day} {on.strftime('%b %Y')}"
 
 

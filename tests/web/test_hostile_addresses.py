@@ -3,12 +3,14 @@
 import base64
 import json
 from dataclasses import replace
+from datetime import datetime
 
 import pytest
 from flask import request
 from sqlalchemy import select
 
 from karokar.app import create_app
+from karokar.kernel.actor import SYSTEM, acting_as
 from karokar.kernel.ids import new_id
 from karokar.kernel.paging import paginate
 from karokar.kernel.permissions import public
@@ -16,6 +18,7 @@ from karokar.runs.models import Run
 from karokar.web.filters import Number, asked_moment
 from karokar.web.session_end import local_path
 from karokar.web.states import state_choices
+from karokar.web.times import local_day, local_time
 from tests.web.test_lists import SORTS, add_runs
 
 STATUS = state_choices("run")[0][0]
@@ -132,3 +135,12 @@ def test_only_a_proxy_says_to_which_story_a_request_belongs(config, proxies):
 
     wanted = str(new_id())
     assert (app.test_client().get("/cause", headers={"X-Request-Id": wanted}).text == wanted) is (proxies > 0)
+
+
+@pytest.mark.parametrize("text", ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-12:00", "0001-01-01T00:00:00Z"])
+@pytest.mark.parametrize("zone", ["Pacific/Kiritimati", "Pacific/Pago_Pago", "UTC"])
+def test_a_text_that_looks_like_a_time_at_the_end_of_the_calendar_is_shown(text, zone):
+    at = datetime.fromisoformat(text)
+    with acting_as(replace(SYSTEM, time_zone=zone)):
+        assert local_time(at)
+        assert local_day(at)

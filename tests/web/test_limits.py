@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import pytest
+import redis
 
 from karokar.app import create_app
 from karokar.kernel.permissions import public
@@ -23,8 +24,7 @@ def a_process(config):
 
 
 @pytest.fixture(autouse=True)
-def _as_it_was(app, monkeypatch):
-    monkeypatch.setattr(limiter, "_storage_dead", False)
+def _as_it_was(app):
     yield
     # The one limiter counts for the application that was made last.
     limiter.init_app(app)
@@ -40,3 +40,13 @@ def test_the_tries_at_all_processes_count_together(config, redis_url):
 def test_without_redis_each_process_counts_for_itself(config, tmp_path):
     alone = a_process(replace(config, redis_url=f"unix://{tmp_path}/nobody.sock?db=0"))
     assert [alone.get("/door").status_code for _ in range(4)] == [422, 422, 422, 429]
+
+
+def test_a_redis_that_cannot_write_fails_no_request(config, redis_url):
+    door = a_process(replace(config, redis_url=redis_url))
+    with redis.Redis.from_url(redis_url) as connection:
+        connection.config_set("min-replicas-to-write", 1)
+        try:
+            assert [door.get("/door").status_code for _ in range(4)] == [422, 422, 422, 429]
+        finally:
+            connection.config_set("min-replicas-to-write", 0)
