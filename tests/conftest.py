@@ -14,6 +14,7 @@ workers of a parallel run each have their own, and their own Redis database.
 import dataclasses
 import os
 import shutil
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -29,6 +30,12 @@ from tests.servers.databases import Databases
 
 POSTGRESQL_FIXTURES = {"pg_app", "pg_client", "pg_database_url", "pooled_bus", "postgresql"}
 
+LONG_ONES_FIRST = (
+    "tests/browser/test_slice", "tests/browser/test_pages", "tests/browser/", "tests/faults/", "tests/house/test_up",
+    "tests/flows/", "tests/timeline/test_live", "tests/fleet/test_state_machines", "tests/booking/test_machine",
+    "tests/architecture/",
+)  # fmt: skip
+"""What takes long runs first: at the end of a run, short tests are left, and no worker waits for another."""
 
 # Tests never judge durations: a machine that is busy with something else must not fail a property.
 settings.register_profile("karokar", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -45,11 +52,28 @@ def pytest_unconfigure(config: pytest.Config) -> None:
     keeper.end_run()
 
 
-@pytest.hookimpl(tryfirst=True)  # before -m selects
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_terminal_summary(terminalreporter) -> None:
+    """Say what tests counted with `record_property`, of all workers together."""
+    counted: Counter[str] = Counter()
+    for report in terminalreporter.getreports("passed") + terminalreporter.getreports("failed"):
+        counted.update({name: number for name, number in report.user_properties if report.when == "call"})
+    for name, number in counted.items():
+        terminalreporter.write_line(f"{number} {name}")
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)  # before -m selects
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> Iterator[None]:
     for item in items:
         if POSTGRESQL_FIXTURES & set(getattr(item, "fixturenames", ())):
             item.add_marker("postgresql")
+    yield
+    # After everybody else, and leaving the order within a group as it was, shuffled or not.
+    items.sort(key=_turn)
+
+
+def _turn(item: pytest.Item) -> int:
+    path = str(item.path)
+    return next((turn for turn, part in enumerate(LONG_ONES_FIRST) if part in path), len(LONG_ONES_FIRST))
 
 
 @pytest.fixture(autouse=True)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-from flask import Flask, Response, current_app, request, url_for
+from flask import Flask, Response, current_app, g, request, url_for
 from werkzeug.exceptions import NotFound
 from werkzeug.security import safe_join
 
@@ -59,6 +59,14 @@ def asset(name: str) -> str:
 
     Raises FileNotFoundError where there is no such file, so that a slip of the pen never reaches a reader.
     """
+    # A page names the file of its icons some forty times.
+    known: dict[str, str] = g.setdefault("karokar_assets", {})
+    if name not in known:
+        known[name] = _address(name)
+    return known[name]
+
+
+def _address(name: str) -> str:
     found = find_asset(_root(current_app), name)
     if found is None:
         message = f"There is no static file {name}."

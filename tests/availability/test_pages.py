@@ -95,6 +95,18 @@ def test_the_timeline_shows_what_each_vehicle_does_and_links_its_free_gaps(world
     assert re.search(r'class="kk-free"><a href="/fleet/[^"]+/maintenance/new\?start=2026-11-16T12:00:00Z', page)
 
 
+def test_a_gap_too_narrow_to_be_met_is_a_link_only_where_it_is_shown_wider(world, as_vendor):
+    booking = world.approved()
+    with world.acting(world.vendor_admin):
+        fleet.schedule_maintenance(
+            world.vehicle, kind="REPAIR", start=booking.end + hours(3), end=booking.end + hours(9)
+        )
+    world.deliver()
+    gap = f"start={booking.end:%Y-%m-%dT%H:%M:%SZ}"
+    assert gap not in as_vendor.get("/availability/timeline?on=2026-11-18").get_data(as_text=True)
+    assert gap in as_vendor.get(f"/availability/timeline?span=day&on={booking.end:%Y-%m-%d}").get_data(as_text=True)
+
+
 def test_a_free_gap_starts_maintenance_with_its_dates(world, as_vendor):
     page = as_vendor.get("/availability/timeline").get_data(as_text=True)
     link = re.search(r'class="kk-free"><a href="([^"]+)"', page).group(1).replace("&amp;", "&")

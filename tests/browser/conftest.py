@@ -1,6 +1,7 @@
 """A real Chromium in front of the console with its example data."""
 
 import json
+import pickle
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
@@ -8,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from flask import Flask
-from playwright.sync_api import BrowserContext
+from playwright.sync_api import Browser, BrowserContext
 from playwright.sync_api import Page as Tab
 
 from karokar.config import PROJECT, Config
@@ -17,6 +18,7 @@ from tests.servers import keeper
 from tests.servers.databases import Databases
 
 AXE = (PROJECT / "tests" / "browser" / "vendor" / "axe.min.js").read_text()
+COLOURS = ["color-contrast", "link-in-text-block"]
 TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
 
 
@@ -40,9 +42,15 @@ def filled(databases) -> Path:
 
 
 @pytest.fixture(scope="session")
-def console(filled, databases, tmp_path_factory) -> Flask:
-    """The application on a copy of the example data, for tests that read."""
-    path = site.copy_of(filled, tmp_path_factory.mktemp("console") / "console.sqlite3")
+def console(filled, databases) -> Flask:
+    """The application on a copy of the example data, for tests that read: one copy for all workers of a run, so that
+    what one found or opened is there for the others.
+    """
+    path = keeper.run_directory() / "console.sqlite3"
+    with keeper.once("console") as done:
+        if not done.exists():
+            site.copy_of(filled, path)
+            done.touch()
     return site.make_app(settings(databases), path)
 
 
@@ -54,15 +62,26 @@ def address(console) -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def crawls(console) -> dict[str, site.Crawl]:
-    """What each role can open, and who is not signed in."""
-    found = {role: site.crawl(console, role) for role in (site.DOOR, *site.ROLES)}
-    visited = {endpoint for crawl in found.values() for endpoint in crawl.pages}
+def crawls(console, worker_name) -> dict[str, site.Crawl]:
+    """What each role can open, and who is not signed in. Workers share the work: half of them begin at the other end."""
+    roles = [site.DOOR, *site.ROLES, *site.MORE_ROLES]
+    is_odd = int(worker_name.removeprefix("gw")) % 2
+    found = {role: _crawl_once(console, role) for role in (reversed(roles) if is_odd else roles)}
+    visited = {endpoint for role in (site.DOOR, *site.ROLES) for endpoint in found[role].pages}
     for role in site.MORE_ROLES:
-        crawl = found[role] = site.crawl(console, role)
+        crawl = found[role]
         crawl.pages = {endpoint: page for endpoint, page in crawl.pages.items() if endpoint not in visited}
         visited |= set(crawl.pages)
-    return found
+    return {role: found[role] for role in roles}
+
+
+def _crawl_once(console: Flask, role: str) -> site.Crawl:
+    with keeper.once(f"crawl-{role}") as done:
+        if not done.exists():
+            draft = done.with_suffix(".draft")
+            draft.write_bytes(pickle.dumps(site.crawl(console, role)))
+            draft.rename(done)
+        return pickle.loads(done.read_bytes())  # noqa: S301 -- written above
 
 
 @dataclass
@@ -72,7 +91,6 @@ class Watched:
     tab: Tab
     address: str
     wrongs: list[str] = field(default_factory=list)
-    _has_axe: bool = False
 
     def open(self, path: str) -> None:
         """Load a page and wait until it is quiet."""
@@ -81,11 +99,11 @@ class Watched:
         # The timeline on a thing's page comes right after the page.
         self.tab.wait_for_selector("[data-story-later]", state="detached")
 
-    def violations(self, selector: str | None = None) -> list[str]:
-        """What axe-core finds on the page as it is now."""
+    def violations(self, selector: str | None = None, *, only_colours: bool = False) -> list[str]:
+        """What axe-core finds on the page as it is now, by all rules or by those that look at colours."""
         if not self.tab.evaluate("!!window.axe"):
             self.tab.evaluate(AXE)
-        options = {"runOnly": TAGS, "resultTypes": ["violations"]}
+        options = {"runOnly": COLOURS if only_colours else TAGS, "resultTypes": ["violations"]}
         found = self.tab.evaluate(
             "([selector, options]) => axe.run(selector ? document.querySelector(selector) : document, options)",
             [selector, options],
@@ -99,19 +117,26 @@ class Watched:
 
 @pytest.fixture(scope="session")
 def signed_in_states(chromium, address) -> dict[str, str]:
-    """The cookies of each role, signed in once through the real form."""
-    states: dict[str, str] = {}
-    for role, email in (site.ROLES | site.MORE_ROLES).items():
-        context = chromium.new_context()
-        tab = context.new_page()
-        tab.goto(f"{address}/login")
-        tab.fill("[name=email]", email)
-        tab.fill("[name=password]", site.PASSWORD)
-        tab.click("main button:not([type=button])")
-        tab.wait_for_url(lambda url: "/login" not in url)
-        states[role] = json.dumps(context.storage_state())
-        context.close()
-    return states
+    """The cookies of each role, signed in once per run through the real form."""
+    with keeper.once("signed-in") as done:
+        if not done.exists():
+            emails = site.ROLES | site.MORE_ROLES
+            done.write_text(json.dumps({role: _sign_in(chromium, address, email) for role, email in emails.items()}))
+        states: dict[str, str] = json.loads(done.read_text())
+        return states
+
+
+def _sign_in(chromium: Browser, address: str, email: str) -> str:
+    context = chromium.new_context()
+    tab = context.new_page()
+    tab.goto(f"{address}/login")
+    tab.fill("[name=email]", email)
+    tab.fill("[name=password]", site.PASSWORD)
+    tab.click("main button:not([type=button])")
+    tab.wait_for_url(lambda url: "/login" not in url)
+    state = json.dumps(context.storage_state())
+    context.close()
+    return state
 
 
 @pytest.fixture

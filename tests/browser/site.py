@@ -42,6 +42,8 @@ DOOR = "door"
 
 _LINK = re.compile(r'\s(?:href|formaction|data-kk-live)="(/[^"]*)"')
 _TOKEN = re.compile(r'name="csrf_token" value="([^"]+)"')
+_TAG = re.compile(r"<([a-z0-9]+)((?:\s[^<>]*)?)>")
+_KIND = re.compile(r'\s(class|role|type|style|aria-(?!labelledby|describedby|controls|label)[a-z]+)="([^"]*)"')
 
 
 @dataclass
@@ -51,6 +53,8 @@ class Page:
     role: str
     endpoint: str
     url: str
+    kinds: frozenset[str] = frozenset()
+    """Which kinds of elements it holds: names with classes, roles, types and states."""
 
     def __str__(self) -> str:
         """As a test's id."""
@@ -138,6 +142,7 @@ def crawl(app: Flask, role: str, *, most_per_endpoint: int = 30) -> Crawl:
     plain = [rule.rule for rule in app.url_map.iter_rules() if not rule.arguments and _opens_for(app, rule, role)]
     mailed = list(links(app).values()) if role == DOOR else []
     waiting = [(url, "") for url in ("/", *plain, *mailed)]
+    met = {url for url, _ in waiting}
     seen: set[str] = set()
     visits: Counter[str] = Counter()
     while waiting:
@@ -161,10 +166,19 @@ def crawl(app: Flask, role: str, *, most_per_endpoint: int = 30) -> Crawl:
         if answer.status_code != 200 or answer.mimetype != "text/html":
             continue
         text = answer.text
-        if "<html" in text:
-            found.pages.setdefault(endpoint, Page(role, endpoint, url))
-        waiting += [(unescape(link).split("#")[0], url) for link in _LINK.findall(text)]
+        if "<html" in text and endpoint not in found.pages:
+            found.pages[endpoint] = Page(role, endpoint, url, _kinds_of(text))
+        leads_to = dict.fromkeys(unescape(link).split("#")[0] for link in _LINK.findall(text))
+        waiting += [(link, url) for link in leads_to if link not in met]
+        met.update(leads_to)
     return found
+
+
+def _kinds_of(html: str) -> frozenset[str]:
+    return frozenset(
+        " ".join([name, *sorted(f"{word}={value}" for word, value in _KIND.findall(attributes))])
+        for name, attributes in _TAG.findall(html)
+    )
 
 
 def _opens_for(app: Flask, rule: Rule, role: str) -> bool:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -22,6 +23,8 @@ from karokar.kernel.permissions import may, requires, scope_of
 from karokar.web.filters import Choice, Filters, Text
 from karokar.web.times import iso, viewer_zone
 
+# Of the columns' width, which is at least 49 rem: about 24 pixels.
+NARROWEST_LINK = 1 / 32
 SPANS = {"day": "Day", "week": "Week", "month": "Month"}
 PAGE = 50
 
@@ -85,7 +88,7 @@ def timeline() -> str:
         following=grid.first + timedelta(days=grid.days),
         zone_name=zone.key,
         only=request.args.get("vehicle_id"),
-        gap_url=_gap_url,
+        gap_url=partial(_gap_url, grid),
     )
 
 
@@ -197,10 +200,12 @@ def _gap_endpoint(vehicle: VehicleFacts) -> str:
     return ""
 
 
-def _gap_url(row: Row, cell: Cell[Bar]) -> str | None:
-    """Return the address that a free gap leads to, with its dates filled in; None for the past and for nowhere."""
+def _gap_url(grid: Grid, row: Row, cell: Cell[Bar]) -> str | None:
+    """Return the address that a free gap leads to, with its dates filled in; None for the past and for nowhere, and
+    where the gap is too narrow to be met with a finger: a shorter span shows it wider.
+    """
     now = clock.now()
-    if not row.gap_url or cell.end <= now:
+    if not row.gap_url or cell.end <= now or cell.columns < grid.columns * NARROWEST_LINK:
         return None
     start = max(cell.start, now)
     return url_for(row.gap_url, vehicle_id=row.vehicle.id, start=iso(start), end=iso(cell.end))
