@@ -88,11 +88,13 @@ class AvailabilityConflict(Aggregate):
         Index("ix_availability_conflicts_vehicle_id_status", "vehicle_id", "status"),
         Index("ix_availability_conflicts_organization_id_status", "organization_id", "status"),
         Index("ix_availability_conflicts_corporate_status", "corporate_organization_id", "status"),
+        Index("ix_availability_conflicts_other_corporate_status", "other_corporate_organization_id", "status"),
     )
 
     vehicle_id: Mapped[UUID] = mapped_column()  # fleet's Vehicle
     organization_id: Mapped[UUID] = mapped_column()  # organization's Organization, the vehicle's owner
     corporate_organization_id: Mapped[UUID | None]  # organization's Organization that is to have the vehicle
+    other_corporate_organization_id: Mapped[UUID | None]  # likewise, where the other block is another company's
     first_block_id: Mapped[UUID] = mapped_column()  # AvailabilityBlock; no key, for blocks can be built anew
     first_source_type: Mapped[str] = mapped_column(String(20))
     first_source_id: Mapped[UUID] = mapped_column()
@@ -116,7 +118,11 @@ class AvailabilityConflict(Aggregate):
         own = AvailabilityConflict.organization_id == actor.organization_id
         if scope is Scope.OWN:
             return own
-        return or_(own, AvailabilityConflict.corporate_organization_id == actor.organization_id)
+        return or_(
+            own,
+            AvailabilityConflict.corporate_organization_id == actor.organization_id,
+            AvailabilityConflict.other_corporate_organization_id == actor.organization_id,
+        )
 
     @classmethod
     def between(cls, first: AvailabilityBlock, second: AvailabilityBlock, *, at: datetime) -> "AvailabilityConflict":
@@ -126,11 +132,14 @@ class AvailabilityConflict(Aggregate):
         if shared is None:
             message = "Blocks that share no time are no conflict."
             raise ValueError(message)
+        companies = dict.fromkeys(block.corporate_organization_id for block in (first, second))
+        company, other, *_ = *filter(None, companies), None, None
         return cls(
             id=rules.conflict_id(first.id, second.id),
             vehicle_id=first.vehicle_id,
             organization_id=first.organization_id,
-            corporate_organization_id=first.corporate_organization_id or second.corporate_organization_id,
+            corporate_organization_id=company,
+            other_corporate_organization_id=other,
             first_block_id=first.id,
             first_source_type=first.source_type,
             first_source_id=first.source_id,
@@ -167,7 +176,7 @@ class AvailabilityConflict(Aggregate):
 
     def _facts(self) -> dict[str, Any]:
         names = (
-            "vehicle_id", "organization_id", "corporate_organization_id", "first_source_type", "first_source_id",
-            "second_source_type", "second_source_id", "start", "end",
+            "vehicle_id", "organization_id", "corporate_organization_id", "other_corporate_organization_id",
+            "first_source_type", "first_source_id", "second_source_type", "second_source_id", "start", "end",
         )  # fmt: skip
         return {"conflict_id": self.id, **{name: getattr(self, name) for name in names}}

@@ -134,7 +134,7 @@ def fact(
     `sentence` continues "Asha Khan …" ("approved the booking"). `stream` names the field whose entity keeps the order.
     `audience` names the organization fields whose organizations see the event (None: every subject organization;
     empty: the platform only). `private` maps a field, of the payload or of the recorded changes, to the organization
-    field whose side alone sees it besides the platform (empty: the platform alone).
+    field whose side alone sees it besides the platform (several: divided by spaces; empty: the platform alone).
 
     Raises ValueError for a name and version used twice.
     """

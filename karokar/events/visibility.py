@@ -132,8 +132,8 @@ def _is_seen(envelope: Envelope[Event], viewer: Actor) -> bool:
 def _may_read(event: Event, name: str, side: str, viewer: Actor) -> bool:
     if viewer.user_id is not None and getattr(event, name, None) == viewer.user_id:
         return True
-    owner = getattr(event, side, None) if side else None
-    return owner is not None and owner == viewer.organization_id
+    owners = {getattr(event, one, None) for one in side.split()}
+    return viewer.organization_id is not None and viewer.organization_id in owners
 
 
 def _is_alone(envelope: Envelope[Event], viewer: Actor) -> bool:

@@ -262,9 +262,9 @@ def _members(
 def _affected_companies(envelope: Envelope[Event]) -> list[UUID]:
     """Return the companies whose bookings of the vehicle the event touches."""
     event = envelope.event
-    named = getattr(event, _COMPANY, None)
-    if named is not None:
-        return [named]
+    named = {getattr(event, name, None) for name in (_COMPANY, f"other_{_COMPANY}")} - {None}
+    if named:
+        return sorted(named)
     start = getattr(event, "start", None) or envelope.occurred_at
     end = getattr(event, "end", None) or start + _FOR_GOOD
     live = bookings.live_in_period([getattr(event, "vehicle_id")], start, end)  # noqa: B009 - every such event names it

@@ -62,7 +62,8 @@ def seen_by(contract: Contract, stored_name: str) -> str:
     """Return who sees one field of the payload, besides the platform."""
     for name, side in contract.side_of.items():
         if camel(name) == stored_name:
-            return f"the side of `{camel(side)}`" if side else "the platform only"
+            sides = " and of ".join(f"`{camel(one)}`" for one in side.split())
+            return f"the side of {sides}" if side else "the platform only"
     return "all who see the event"
 
 

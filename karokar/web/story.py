@@ -137,6 +137,7 @@ _KIND_OF_FIELD = {
     "organization_id": "Organization",
     "vendor_organization_id": "Organization",
     "corporate_organization_id": "Organization",
+    "other_corporate_organization_id": "Organization",
     "parent_organization_id": "Organization",
     "offered_vehicle_id": "Vehicle",
     "requested_by": "User",

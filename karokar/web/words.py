@@ -26,6 +26,7 @@ LABELS = {
     "vehicle_id": "vehicle",
     "vendor_organization_id": "vendor",
     "corporate_organization_id": "company",
+    "other_corporate_organization_id": "other company",
     "organization_id": "organization",
     "parent_organization_id": "parent organization",
     "requested_by": "requested by",

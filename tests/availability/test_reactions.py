@@ -21,6 +21,10 @@ from karokar.fleet import queries as fleet_queries
 from karokar.kernel import clock
 from karokar.kernel.db import db
 from karokar.kernel.errors import NotFound, PermissionDenied, RuleBroken
+from karokar.kernel.ids import new_id
+from karokar.notification.models import Notification
+from karokar.outbox.drain import drain_all
+from karokar.outbox.timeline import whole_story
 from tests.factories import booking as make
 from tests.factories.booking import NOON, World, hours
 
@@ -278,6 +282,47 @@ def test_maintenance_over_a_reservation_opens_a_conflict_that_both_sides_see(any
     assert conflicts(world, world.company_admin) == [found]
     assert conflicts(world, world.platform_admin) == [found]
     assert conflicts(world, make.another_company()) == []
+
+
+def test_a_conflict_of_two_companies_is_seen_by_both_and_neither_learns_of_the_other(any_app):
+    world = make.make_world()
+    other = make.another_company()
+    start = world.start
+    first, second = (
+        make.put(
+            "availability_blocks",
+            vehicle_id=world.vehicle,
+            organization_id=world.vendor_admin.organization_id,
+            corporate_organization_id=company.organization_id,
+            kind="RESERVED",
+            start=start + hours(number),
+            end=start + hours(number + 5),
+            source_type="Booking",
+            source_id=new_id(),
+            source_event_id=new_id(),
+            source_seq=1,
+            applied_seq=1,
+        )
+        for number, company in enumerate((world.company_admin, other))
+    )
+    assert first != second
+    with world.acting(world.vendor_admin):
+        actions.review_conflicts(world.vehicle)
+    drain_all()
+    (found,) = conflicts(world)
+    assert conflicts(world, world.company_admin) == conflicts(world, other) == [found]
+    assert conflicts(world, make.another_company("Third Mills")) == []
+    for company, sees, hides in (
+        (world.company_admin, world.company_admin, other),
+        (other, other, world.company_admin),
+    ):
+        (event,) = whole_story("AvailabilityConflict", found.id, company)
+        told = {value for name, value in event.payload.items() if name.lower().endswith("corporateorganizationid")}
+        assert (str(sees.organization_id) in told, str(hides.organization_id) in told) == (True, False)
+        statement = select(Notification).where(
+            Notification.recipient_id == company.user_id, Notification.template == "AvailabilityConflictDetected"
+        )
+        assert len(db.session.scalars(statement).all()) >= 1
 
 
 def test_a_suspension_over_a_reservation_is_a_conflict_whichever_came_first(any_app):
