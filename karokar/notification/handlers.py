@@ -262,7 +262,7 @@ def _members(
 def _affected_companies(envelope: Envelope[Event]) -> list[UUID]:
     """Return the companies whose bookings of the vehicle the event touches."""
     event = envelope.event
-    named = {getattr(event, name, None) for name in (_COMPANY, f"other_{_COMPANY}")} - {None}
+    named = {one for name in (_COMPANY, f"other_{_COMPANY}") if (one := getattr(event, name, None)) is not None}
     if named:
         return sorted(named)
     start = getattr(event, "start", None) or envelope.occurred_at
