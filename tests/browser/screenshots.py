@@ -2,11 +2,14 @@
 
 import shutil
 import sys
+import time
+from dataclasses import replace
 from pathlib import Path
 
 from playwright.sync_api import BrowserContext, sync_playwright
 
 from karokar.config import PROJECT
+from karokar.outbox import background
 from tests.browser import site
 from tests.servers import keeper
 from tests.servers.databases import Databases
@@ -27,6 +30,8 @@ SCREENS = {
     ),
     "employee": ("web.home", "assignment.index", "assignment.show", "identity.profile", "notification.preferences"),
 }  # fmt: skip
+SETTLES_SECONDS = 8.0
+"""How long what the example data set off is given to be delivered, sealed and counted."""
 VARIANTS = (("light", 1366, 900), ("dark", 1366, 900), ("phone", 390, 844))
 
 
@@ -40,9 +45,12 @@ def main() -> None:
     try:
         path = site.copy_of(databases.sqlite_template(), keeper.run_directory() / "pictures.sqlite3")
         site.load_example_data(databases.config("sqlite"), path)
-        app = site.make_app(databases.config("sqlite"), path)
+        # Events are delivered while the pictures are taken, as they would be.
+        app = site.make_app(replace(databases.config("sqlite"), event_bus_dispatcher="web"), path)
         program = shutil.which("chromium") or shutil.which("google-chrome")
         with site.served(app) as address, sync_playwright() as playwright:
+            background.start(app)
+            time.sleep(SETTLES_SECONDS)
             browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
             if not sys.argv[2:]:
                 shutil.rmtree(target, ignore_errors=True)
@@ -62,6 +70,7 @@ def main() -> None:
                     take(context, address, role=role, urls=urls, target=target, variant=variant)
                     context.close()
             browser.close()
+            background.stop(app)
     finally:
         databases.close()
         keeper.end_run()
