@@ -33,9 +33,16 @@ def home() -> Any:
         groups=group_waiting(items),
         count=len(items),
         names=names_of_waiting(items),
-        figures=list_figures(actor),
         hit_url=hit_url,
     )
+
+
+@bp.get("/figures")
+@signed_in
+def figures() -> str:
+    """Show how things stand in numbers: as a page, or as the part of home that comes after it."""
+    template = "web/_figures.html" if request.headers.get("HX-Request") else "web/figures.html"
+    return render_template(template, figures=list_figures(current_actor()), hit_url=hit_url)
 
 
 @bp.get("/search")

@@ -36,7 +36,9 @@ def test_a_request_says_which_vehicle_for_whom_and_when(world: World, client: Fl
 def test_figures_lead_to_what_they_count(world: World, client: FlaskClient):
     world.requested()
     sign_in(client, world.vendor_admin)
-    page = client.get("/").text
+    assert 'hx-get="/figures"' in client.get("/").text, "they come after what waits"
+    page = client.get("/figures", headers={"HX-Request": "true"}).text
+    assert "<html" not in page
     assert re.search(r'href="/booking/\?status=REQUESTED"><b>1</b>Requests waiting', page)
     assert re.search(r'href="/booking/today"><b>0</b>Late', page)
     assert "Dead letters" not in page, "how events are delivered is the platform's business"
@@ -45,7 +47,8 @@ def test_figures_lead_to_what_they_count(world: World, client: FlaskClient):
 def test_an_employee_gets_no_figures_of_the_company(world: World, client: FlaskClient):
     world.requested()
     sign_in(client, world.employee)
-    assert "kk-figures" not in client.get("/").text
+    assert "/figures" not in client.get("/").text
+    assert "kk-figures" not in client.get("/figures").text
 
 
 def test_a_reviewer_sees_whose_document_waits(client: FlaskClient):
@@ -59,4 +62,4 @@ def test_a_reviewer_sees_whose_document_waits(client: FlaskClient):
     people.sign_in(client, people.platform_admin())
     page = words(client.get("/").text)
     assert "Harbour Cars" in page
-    assert "Documents to review" in page
+    assert "Documents to review" in client.get("/figures").text

@@ -156,38 +156,33 @@ def get_photo(booking_id: UUID, photo_id: UUID) -> BookingPhoto:
     return row
 
 
-def competing_requests(booking: Booking, until: datetime) -> Sequence[Booking]:
-    """Return the other requests for the vehicle that an approval, holding it until then, would make impossible."""
+def neighbours(
+    booking: Booking, first: datetime, last: datetime, *, until: datetime
+) -> tuple[Sequence[Booking], Sequence[Booking]]:
+    """Return what else is in the vehicle's calendar, in two lists.
+
+    First the bookings that hold it at some time in `[first, last)`, by start; then the requests that an approval,
+    holding it until `until`, would make impossible, by when they were sent.
+    """
+    holds = and_(Booking.status.in_([status.value for status in rules.LIVE]), Booking.held_until > first)
+    competes = and_(Booking.status == Status.REQUESTED.value, Booking.start < until, Booking.end > booking.start)
     statement = (
         select(Booking)
         .where(
             permitted(Booking, BOOKING_READ),
             Booking.vehicle_id == booking.vehicle_id,
-            Booking.status == Status.REQUESTED.value,
             Booking.id != booking.id,
-            Booking.start < until,
-            Booking.end > booking.start,
-        )
-        .order_by(Booking.submitted_at, Booking.id)
-    )
-    return db.session.scalars(statement).all()
-
-
-def holders(booking: Booking, start: datetime, until: datetime) -> Sequence[Booking]:
-    """Return the other bookings that hold the vehicle at some time in `[start, until)`, by start."""
-    statement = (
-        select(Booking)
-        .where(
-            permitted(Booking, BOOKING_READ),
-            Booking.vehicle_id == booking.vehicle_id,
-            Booking.status.in_([status.value for status in rules.LIVE]),
-            Booking.id != booking.id,
-            Booking.start < until,
-            Booking.held_until > start,
+            Booking.start < last,
+            or_(holds, competes),
         )
         .order_by(Booking.start, Booking.id)
     )
-    return db.session.scalars(statement).all()
+    found = db.session.scalars(statement).all()
+    requests = [row for row in found if row.status == Status.REQUESTED.value]
+    return (
+        [row for row in found if row.status != Status.REQUESTED.value],
+        sorted(requests, key=lambda row: (row.submitted_at or row.created_at, row.id)),
+    )
 
 
 # --- today ------------------------------------------------------------------------------------------------------------

@@ -135,9 +135,8 @@ def _surroundings(line: Shown, alternatives: Sequence[VehicleFacts]) -> Surround
     booking = line.booking
     until = booking.end + timedelta(minutes=line.vendor.buffer_minutes)
     first, last = booking.start - AROUND, until + AROUND
-    near = queries.holders(booking, first, last)
+    near, requests = queries.neighbours(booking, first, last, until=until)
     blockers = [row for row in near if rules.overlaps(row.start, row.held_until, booking.start, until)]
-    requests = queries.competing_requests(booking, until)
     windows = fleet.windows(booking.vehicle_id, first, last)
     lines = {one.booking.id: one for one in shown_many([*near, *requests], vehicle=line.vehicle)}
     in_the_way = [window for window in windows if window.start < booking.end and window.end > booking.start]
