@@ -1,9 +1,11 @@
 """What waits for the acting person, and what the search box finds."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, func, or_, select
+from sqlalchemy import ColumnElement, func, literal, or_, select, union_all
 
 from karokar.booking import rules
 from karokar.booking.models import Booking
@@ -26,30 +28,112 @@ from karokar.kernel.waiting import Figure, Hit, WaitingItem
 _LIMIT = 50
 
 
+@dataclass(frozen=True)
+class _Task:
+    """What a person with the permission has to do about the bookings that meet the conditions."""
+
+    permission: str
+    kind: str
+    title: str
+    endpoint: str
+    detail: str
+    conditions: Sequence[ColumnElement[bool]]
+    since: Callable[[Booking], datetime]
+    due: Callable[[Booking], datetime]
+
+
 def list_waiting_for(actor: Actor) -> list[WaitingItem]:
     """Return the bookings that the actor has to do something about, each with what is to be done."""
-    return [*_requests(actor), *_unassigned(actor), *_handovers(actor), *_late(actor), *_drafts(actor)]
+    if actor.is_platform:
+        return []
+    tasks = [task for task in _tasks(actor) if may(task.permission, actor)]
+    if not tasks:
+        return []
+    # One statement, in which each task has an index of its own to go by.
+    found = [
+        select(Booking.id, literal(number).label("task"))
+        .where(permitted(Booking, task.permission, actor), *task.conditions)
+        .order_by(Booking.start)
+        .limit(_LIMIT)
+        .subquery()
+        for number, task in enumerate(tasks)
+    ]
+    wanted = union_all(*(select(part.c.id, part.c.task) for part in found)).subquery()
+    statement = select(Booking, wanted.c.task).join(wanted, wanted.c.id == Booking.id).order_by(Booking.start)
+    return [_item(booking, tasks[number]) for booking, number in db.session.execute(statement)]
 
 
-def _found(actor: Actor, permission: str, *conditions: ColumnElement[bool]) -> Iterator[Booking]:
-    if actor.is_platform or not may(permission, actor):
-        return iter(())
-    statement = (
-        select(Booking).where(permitted(Booking, permission, actor), *conditions).order_by(Booking.start).limit(_LIMIT)
+def _tasks(actor: Actor) -> Iterator[_Task]:
+    now = clock.now()
+    yield _Task(
+        BOOKING_APPROVE,
+        "Booking request",
+        "Answer the request",
+        "booking.decide",
+        "Without an answer it is cancelled when its start passes.",
+        [Booking.status == Status.REQUESTED.value],
+        since=lambda row: row.submitted_at or row.created_at,
+        due=lambda row: row.start,
     )
-    return iter(db.session.scalars(statement))
+    yield _Task(
+        BOOKING_ASSIGN,
+        "Assignment",
+        "Choose who gets",
+        "booking.assign",
+        "The vendor approved; nobody has been assigned yet.",
+        [Booking.status == Status.APPROVED.value, Booking.end > now],
+        since=lambda row: row.updated_at,
+        due=lambda row: row.start,
+    )
+    if actor.organization_type == "VENDOR":
+        yield _Task(
+            BOOKING_ACTIVATE,
+            "Handover",
+            "Hand over",
+            "booking.show",
+            "Its start has passed and the vehicle has not been collected.",
+            [
+                Booking.status.in_([Status.APPROVED.value, Status.ASSIGNED.value]),
+                Booking.start <= now,
+                Booking.end > now,
+            ],
+            since=lambda row: row.start,
+            due=lambda row: row.end,
+        )
+    yield _Task(
+        BOOKING_COMPLETE,
+        "Late return",
+        "Take back",
+        "booking.show",
+        "The booking is over and the vehicle is not back.",
+        [Booking.status == Status.ACTIVE.value, Booking.end <= now],
+        since=lambda row: row.end,
+        due=lambda row: row.end,
+    )
+    yield _Task(
+        BOOKING_SUBMIT,
+        "Draft",
+        "Send or discard the draft",
+        "booking.show",
+        "The vendor sees it only when you send it.",
+        [Booking.status == Status.DRAFT.value, Booking.requested_by == actor.user_id],
+        since=lambda row: row.created_at,
+        due=lambda row: row.start,
+    )
 
 
-def _item(booking: Booking, kind: str, title: str, endpoint: str, **more: object) -> WaitingItem:
+def _item(booking: Booking, task: _Task) -> WaitingItem:
     return WaitingItem(
-        kind=kind,
-        title=f"{title} {booking.reference}",
-        endpoint=endpoint,
+        kind=task.kind,
+        title=f"{task.title} {booking.reference}",
+        since=task.since(booking),
+        due=task.due(booking),
+        endpoint=task.endpoint,
         values={"booking_id": str(booking.id)},
+        detail=task.detail,
         subject_id=booking.id,
         about=(("Vehicle", booking.vehicle_id), ("Organization", _other_side(booking))),
         period=(booking.start, booking.end),
-        **more,  # type: ignore[arg-type] # since, due and detail
     )
 
 
@@ -84,94 +168,6 @@ def list_figures_for(actor: Actor) -> list[Figure]:
         figure("Approved, nobody assigned", promised, "wait" if actor.organization_type == "CORPORATE" else ""),
         figure("Out now", out),
         Figure(label="Late", value=count_words(late), endpoint="booking.today", values={}, tone="bad" if late else ""),
-    ]
-
-
-def _requests(actor: Actor) -> list[WaitingItem]:
-    return [
-        _item(
-            row,
-            "Booking request",
-            "Answer the request",
-            "booking.decide",
-            since=row.submitted_at or row.created_at,
-            due=row.start,
-            detail="Without an answer it is cancelled when its start passes.",
-        )
-        for row in _found(actor, BOOKING_APPROVE, Booking.status == Status.REQUESTED.value)
-    ]
-
-
-def _unassigned(actor: Actor) -> list[WaitingItem]:
-    return [
-        _item(
-            row,
-            "Assignment",
-            "Choose who gets",
-            "booking.assign",
-            since=row.updated_at,
-            due=row.start,
-            detail="The vendor approved; nobody has been assigned yet.",
-        )
-        for row in _found(actor, BOOKING_ASSIGN, Booking.status == Status.APPROVED.value, Booking.end > clock.now())
-    ]
-
-
-def _handovers(actor: Actor) -> list[WaitingItem]:
-    if actor.organization_type != "VENDOR":
-        return []
-    return [
-        _item(
-            row,
-            "Handover",
-            "Hand over",
-            "booking.show",
-            since=row.start,
-            due=row.end,
-            detail="Its start has passed and the vehicle has not been collected.",
-        )
-        for row in _found(
-            actor,
-            BOOKING_ACTIVATE,
-            Booking.status.in_([Status.APPROVED.value, Status.ASSIGNED.value]),
-            Booking.start <= clock.now(),
-            Booking.end > clock.now(),
-        )
-    ]
-
-
-def _late(actor: Actor) -> list[WaitingItem]:
-    return [
-        _item(
-            row,
-            "Late return",
-            "Take back",
-            "booking.show",
-            since=row.end,
-            due=row.end,
-            detail="The booking is over and the vehicle is not back.",
-        )
-        for row in _found(actor, BOOKING_COMPLETE, Booking.status == Status.ACTIVE.value, Booking.end <= clock.now())
-    ]
-
-
-def _drafts(actor: Actor) -> list[WaitingItem]:
-    return [
-        _item(
-            row,
-            "Draft",
-            "Send or discard the draft",
-            "booking.show",
-            since=row.created_at,
-            due=row.start,
-            detail="The vendor sees it only when you send it.",
-        )
-        for row in _found(
-            actor,
-            BOOKING_SUBMIT,
-            Booking.status == Status.DRAFT.value,
-            Booking.requested_by == actor.user_id,
-        )
     ]
 
 
