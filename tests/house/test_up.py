@@ -141,8 +141,9 @@ def test_a_first_start_killed_half_way_is_made_up_for_by_the_next(up, after: flo
 def test_everything_ends_with_a_console_that_is_killed(up):
     console = up("--no-demo", **BARE)
     assert console.is_ready(), console.said
+    # The server and its two workers; the first may answer before the second is there.
+    assert wait_until(lambda: len(console.descendants()) >= 3, within=10)
     started = console.descendants()
-    assert len(started) >= 3  # the server and its two workers
     os.kill(console.process.pid, signal.SIGKILL)
     console.process.wait()
     assert wait_until(lambda: not started & {pid for pid, *_ in processes()}, within=10)
