@@ -194,16 +194,25 @@ def test_an_event_of_a_newer_version_is_shown_to_the_platform_as_it_was_stored(a
 
 
 def test_a_page_is_one_statement_however_many_events_others_have(any_app: Flask) -> None:
-    def statements_of_a_page() -> int:
+    def statements_of_a_page() -> list[str]:
         counted: list[str] = []
-        sqlalchemy_event.listen(db.engine, "before_cursor_execute", lambda *given: counted.append(given[2]))
-        list_events(EVERYTHING, vendor_admin, limit=3)
-        return len([statement for statement in counted if statement != "BEGIN"])
+
+        def note(_connection: object, _cursor: object, statement: str, *_rest: object) -> None:
+            if statement != "BEGIN":
+                counted.append(statement)
+
+        sqlalchemy_event.listen(db.engine, "before_cursor_execute", note)
+        try:
+            list_events(EVERYTHING, vendor_admin, limit=3)
+        finally:
+            sqlalchemy_event.remove(db.engine, "before_cursor_execute", note)
+        return counted
 
     record_all(requested() for _ in range(5))
     few = statements_of_a_page()
+    assert len(few) == 1
     record_all(requested(vendor_organization_id=new_id(), corporate_organization_id=new_id()) for _ in range(30))
-    assert statements_of_a_page() == few == 1
+    assert statements_of_a_page() == few
 
 
 def test_the_tree_of_causes_counts_what_the_viewer_may_not_see(any_app: Flask) -> None:
