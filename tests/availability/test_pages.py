@@ -120,7 +120,7 @@ def test_a_conflict_is_seen_in_the_timeline_and_leads_to_its_page(world, as_vend
         fleet.schedule_maintenance(world.vehicle, kind="REPAIR", start=booking.start, end=booking.end)
     world.deliver()
     page = as_vendor.get("/availability/timeline?on=2026-11-18").get_data(as_text=True)
-    assert page.count("Conflict: ") == 2
+    assert page.count("</svg> Conflict: ") == 2
     link = re.search(r'href="(/availability/conflicts/[0-9a-f-]{36})"', page).group(1)
     assert booking.reference in text_of(as_vendor.get(link))
 

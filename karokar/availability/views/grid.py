@@ -3,9 +3,13 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
-from typing import Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 from zoneinfo import ZoneInfo
 
+NARROWEST_LINK = 31
+"""A link takes at least this part of the columns' width, which is 49 rem or more (`.kk-plan` in the stylesheet): 24
+pixels and the line between two cells.
+"""
 STEPS = {"day": timedelta(minutes=30), "week": timedelta(hours=1), "month": timedelta(hours=3)}
 
 
@@ -89,6 +93,10 @@ class Grid:
         seconds = moment.timestamp() - self.start.timestamp()
         whole, rest = divmod(seconds, self.step.total_seconds())
         return int(whole) + (1 if up and rest else 0)
+
+    def fits_link(self, cell: "Cell[Any]") -> bool:
+        """Whether a link that fills the cell can be met with a finger, on the narrowest screen too."""
+        return cell.columns * NARROWEST_LINK >= self.columns
 
     def moment(self, column: int) -> datetime:
         """Return the moment at which a column begins."""

@@ -23,8 +23,6 @@ from karokar.kernel.permissions import may, requires, scope_of
 from karokar.web.filters import Choice, Filters, Text
 from karokar.web.times import iso, viewer_zone
 
-# Of the columns' width, which is at least 49 rem: about 24 pixels.
-NARROWEST_LINK = 1 / 32
 SPANS = {"day": "Day", "week": "Week", "month": "Month"}
 PAGE = 50
 
@@ -38,16 +36,19 @@ class Bar:
     start: datetime
     end: datetime | None
     url: str | None = None
-    conflict_id: UUID | None = None
+    is_conflict: bool = False
 
 
 @dataclass
 class Row:
-    """A vehicle with its lanes: what is settled, then what is asked for."""
+    """A vehicle with its lanes: what is settled, then what is asked for. `narrow` are the bars that lead somewhere and
+    are too narrow in this span to be links themselves: they are listed under the vehicle's name.
+    """
 
     vehicle: VehicleFacts
     settled: list[list[Cell[Bar]]]
     asked: list[list[Cell[Bar]]] = field(default_factory=list)
+    narrow: list[Bar] = field(default_factory=list)
     gap_url: str = ""
 
     @property
@@ -154,9 +155,10 @@ def _rows(vehicles: Sequence[VehicleFacts], grid: Grid) -> list[Row]:
             for row in requests
             if row.vehicle_id == vehicle.id and _is_party(row.vendor_organization_id, row.corporate_organization_id)
         ]
-        rows.append(
-            Row(vehicle, grid.lanes(settled), grid.lanes(asked) if asked else [], gap_url=_gap_endpoint(vehicle))
-        )
+        lanes, lanes_asked = grid.lanes(settled), grid.lanes(asked) if asked else []
+        cells = [cell for lane in lanes + lanes_asked for cell in lane]
+        narrow = [cell.item for cell in cells if cell.item and cell.item.url and not grid.fits_link(cell)]
+        rows.append(Row(vehicle, lanes, lanes_asked, narrow, gap_url=_gap_endpoint(vehicle)))
     return rows
 
 
@@ -182,7 +184,10 @@ def _bar(
         url = url_for("assignment.show", assignment_id=block.source_id)
     elif block.source_type == "MaintenanceWindow":
         url = url_for("fleet.window", window_id=block.source_id)
-    return Bar(kind, label, block.start, block.end, url, conflicts.get((block.source_type, block.source_id)))
+    conflict_id = conflicts.get((block.source_type, block.source_id))
+    if conflict_id:
+        label, url = f"Conflict: {label}", url_for("availability.conflict", conflict_id=conflict_id)
+    return Bar(kind, label, block.start, block.end, url, is_conflict=conflict_id is not None)
 
 
 def _gap_endpoint(vehicle: VehicleFacts) -> str:
@@ -205,7 +210,7 @@ def _gap_url(grid: Grid, row: Row, cell: Cell[Bar]) -> str | None:
     where the gap is too narrow to be met with a finger: a shorter span shows it wider.
     """
     now = clock.now()
-    if not row.gap_url or cell.end <= now or cell.columns < grid.columns * NARROWEST_LINK:
+    if not row.gap_url or cell.end <= now or not grid.fits_link(cell):
         return None
     start = max(cell.start, now)
     return url_for(row.gap_url, vehicle_id=row.vehicle.id, start=iso(start), end=iso(cell.end))
