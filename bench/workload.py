@@ -81,7 +81,7 @@ class ItemMoved(Event, frozen=True, kw_only=True):
 
 
 def declare(style: str) -> None:
-    """Declare the three handlers in one of the styles: list, add, action."""
+    """Declare the three handlers in one of the styles: list, add, action (one that adds a row, two as lists)."""
     HANDLERS.clear()
     for index, table in enumerate(EFFECTS):
         _declare(f"effect_{index}", table, style, is_first=index == 0)
@@ -95,12 +95,14 @@ def _declare(name: str, table: type[_Effect], style: str, *, is_first: bool) -> 
     def add(envelope: Any) -> None:
         db.session.add(table(event_id=envelope.event_id, number=envelope.event.number))
 
-    function = as_list if style == "list" else add
+    is_action = style == "action" and is_first
+    is_list = style == "list" or (style == "action" and not is_first)
+    function = as_list if is_list else add
     function.__module__, function.__name__ = "karokar.bench.handlers", name
     handles(
         ItemMoved,
-        many=style == "list",
-        effect="action" if style == "action" and is_first else "projection",
+        many=is_list,
+        effect="action" if is_action else "projection",
         description="Inserts one row.",
     )(function)
 

@@ -1,12 +1,13 @@
-"""Delivers a shard's events, a batch per transaction: handlers' rows, what was handled, how far we are; or none of it.
+"""Delivers events, a batch per transaction: handlers' rows, what was handled, how far each shard is; or none of it.
 
-A batch that fails is rolled back and its events run one by one (`careful`). A start that was left behind tells that a
-worker was lost on the way: its events run one delivery at a time, each begun in writing, so that one which ends every
-worker is found and given up.
+Shards with few events make a batch together, so that a trickle costs one transaction, not one per shard. A batch that
+fails is rolled back and runs shard by shard, and where it fails again, its events run one by one (`careful`). A start
+that was left behind tells that a worker was lost on the way: its events run one delivery at a time, each begun in
+writing, so that one which ends every worker is found and given up.
 """
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from karokar.kernel.db import transaction
 from karokar.kernel.heartbeat import beat
@@ -27,20 +28,43 @@ ATTEMPTS_AT_ONCE = 20
 log = get_logger(__name__)
 
 
-def deliver_shard(store: Store, ahead: Ahead) -> bool:
-    """Deliver the shard's next events. Returns whether anything was delivered."""
-    shard, progress, lost = ahead
-    if lost is not None:
-        return lost.age >= LOST_AFTER_SECONDS and _deliver_lost(store, shard)
-    note, events = store.begin(shard, progress, store.batch_size)
+def deliver_shards(store: Store, shards: Sequence[Ahead]) -> bool:
+    """Deliver the next events of these shards. Returns whether anything was delivered."""
+    delivered = False
+    for ahead in shards:
+        if ahead.lost is not None and ahead.lost.age >= LOST_AFTER_SECONDS:
+            delivered |= _deliver_lost(store, ahead.shard)
+    for group in pack([ahead for ahead in shards if ahead.lost is None], store.batch_size):
+        delivered |= _deliver_group(store, {ahead.shard: ahead.progress for ahead in group})
+    return delivered
+
+
+def pack(shards: Sequence[Ahead], size: int) -> Iterator[Sequence[Ahead]]:
+    """Put shards together whose events make a batch of this size at most; one with more stands alone."""
+    group: list[Ahead] = []
+    for ahead in shards:
+        if group and sum(one.events for one in group) + ahead.events > size:
+            yield group
+            group = []
+        group.append(ahead)
+    if group:
+        yield group
+
+
+def _deliver_group(store: Store, progress: dict[int, int]) -> bool:
+    notes, events = store.begin(progress)
+    reached = {shard: progress[shard] for shard in notes}
     delivered = False
     for batch in split(events):
         beat()
-        if not deliver_batch(store, shard, progress, batch):
-            # Somebody else has the shard, or the database refused all the time: nobody was lost here.
-            store.take_back_start(note)
-            break
-        delivered, progress = True, batch[-1].position
+        ours = [event for event in batch if event.shard in reached]
+        done = deliver_batch(store, reached, ours) if ours else set()
+        for event in ours:
+            if event.shard in done:
+                delivered, reached[event.shard] = True, event.position
+            elif reached.pop(event.shard, None) is not None:
+                # Somebody else has the shard, or the database refused all the time: nobody was lost here.
+                store.take_back_start(notes[event.shard])
     return delivered
 
 
@@ -69,36 +93,55 @@ def split(events: Sequence[StoredEvent]) -> Iterator[Sequence[StoredEvent]]:
         yield events[begin:]
 
 
-def deliver_batch(store: Store, shard: int, progress: int, events: Sequence[StoredEvent]) -> bool:
-    """Deliver these events, all in one transaction or else one by one; False where somebody else has the shard."""
+def deliver_batch(store: Store, progress: Mapping[int, int], events: Sequence[StoredEvent]) -> set[int]:
+    """Deliver these events, all in one transaction or else shard by shard, and one by one where something is wrong.
+
+    Returns the shards of which all were delivered: somebody else has the others.
+    """
     for _ in range(ATTEMPTS_AT_ONCE):
         try:
             began = time.perf_counter()
-            _deliver_together(type(store), shard, progress, events)
+            done = _deliver_together(type(store), progress, events)
             store.keep_pace(len(events), time.perf_counter() - began)
         except Overtaken:
-            return False
+            return set()
         except Exception as error:  # noqa: BLE001 - a handler may fail in any way
             if is_passing(error):
                 continue
-            log.info("batch_failed", shard=shard, events=len(events), error=type(error).__name__)
-            return careful.deliver_one_by_one(store, shard, progress, events)
+            log.info("batch_failed", events=len(events), error=type(error).__name__)
+            return _deliver_apart(store, progress, events)
         else:
-            return True
+            return done
         finally:
             beat()
-    return False
+    return set()
 
 
-def _deliver_together(store: type[Store], shard: int, progress: int, events: Sequence[StoredEvent]) -> None:
+def _deliver_apart(store: Store, progress: Mapping[int, int], events: Sequence[StoredEvent]) -> set[int]:
+    """Deliver what failed together, so that what is wrong in one shard is a matter of that shard."""
+    shards = {event.shard for event in events}
+    if len(shards) == 1:
+        (shard,) = shards
+        return shards if careful.deliver_one_by_one(store, shard, progress[shard], events) else set()
+    done: set[int] = set()
+    for shard in sorted(shards):
+        done |= deliver_batch(store, progress, [event for event in events if event.shard == shard])
+    return done
+
+
+def _deliver_together(store: type[Store], progress: Mapping[int, int], events: Sequence[StoredEvent]) -> set[int]:
     with transaction() as session:
         connection = session.connection()
-        standing = claim_untouched(store, connection, shard, progress, types_in(events))
-        plan = make_plan(standing, events)
+        seen = {event.shard: progress[event.shard] for event in events}
+        standing = claim_untouched(store, connection, seen, types_in(events))
+        ours = [event for event in events if event.shard in standing.progress]
+        plan = make_plan(standing, ours)
         times = {number: react(reaction) for number, reaction in plan.reactions.items()}
         session.flush()
-        trouble.add_waiting(connection, shard, plan.waiting)
-        store.add_progress(connection, shard, handled_rows(events, plan, times))
+        trouble.add_waiting(connection, plan.waiting)
+        # In position order: the last one of a shard stays.
+        store.add_progress(connection, handled_rows(ours, plan, times), {event.shard: event.position for event in ours})
+    return set(standing.progress)
 
 
 def handled_rows(events: Sequence[StoredEvent], plan: Plan, times: dict[int, int]) -> list[Row]:

@@ -49,18 +49,21 @@ def deliver_alone(
         store.note_start(shard, events[-1].position)
         try:
             with transaction() as session:
-                plan = make_plan(claim(type(store), session.connection(), shard, progress, [event.event_type]), [event])
+                plan = make_plan(
+                    claim(type(store), session.connection(), {shard: progress}, [event.event_type]), [event]
+                )
             for reaction in plan.reactions.values():
                 beat()
                 _deliver_begun(type(store), shard, progress, reaction, event)
             with transaction() as session:
                 connection = session.connection()
-                claim(type(store), connection, shard, progress)
+                claim(type(store), connection, {shard: progress})
                 done = session.scalars(
                     select(Trouble.handler).where(Trouble.position == event.position, Trouble.state == "done")
                 ).all()
-                trouble.add_waiting(connection, shard, plan.waiting)
-                store.add_progress(connection, shard, [Row(event.position, done, [0] * len(done))])
+                trouble.add_waiting(connection, plan.waiting)
+                rows = [Row(event.position, done, [0] * len(done))]
+                store.add_progress(connection, rows, {shard: event.position})
         except Overtaken:
             return False
         progress = event.position
@@ -70,7 +73,7 @@ def deliver_alone(
 def _deliver_one(store: type[Store], shard: int, progress: int, event: StoredEvent) -> None:
     with transaction() as session:
         connection = session.connection()
-        plan = make_plan(claim_untouched(store, connection, shard, progress, [event.event_type]), [event])
+        plan = make_plan(claim_untouched(store, connection, {shard: progress}, [event.event_type]), [event])
         done: dict[int, int] = {}
         for number, reaction in plan.reactions.items():
             try:
@@ -79,20 +82,21 @@ def _deliver_one(store: type[Store], shard: int, progress: int, event: StoredEve
             except Exception as error:
                 if is_passing(error):
                     raise
-                row = trouble.begin(session, number, reaction.handler, shard, event)
+                row = trouble.begin(session, number, reaction.handler, event)
                 trouble.fail(session, row, reaction.handler, event, error)
             else:
                 done[number] = took
         session.flush()
-        trouble.add_waiting(connection, shard, plan.waiting)
-        store.add_progress(connection, shard, [Row(event.position, list(done), list(done.values()))])
+        trouble.add_waiting(connection, plan.waiting)
+        rows = [Row(event.position, list(done), list(done.values()))]
+        store.add_progress(connection, rows, {shard: event.position})
 
 
 def _deliver_begun(store: type[Store], shard: int, progress: int, reaction: Reaction, event: StoredEvent) -> None:
     number, handler = reaction.number, reaction.handler
     with transaction() as session:
-        claim(store, session.connection(), shard, progress)
-        row = trouble.begin(session, number, handler, shard, event)
+        claim(store, session.connection(), {shard: progress})
+        row = trouble.begin(session, number, handler, event)
         if row.state != "retrying":
             return
         if row.started - row.failed > LOST_ATTEMPTS:
@@ -102,7 +106,7 @@ def _deliver_begun(store: type[Store], shard: int, progress: int, reaction: Reac
 
     def take(session: Session) -> Trouble:
         # Two may have begun behind the same loss: whoever comes second finds that the first one came to an end.
-        claim(store, session.connection(), shard, progress)
+        claim(store, session.connection(), {shard: progress})
         taken = session.get_one(Trouble, (number, event.position), populate_existing=True)
         if taken.state != "retrying":
             raise Overtaken

@@ -6,7 +6,7 @@ import time
 from karokar.kernel.db import db, transaction
 from karokar.kernel.heartbeat import beat
 from karokar.outbox import bell, canary, subscriptions, trouble
-from karokar.outbox.batch import deliver_shard
+from karokar.outbox.batch import deliver_shards
 from karokar.outbox.retry import retry_due
 from karokar.outbox.store import Store, open_store
 
@@ -63,14 +63,12 @@ def attend() -> None:
 
 
 def _deliver_round(store: Store) -> bool:
-    """Deliver what is there now, one batch per shard; returns whether there was anything."""
+    """Deliver what is there now; returns whether there was anything."""
     beat()
     store.sequence()
     look = store.look()
-    is_busy = False
     # In another order each time: several drains at once get in each other's way less.
-    for ahead in random.sample(look.shards, len(look.shards)):
-        is_busy |= deliver_shard(store, ahead)
+    is_busy = deliver_shards(store, random.sample(look.shards, len(look.shards)))
     if look.is_retry_due:
         is_busy |= retry_due(store)
     if look.is_canary_waiting:

@@ -88,42 +88,42 @@ class Plan:
 
 
 class Overtaken(Exception):
-    """Somebody else has the shard, or has delivered these events already."""
+    """Somebody else has the shards, or has delivered these events already."""
 
 
 def claim(
-    store: type[Store], connection: Connection, shard: int, progress: int, event_types: Collection[str] = ()
+    store: type[Store], connection: Connection, progress: Mapping[int, int], event_types: Collection[str] = ()
 ) -> Standing:
-    """Take the shard for this transaction, and return how it stands. Raises Overtaken where it is not as it was seen.
+    """Take shards for this transaction, and return how those stand that nobody else has and that are as they were seen.
 
-    The subscriptions are read here, after the events: see docs/events.md.
+    Raises Overtaken where none is left. The subscriptions are read here, after the events: see docs/events.md.
     """
-    if not store.lock(connection, shard):
-        raise Overtaken
-    standing = store.standing(connection, shard, event_types)
-    if standing.progress != progress:
-        raise Overtaken
-    return standing
+    standing = store.claim(connection, progress, event_types)
+    return _keep(standing, {shard for shard, position in standing.progress.items() if position == progress[shard]})
 
 
 def claim_untouched(
-    store: type[Store], connection: Connection, shard: int, progress: int, event_types: Collection[str]
+    store: type[Store], connection: Connection, progress: Mapping[int, int], event_types: Collection[str]
 ) -> Standing:
-    """Claim the shard as `claim` does, for several deliveries at once. Raises Overtaken where some are begun already.
+    """Claim shards as `claim` does, for several deliveries at once: those without any that are begun already.
 
-    That is so while somebody else, who took us for lost, delivers one by one: some of it is done, and we are late.
+    They are while somebody else, who took us for lost, delivers one by one: some of it is done, and we are late.
     """
-    standing = claim(store, connection, shard, progress, event_types)
-    if standing.is_begun:
+    standing = claim(store, connection, progress, event_types)
+    return _keep(standing, standing.progress.keys() - standing.begun)
+
+
+def _keep(standing: Standing, shards: set[int]) -> Standing:
+    if not shards:
         raise Overtaken
-    return standing
+    return standing._replace(progress={shard: standing.progress[shard] for shard in shards})
 
 
 def make_plan(standing: Standing, events: Sequence[StoredEvent]) -> Plan:
     """Decide who is given what. Raises PayloadRefused for a stored event that does not keep its contract."""
     subscribers = _subscribers(standing)
     blocked = set(standing.blocked)
-    troubled = {number for number, _key in blocked}
+    troubled = {number for _shard, number, _key in blocked}
     plan = Plan()
     for event in events:
         wanting = [one for one in subscribers.get(event.event_type, ()) if one.wants(event.position)]
@@ -136,12 +136,13 @@ def make_plan(standing: Standing, events: Sequence[StoredEvent]) -> Plan:
         for one in wanting:
             reason = _reason_to_wait(one, event, is_known=envelope is not None)
             # Keys are asked for only where something is open: nearly never.
-            if reason is None and one.number in troubled and (one.number, key_of(one.key, event)) in blocked:
-                reason = BEHIND
+            if reason is None and one.number in troubled:
+                is_blocked = (event.shard, one.number, key_of(one.key, event)) in blocked
+                reason = BEHIND if is_blocked else None
             if reason is not None or one.handler is None or envelope is None:
                 key = key_of(one.key, event)
                 plan.waiting.append(Waiting(one.number, event, key, reason or BEHIND))
-                blocked.add((one.number, key))
+                blocked.add((event.shard, one.number, key))
                 troubled.add(one.number)
                 continue
             reaction = plan.reactions.get(one.number)

@@ -114,7 +114,7 @@ def _catch_up(session: Session, store: type[Store], number: int, handler: Handle
         )
         for chunk in rows.partitions(CHUNK):
             waiting = [_waiting(number, handler, position, event) for position, event in chunk]
-            trouble.add_waiting(session.connection(), shard, waiting)
+            trouble.add_waiting(session.connection(), waiting)
     trouble.release_all(session, number)
 
 
@@ -127,6 +127,7 @@ def _stored(position: int, event: EventRow) -> StoredEvent:
     """Return the event without its documents, which nobody asks for here."""
     return StoredEvent(
         position,
+        event.shard,
         event.id,
         event.event_id,
         event.event_type,

@@ -28,7 +28,7 @@ ENDED_THE_WORKER = "Ended the worker: three attempts began and none of them came
 LONGEST_ERROR = 4000
 
 
-def add_waiting(connection: Connection, shard: int, waiting: Sequence[Waiting]) -> None:
+def add_waiting(connection: Connection, waiting: Sequence[Waiting]) -> None:
     """Write down the deliveries that must wait; one that is known already stays as it is."""
     if not waiting:
         return
@@ -38,7 +38,7 @@ def add_waiting(connection: Connection, shard: int, waiting: Sequence[Waiting]) 
             "handler": one.number,
             "position": one.event.position,
             "event_id": one.event.number,
-            "shard": shard,
+            "shard": one.event.shard,
             "stream": one.key,
             "state": "waiting",
             "error": one.reason,
@@ -50,14 +50,14 @@ def add_waiting(connection: Connection, shard: int, waiting: Sequence[Waiting]) 
     connection.execute(dialect.insert(Trouble).on_conflict_do_nothing(), rows)
 
 
-def begin(session: Session, number: int, handler: Handler, shard: int, event: StoredEvent) -> Trouble:
+def begin(session: Session, number: int, handler: Handler, event: StoredEvent) -> Trouble:
     """Return the delivery's row with one more attempt begun, made where there was none.
 
     One that has come to its end already is returned as it is.
     """
     row = session.get(Trouble, (number, event.position), populate_existing=True)
     if row is None:
-        row = new_row(number, handler, shard, event)
+        row = new_row(number, handler, event)
         session.add(row)
     if row.state in {"retrying", "waiting"}:
         row.state = "retrying"
@@ -65,13 +65,13 @@ def begin(session: Session, number: int, handler: Handler, shard: int, event: St
     return row
 
 
-def new_row(number: int, handler: Handler, shard: int, event: StoredEvent) -> Trouble:
+def new_row(number: int, handler: Handler, event: StoredEvent) -> Trouble:
     """Return a row for a delivery, to be added."""
     return Trouble(
         handler=number,
         position=event.position,
         event_id=event.number,
-        shard=shard,
+        shard=event.shard,
         stream=key_of(handler.key, event),
         state="retrying",
         started=0,

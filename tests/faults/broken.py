@@ -13,15 +13,20 @@ from karokar.outbox.store.postgresql import PostgresqlStore
 def commit_effects_and_progress_apart() -> None:
     """What handlers wrote is committed first, how far we are afterwards: whoever dies in between does it twice."""
 
-    def deliver_together(store, shard, progress, events):
+    def deliver_together(store, progress, events):
+        seen = {event.shard: progress[event.shard] for event in events}
         with transaction() as session:
-            plan = make_plan(claim(store, session.connection(), shard, progress, types_in(events)), events)
+            standing = claim(store, session.connection(), seen, types_in(events))
+            ours = [event for event in events if event.shard in standing.progress]
+            plan = make_plan(standing, ours)
             times = {number: react(reaction) for number, reaction in plan.reactions.items()}
         with transaction() as session:
             connection = session.connection()
-            claim(store, connection, shard, progress)
-            trouble.add_waiting(connection, shard, plan.waiting)
-            store.add_progress(connection, shard, handled_rows(events, plan, times))
+            claim(store, connection, standing.progress)
+            trouble.add_waiting(connection, plan.waiting)
+            reached = {event.shard: event.position for event in ours}
+            store.add_progress(connection, handled_rows(ours, plan, times), reached)
+        return set(reached)
 
     batch._deliver_together = deliver_together
 

@@ -20,7 +20,7 @@ from karokar.outbox.drain import drain, drain_all
 from karokar.outbox.leases import Lease
 from karokar.outbox.models import EventRow, Handled, Start, Subscription, Trouble
 from karokar.outbox.registry import HANDLERS, handles
-from karokar.outbox.store import open_store
+from karokar.outbox.store import open_store, store_class
 from karokar.outbox.trouble import ENDED_THE_WORKER, pause_after
 from karokar.supervisor.process import wait_until
 from tests.outbox import things
@@ -76,6 +76,60 @@ def test_of_two_people_at_one_aggregate_the_second_is_told(pg_bus):
     second.join()
     assert len(refusals) == 1
     assert len(db.session.scalars(select(EventRow)).all()) == 2
+
+
+# Shards together -------------------------------------------------------------------------------------------------------
+
+
+def shards_of(*thing_ids) -> set[int]:
+    found = db.session.scalars(select(EventRow.shard).where(EventRow.aggregate_id.in_(thing_ids)))
+    return set(found)
+
+
+def test_what_came_in_many_shards_is_delivered_in_one_transaction(pg_bus):
+    given = []
+    subscribe("watch", many=True, does=lambda envelopes: given.append(len(envelopes)))
+    subscriptions.sync()
+    thing_ids = [make_moved(1) for _ in range(10)]
+    assert len(shards_of(*thing_ids)) > 1
+    drain()
+    assert given == [20]
+    assert [sequences("watch", thing_id) for thing_id in thing_ids] == [[1, 2]] * 10
+    transactions = db.session.execute(text("select count(distinct xmin::text) from handled")).scalar()
+    assert transactions == 1
+
+
+def test_a_shard_that_somebody_else_has_holds_up_no_other(pg_bus):
+    subscribe("watch")
+    subscriptions.sync()
+    thing_ids = [make_moved(1) for _ in range(10)]
+    taken, *others = sorted(shards_of(*thing_ids))
+    assert others
+    shard_of = {row.aggregate_id: row.shard for row in db.session.scalars(select(EventRow))}
+    with db.engine.connect() as mine, mine.begin():
+        assert store_class("postgresql").lock(mine, taken)
+        drain(0.5)
+        for thing_id in thing_ids:
+            assert sequences("watch", thing_id) == ([] if shard_of[thing_id] == taken else [1, 2])
+    drain()
+    assert [sequences("watch", thing_id) for thing_id in thing_ids] == [[1, 2]] * 10
+    assert db.session.scalars(select(Trouble)).all() == []
+
+
+def test_what_fails_in_one_shard_is_no_matter_of_the_others(quick_bus):
+    poison = []
+
+    def suffer(envelope):
+        if envelope.aggregate_id in poison:
+            raise RuntimeError
+
+    subscribe("watch", does=suffer)
+    subscriptions.sync()
+    thing_ids = [make_moved(1) for _ in range(10)]
+    poison.append(thing_ids[0])
+    drain()
+    assert [sequences("watch", thing_id) for thing_id in thing_ids] == [[]] + [[1, 2]] * 9
+    assert {row.stream for row in db.session.scalars(select(Trouble))} == {f"TestThing:{thing_ids[0]}"}
 
 
 # Positions ------------------------------------------------------------------------------------------------------------

@@ -85,7 +85,13 @@ def test_what_a_transaction_was_given_ends_with_it(pooled_bus):
         with db.engine.connect() as connection:
             found.add(tuple(connection.scalar(text(f"show {name}")) for name in names))
     assert found == {("0", "0", "on")}
-    held = db.session.scalar(text("select count(*) from pg_locks where locktype = 'advisory'"))
+    held = db.session.scalar(
+        text(
+            "select count(*) from pg_locks join pg_database d on d.oid = pg_locks.database"
+            " where locktype = 'advisory' and d.datname = :name"
+        ),
+        {"name": db.engine.url.database},
+    )
     assert held == 0
 
 
@@ -110,7 +116,9 @@ def end_who_holds_a_shard():
     address = postgresql.url(keeper.run_directory() / "postgresql", "postgres")
     with psycopg.connect(address, autocommit=True) as connection:
         connection.execute(
-            "select pg_terminate_backend(pid) from pg_locks where locktype = 'advisory' and classid = 7002"
+            "select pg_terminate_backend(pid) from pg_locks join pg_database d on d.oid = pg_locks.database"
+            " where locktype = 'advisory' and classid = 7002 and d.datname = %s",
+            [db.engine.url.database],
         )
     time.sleep(0.1)
 

@@ -2,7 +2,7 @@
 
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
@@ -39,6 +39,7 @@ class StoredEvent(NamedTuple):
     """An event with its position, as it is read. `number` is its row number. Documents are JSON text."""
 
     position: int
+    shard: int
     number: int
     event_id: UUID
     event_type: str
@@ -60,10 +61,14 @@ class Lost(NamedTuple):
 
 
 class Ahead(NamedTuple):
-    """A shard with events after its progress; `lost` where somebody began and has not come to the end."""
+    """A shard with events after its progress: how many, a largest batch at most.
+
+    `lost` is set where somebody began and has not come to the end.
+    """
 
     shard: int
     progress: int
+    events: int
     lost: Lost | None
 
 
@@ -88,15 +93,15 @@ class SubscriptionRow(NamedTuple):
 
 
 class Standing(NamedTuple):
-    """How a shard stands: its progress, the subscriptions asked for, and the (handler, key) pairs that are blocked.
+    """How shards stand: the progress of each, the subscriptions asked for, and what is blocked: (shard, handler, key).
 
-    `is_begun`: somebody delivers beyond the progress one delivery at a time, or died at that.
+    `begun`: the shards beyond whose progress somebody delivers one delivery at a time, or died at that.
     """
 
-    progress: int
+    progress: Mapping[int, int]
     subscriptions: Sequence[SubscriptionRow]
-    blocked: set[tuple[int, str]]
-    is_begun: bool
+    blocked: set[tuple[int, int, str]]
+    begun: set[int]
 
 
 class Row(NamedTuple):
@@ -113,8 +118,8 @@ ADDED_COLUMNS = (
     "payload, metadata"
 )
 READ_COLUMNS = (
-    "l.position, e.id, e.event_id, e.event_type, e.version, e.aggregate_type, e.aggregate_id, e.aggregate_seq, "
-    "e.stream, e.occurred_at, {payload}, {metadata}"
+    "l.position, l.shard, e.id, e.event_id, e.event_type, e.version, e.aggregate_type, e.aggregate_id, "
+    "e.aggregate_seq, e.stream, e.occurred_at, {payload}, {metadata}"
 )
 _PROGRESS = "select position from progress where shard = {value} order by position desc limit 1"
 ALL_SHARDS = range(SHARDS)
@@ -184,8 +189,11 @@ class Store(ABC):
         """Return the events at these positions, in position order."""
 
     @abstractmethod
-    def begin(self, shard: int, after: int, limit: int) -> tuple[int, list[StoredEvent]]:
-        """Return the next events of a shard, and the number of a note that their delivery begins; 0 without events."""
+    def begin(self, progress: Mapping[int, int]) -> tuple[Mapping[int, int], list[StoredEvent]]:
+        """Return the next events of shards after their progress, a batch of each at most, in position order.
+
+        With them, for each shard that has any, the number of a note that their delivery begins.
+        """
 
     @abstractmethod
     def note_start(self, shard: int, until: int) -> int:
@@ -208,8 +216,8 @@ class Store(ABC):
         ((shards, is_retry_due, is_canary_waiting),) = self._execute(self.what_is_there, (self.moment(clock.now()),))
         return Look(
             [
-                Ahead(shard, progress, None if until is None else Lost(until, age))
-                for shard, progress, until, age in msgspec.json.decode(shards)
+                Ahead(shard, progress, events, None if until is None else Lost(until, age))
+                for shard, progress, events, until, age in msgspec.json.decode(shards)
             ],
             bool(is_retry_due),
             bool(is_canary_waiting),
@@ -238,6 +246,14 @@ class Store(ABC):
 
     @classmethod
     @abstractmethod
+    def claim(cls, connection: Connection, shards: Collection[int], event_types: Collection[str]) -> Standing:
+        """Take those of the shards that nobody else has, until the transaction ends.
+
+        Returns how these stand, looked at after they were taken, and who subscribed to these types of events.
+        """
+
+    @classmethod
+    @abstractmethod
     def lock_sequencer(cls, connection: Connection) -> None:
         """Let nobody give positions until the transaction ends."""
 
@@ -248,13 +264,8 @@ class Store(ABC):
 
     @classmethod
     @abstractmethod
-    def standing(cls, connection: Connection, shard: int, event_types: Collection[str]) -> Standing:
-        """Return how the shard stands, and who subscribed to these types of events."""
-
-    @classmethod
-    @abstractmethod
-    def add_progress(cls, connection: Connection, shard: int, rows: Sequence[Row]) -> None:
-        """Say who handled these events, and that the shard is delivered up to the last of them."""
+    def add_progress(cls, connection: Connection, rows: Sequence[Row], progress: Mapping[int, int]) -> None:
+        """Say who handled these events, and up to where these shards are delivered now."""
 
     @classmethod
     @abstractmethod

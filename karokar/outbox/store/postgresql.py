@@ -1,6 +1,6 @@
 """The statements of PostgreSQL."""
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any, ClassVar
@@ -38,6 +38,12 @@ insert into event_subjects(subject_type, subject_id, event_id)
 select s.type, s.id, e.id from e, unnest(%s::smallint[], %s::uuid[]) as s(type, id)
 """
 
+BATCH = 200
+
+# Shards are named by where a value stands in an array, or by a bit: a plan for every list of them is the same plan, so
+# that the server does not make one each time.
+_SHARDS = f"generate_series(0, {len(ALL_SHARDS) - 1}) as shards(shard)"
+
 _COLUMNS = READ_COLUMNS.format(payload="e.payload::text", metadata="e.metadata::text")
 _SELECT = f"select {_COLUMNS} from event_log l join events e on e.id = l.event_id"
 _READ = f"{_SELECT} where l.shard = %s and l.position > %s order by l.position limit %s"
@@ -50,48 +56,60 @@ insert into starts(shard, until, at) select %s, %s, clock_timestamp() from quick
 """
 _BEGIN = f"""
 with {_QUICKLY},
-batch as materialized ({_READ}),
+batch as materialized (
+  select {_COLUMNS} from (
+    select shard, (%s::bigint[])[shard + 1] as position from {_SHARDS}) s
+  cross join lateral (
+    select position, shard, event_id from event_log
+    where event_log.shard = s.shard and event_log.position > s.position order by position limit {BATCH}) l
+  join events e on e.id = l.event_id),
 note as (
   insert into starts(shard, until, at)
-  select %s, max(batch.position), clock_timestamp() from quick, batch having count(*) > 0 returning starts.id)
-select batch.*, note.id from batch, note order by batch.position
+  select batch.shard, max(batch.position), clock_timestamp() from quick, batch group by batch.shard
+  returning starts.id, starts.shard)
+select batch.*, note.id from batch join note on note.shard = batch.shard order by batch.position
 """
 
 _WHAT_IS_THERE = f"""
 select
-  (select coalesce(json_agg(json_build_array(s.shard, s.position, n.until, n.age)), '[]')::text from (
+  (select coalesce(json_agg(json_build_array(s.shard, s.position, a.events, n.until, n.age)), '[]')::text from (
      select shards.shard, coalesce(p.position, 0) as position, p.at
-     from generate_series(0, {len(ALL_SHARDS) - 1}) as shards(shard)
+     from {_SHARDS}
      left join lateral (
        select position, at from progress where progress.shard = shards.shard order by position desc limit 1
      ) p on true) s
    left join lateral (
      select max(until) as until, extract(epoch from clock_timestamp() - greatest(max(starts.at), s.at))::float8 as age
      from starts where starts.shard = s.shard and until > s.position) n on true
-   where exists (select 1 from event_log l where l.shard = s.shard and l.position > s.position)),
+   cross join lateral (select count(*) as events from (
+     select from event_log l where l.shard = s.shard and l.position > s.position limit {BATCH}) l) a
+   where a.events > 0),
   exists (select 1 from troubles where state = 'retrying' and due_at <= %s),
   exists (select 1 from canaries where answered_at is null)
 """
 
 _LOCK = f"""
-select pg_try_advisory_xact_lock({SHARD}, %s),
+select s.shard, pg_try_advisory_xact_lock({SHARD}, s.shard),
        set_config('idle_in_transaction_session_timeout', '{FROZEN_AFTER_MS}', true),
        set_config('lock_timeout', '{LOCK_WAIT_MS}', true)
+from unnest(%s::int[]) as s(shard)
 """
 
 # A statement of its own after the lock, so that it sees what the lock's last holder committed.
-_STANDING = """
-select coalesce(p.position, 0),
+_STANDING = f"""
+select
   (select json_agg(json_build_array(
      s.event_type, s.handler, s.name, s.key, s.since_position, s.until_position, s.paused_at is not null))
    from subscriptions s where s.event_type = any(%s)),
-  (select json_agg(distinct jsonb_build_array(t.handler, t.stream)) from troubles t
-   where t.shard = shards.shard and t.position <= p.position and t.state in ('retrying', 'waiting', 'dead')),
-  exists (select 1 from subscriptions s join troubles t on t.handler = s.handler
-   where s.event_type = any(%s) and t.shard = shards.shard and t.position > coalesce(p.position, 0))
-from (select %s::smallint as shard) shards
-left join lateral (
-  select position from progress where progress.shard = shards.shard order by position desc limit 1) p on true
+  (select json_agg(json_build_array(shards.shard, coalesce(p.position, 0),
+     (select json_agg(distinct jsonb_build_array(t.handler, t.stream)) from troubles t
+      where t.shard = shards.shard and t.position <= p.position and t.state in ('retrying', 'waiting', 'dead')),
+     exists (select 1 from subscriptions s join troubles t on t.handler = s.handler
+      where s.event_type = any(%s) and t.shard = shards.shard and t.position > coalesce(p.position, 0))))
+   from {_SHARDS}
+   left join lateral (
+     select position from progress where progress.shard = shards.shard order by position desc limit 1) p on true
+   where %s & (1 << shards.shard) <> 0)
 """
 
 _ADD_PROGRESS = """
@@ -99,7 +117,8 @@ with added as (
   insert into handled(position, at, handlers, us)
   select r.position, clock_timestamp(), r.handlers, r.us
   from json_to_recordset(%s::json) as r(position bigint, handlers smallint[], us int[]))
-insert into progress(shard, position, at) values (%s, %s, clock_timestamp())
+insert into progress(shard, position, at)
+select s.shard, s.position, clock_timestamp() from unnest(%s::smallint[], %s::bigint[]) as s(shard, position)
 """
 
 
@@ -129,9 +148,9 @@ class PostgresqlStore(Store):
 
     value: ClassVar[str] = "%s"
     what_is_there: ClassVar[str] = _WHAT_IS_THERE
-    shards: ClassVar[str] = f"select generate_series(0, {len(ALL_SHARDS) - 1}) as shard"
-    first_batch: ClassVar[int] = 200
-    largest_batch: ClassVar[int] = 200
+    shards: ClassVar[str] = f"select shard from {_SHARDS}"
+    first_batch: ClassVar[int] = BATCH
+    largest_batch: ClassVar[int] = BATCH
     slice_seconds: ClassVar[float | None] = None
     pause_seconds: ClassVar[float] = 0.0
 
@@ -184,9 +203,10 @@ class PostgresqlStore(Store):
     def read(self, shard: int, after: int, limit: int) -> list[StoredEvent]:  # noqa: D102
         return [_stored(row) for row in self._execute(_READ, (shard, after, limit))]
 
-    def begin(self, shard: int, after: int, limit: int) -> tuple[int, list[StoredEvent]]:  # noqa: D102
-        rows = self._execute(_BEGIN, (shard, after, limit, shard))
-        return (rows[0][-1] if rows else 0), [_stored(row) for row in rows]
+    def begin(self, progress: Mapping[int, int]) -> tuple[Mapping[int, int], list[StoredEvent]]:  # noqa: D102
+        rows = self._execute(_BEGIN, ([progress.get(shard) for shard in ALL_SHARDS],))
+        events = [_stored(row) for row in rows]
+        return {event.shard: row[-1] for event, row in zip(events, rows, strict=True)}, events
 
     def read_at(self, positions: Collection[int]) -> list[StoredEvent]:  # noqa: D102
         rows = self._execute(f"{_SELECT} where l.position = any(%s) order by l.position", (list(positions),))
@@ -200,7 +220,22 @@ class PostgresqlStore(Store):
 
     @classmethod
     def lock(cls, connection: Connection, shard: int) -> bool:  # noqa: D102
-        return bool(driver.run(connection, _LOCK, (shard,))[0][0])
+        return bool(driver.run(connection, _LOCK, ([shard],))[0][1])
+
+    @classmethod
+    def claim(  # noqa: D102
+        cls, connection: Connection, shards: Collection[int], event_types: Collection[str]
+    ) -> Standing:
+        types, bits = list(event_types), sum(1 << shard for shard in shards)
+        taken = {shard for shard, is_taken, *_ in driver.run(connection, _LOCK, (list(shards),)) if is_taken}
+        ((subscriptions, standing),) = driver.run(connection, _STANDING, (types, types, bits))
+        rows = [row for row in standing or () if row[0] in taken]
+        return Standing(
+            {shard: progress for shard, progress, _blocked, _is_begun in rows},
+            [SubscriptionRow._make(one) for one in subscriptions or ()],
+            {(shard, handler, key) for shard, _progress, blocked, _is_begun in rows for handler, key in blocked or ()},
+            {shard for shard, _progress, _blocked, is_begun in rows if is_begun},
+        )
 
     @classmethod
     def lock_sequencer(cls, connection: Connection) -> None:  # noqa: D102
@@ -211,20 +246,12 @@ class PostgresqlStore(Store):
         driver.run(connection, f"select pg_advisory_xact_lock({SHARD}, s.shard) from ({cls.shards}) s")
 
     @classmethod
-    def standing(cls, connection: Connection, shard: int, event_types: Collection[str]) -> Standing:  # noqa: D102
-        types = list(event_types)
-        ((progress, subscriptions, blocked, is_begun),) = driver.run(connection, _STANDING, (types, types, shard))
-        return Standing(
-            progress,
-            [SubscriptionRow._make(one) for one in subscriptions or ()],
-            {(handler, key) for handler, key in blocked or ()},
-            is_begun,
-        )
-
-    @classmethod
-    def add_progress(cls, connection: Connection, shard: int, rows: Sequence[Row]) -> None:  # noqa: D102
+    def add_progress(  # noqa: D102
+        cls, connection: Connection, rows: Sequence[Row], progress: Mapping[int, int]
+    ) -> None:
         document = [{"position": row.position, "handlers": row.handlers, "us": row.us} for row in rows]
-        driver.run(connection, _ADD_PROGRESS, (msgspec.json.encode(document).decode(), shard, rows[-1].position))
+        values = (msgspec.json.encode(document).decode(), list(progress), list(progress.values()))
+        driver.run(connection, _ADD_PROGRESS, values)
 
     @classmethod
     def append_handler(cls, connection: Connection, position: int, handler: int, us: int) -> None:  # noqa: D102
@@ -236,4 +263,4 @@ class PostgresqlStore(Store):
 
 
 def _stored(row: Any) -> StoredEvent:
-    return StoredEvent._make((*row[:9], row[9].astimezone(UTC), *row[10:12]))
+    return StoredEvent._make((*row[:10], row[10].astimezone(UTC), *row[11:13]))

@@ -1,8 +1,9 @@
 """The statements of SQLite. There is one writer at a time, so what PostgreSQL locks is locked already."""
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from itertools import chain
 from typing import Any, ClassVar
 from uuid import UUID
 
@@ -22,6 +23,8 @@ from karokar.outbox.store.base import (
     SubscriptionRow,
 )
 
+LARGEST_BATCH = 1000
+
 _ADD_EVENT = f"insert into events({ADDED_COLUMNS}) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) returning id"
 _ADD_SUBJECTS = "insert into event_subjects(subject_type, subject_id, event_id) values (?, ?, ?)"
 _SELECT = (
@@ -34,18 +37,25 @@ _SHARDS = " union all ".join(f"select {shard} as shard" for shard in ALL_SHARDS)
 _BEHIND = "from starts n where n.shard = s.shard and n.until > s.progress"
 _WHAT_IS_THERE = f"""
 select
-  (select json_group_array(json_array(s.shard, s.progress, (select max(until) {_BEHIND}),
+  (select json_group_array(json_array(s.shard, s.progress, s.events, (select max(until) {_BEHIND}),
      (julianday('now') - julianday(max((select max(n.at) {_BEHIND}), coalesce(
        (select p.at from progress p where p.shard = s.shard and p.position = s.progress), '')))) * 86400.0))
-   from (select shards.shard,
-           coalesce((select max(position) from progress p where p.shard = shards.shard), 0) as progress
-         from ({_SHARDS}) shards) s
-   where exists (select 1 from events e where e.shard = s.shard and e.id > s.progress)),
+   from (select r.shard, r.progress,
+           (select count(*) from (
+              select 1 from events e where e.shard = r.shard and e.id > r.progress limit {LARGEST_BATCH})) as events
+         from (select shards.shard,
+                 coalesce((select max(position) from progress p where p.shard = shards.shard), 0) as progress
+               from ({_SHARDS}) shards) r) s
+   where s.events > 0),
   exists (select 1 from troubles where state = 'retrying' and due_at <= ?),
   exists (select 1 from canaries where answered_at is null)
 """
 _SUBSCRIPTIONS = (
     "select event_type, handler, name, key, since_position, until_position, paused_at is not null from subscriptions"
+)
+_IS_ANY_TROUBLE = (
+    "select exists (select 1 from troubles where position > ?)"
+    " or exists (select 1 from troubles where state in ('retrying', 'waiting', 'dead'))"
 )
 _BLOCKED = (
     "select distinct handler, stream from troubles where shard = ? and position <= ?"
@@ -66,7 +76,7 @@ class SqliteStore(Store):
     what_is_there: ClassVar[str] = _WHAT_IS_THERE
     shards: ClassVar[str] = _SHARDS
     first_batch: ClassVar[int] = 50
-    largest_batch: ClassVar[int] = 1000
+    largest_batch: ClassVar[int] = LARGEST_BATCH
     # Page writers wait while a batch holds the database: ten milliseconds for us, then five for them.
     slice_seconds: ClassVar[float | None] = 0.010
     pause_seconds: ClassVar[float] = 0.005
@@ -126,32 +136,41 @@ class SqliteStore(Store):
             StoredEvent(
                 row[0],
                 row[1],
-                UUID(row[2]),
-                row[3],
+                row[2],
+                UUID(row[3]),
                 row[4],
                 row[5],
-                UUID(row[6]),
-                row[7],
+                row[6],
+                UUID(row[7]),
                 row[8],
-                datetime.fromisoformat(row[9]).replace(tzinfo=UTC),
-                row[10],
+                row[9],
+                datetime.fromisoformat(row[10]).replace(tzinfo=UTC),
                 row[11],
+                row[12],
             )
             for row in self._execute(sql, values)
         ]
 
-    def begin(self, shard: int, after: int, limit: int) -> tuple[int, list[StoredEvent]]:  # noqa: D102
-        events = self.read(shard, after, limit)
-        return (self.note_start(shard, events[-1].position) if events else 0), events
+    def begin(self, progress: Mapping[int, int]) -> tuple[Mapping[int, int], list[StoredEvent]]:  # noqa: D102
+        events = [event for shard, after in progress.items() for event in self.read(shard, after, self.batch_size)]
+        events.sort()
+        notes = self._note_starts({event.shard: event.position for event in events})
+        return notes, events
 
     def note_start(self, shard: int, until: int) -> int:  # noqa: D102
-        sql = f"insert into starts(shard, until, at) values (?, ?, {_NOW}) returning id"
+        return self._note_starts({shard: until})[shard]
+
+    def _note_starts(self, until: Mapping[int, int]) -> dict[int, int]:
+        if not until:
+            return {}
+        sql = f"insert into starts(shard, until, at) values {', '.join([f'(?, ?, {_NOW})'] * len(until))}"
         # Not waiting for the disk: losing a note in a power cut is harmless.
         self._execute("pragma synchronous=normal")
         try:
-            return int(self._execute(sql, (shard, until))[0][0])
+            rows = self._execute(f"{sql} returning shard, id", tuple(chain.from_iterable(until.items())))
         finally:
             self._execute("pragma synchronous=full")
+        return dict(rows)
 
     def take_back_start(self, number: int) -> None:  # noqa: D102
         self._execute("delete from starts where id = ?", (number,))
@@ -169,24 +188,37 @@ class SqliteStore(Store):
         pass
 
     @classmethod
-    def standing(cls, connection: Connection, shard: int, event_types: Collection[str]) -> Standing:  # noqa: D102
-        progress = cls.progress_in(connection, shard)
+    def claim(  # noqa: D102
+        cls, connection: Connection, shards: Collection[int], event_types: Collection[str]
+    ) -> Standing:
         subscriptions: list[SubscriptionRow] = []
-        is_begun = False
+        marks = ", ".join("?" for _ in event_types)
         if event_types:
-            marks = ", ".join("?" for _ in event_types)
             rows = driver.run(connection, f"{_SUBSCRIPTIONS} where event_type in ({marks})", tuple(event_types))
             subscriptions = [SubscriptionRow(*row) for row in rows]
-            begun = driver.run(connection, _BEGUN.format(marks=marks), (*event_types, shard, progress))
-            is_begun = bool(begun[0][0])
-        blocked = {(row[0], row[1]) for row in driver.run(connection, _BLOCKED, (shard, progress))}
-        return Standing(progress, subscriptions, blocked, is_begun)
+        progress = {shard: cls.progress_in(connection, shard) for shard in shards}
+        # Nearly never is there any trouble: one look instead of two for each shard.
+        if not driver.run(connection, _IS_ANY_TROUBLE, (min(progress.values(), default=0),))[0][0]:
+            return Standing(progress, subscriptions, set(), set())
+        blocked = {
+            (shard, handler, key)
+            for shard, position in progress.items()
+            for handler, key in driver.run(connection, _BLOCKED, (shard, position))
+        }
+        begun = {
+            shard
+            for shard, position in progress.items()
+            if event_types and driver.run(connection, _BEGUN.format(marks=marks), (*event_types, shard, position))[0][0]
+        }
+        return Standing(progress, subscriptions, blocked, begun)
 
     @classmethod
-    def add_progress(cls, connection: Connection, shard: int, rows: Sequence[Row]) -> None:  # noqa: D102
+    def add_progress(  # noqa: D102
+        cls, connection: Connection, rows: Sequence[Row], progress: Mapping[int, int]
+    ) -> None:
         values = [(row.position, _encode(row.handlers), _encode(row.us)) for row in rows]
         driver.run_many(connection, _ADD_HANDLED, values)
-        driver.run(connection, _ADVANCE, (shard, rows[-1].position))
+        driver.run_many(connection, _ADVANCE, list(progress.items()))
 
     @classmethod
     def append_handler(cls, connection: Connection, position: int, handler: int, us: int) -> None:  # noqa: D102
