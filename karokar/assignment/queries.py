@@ -18,7 +18,7 @@ from karokar.kernel.db import db
 from karokar.kernel.errors import NotFound
 from karokar.kernel.paging import PAGE_SIZE, Page, count_up_to, paginate
 from karokar.kernel.permissions import may, permitted
-from karokar.kernel.waiting import WaitingItem
+from karokar.kernel.waiting import Deed, WaitingItem
 
 _LIVE = [status.value for status in rules.LIVE]
 
@@ -350,6 +350,7 @@ def _unanswered(actor: Actor) -> list[WaitingItem]:
             due=row.start,
             endpoint="assignment.show",
             values={"assignment_id": str(row.id)},
+            deed=Deed(label="Accept", icon="check", endpoint="assignment.accept", version=row.version),
             detail="Your company wants you to have it.",
             subject_id=row.id,
             about=(("Vehicle", row.vehicle_id),),

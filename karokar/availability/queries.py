@@ -247,6 +247,7 @@ def list_waiting_for(actor: Actor) -> list[WaitingItem]:
             due=row.start,
             endpoint="availability.conflict",
             values={"conflict_id": str(row.id)},
+            verb="Resolve",
             detail="Cancel one, move the maintenance, take another vehicle, or say that it goes ahead anyway.",
             subject_id=row.id,
             about=(("Vehicle", row.vehicle_id),),

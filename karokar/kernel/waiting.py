@@ -1,8 +1,23 @@
 """What the home page and the search box ask of each context. Contexts answer in these shapes from their queries."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
+
+
+@dataclass(frozen=True, kw_only=True)
+class Deed:
+    """What can be done about a waiting item at once, by one POST that asks for nothing more.
+
+    `version` is the one that the entity had when it was read; `fields` is what else the POST sends.
+    """
+
+    label: str
+    icon: str
+    endpoint: str
+    version: int | None = None
+    fields: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -10,8 +25,9 @@ class WaitingItem:
     """One thing that waits for the acting person.
 
     `kind` is a short label ("Booking request"), `since` when it began to wait, `due` when it is too late (None: never),
-    `endpoint` and `values` make the link to the page on which it is done. `about` names the things that it concerns by
-    kind and id ("Vehicle", …): home asks for their names; `period` is when it takes place.
+    `endpoint` and `values` make the link to the page on which it is done, `verb` says what is done there; `deed`, with
+    the same values, does it from the list. `about` names the things that it concerns by kind and id ("Vehicle", …):
+    home asks for their names; `period` is when it takes place.
     """
 
     kind: str
@@ -19,6 +35,8 @@ class WaitingItem:
     since: datetime
     endpoint: str
     values: dict[str, str]
+    verb: str = "Open"
+    deed: Deed | None = None
     due: datetime | None = None
     detail: str = ""
     subject_id: UUID | None = None

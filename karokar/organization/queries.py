@@ -243,6 +243,7 @@ def list_waiting_for(actor: Actor) -> list[WaitingItem]:
             since=waiting.since,
             endpoint="organization.review",
             values={"organization_id": str(waiting.id)},
+            verb="Review",
             detail=f"Wants to join as {waiting.type.lower()}",
             subject_id=waiting.id,
         )

@@ -7,7 +7,7 @@ from karokar.kernel import clock
 from karokar.kernel.actor import Actor
 from karokar.kernel.errors import NotFound
 from karokar.kernel.permissions import may, scope_of
-from karokar.kernel.waiting import Figure, Hit, WaitingItem
+from karokar.kernel.waiting import Deed, Figure, Hit, WaitingItem
 from karokar.outbox.search import find_event
 from karokar.outbox.state import failure_groups, list_pending
 
@@ -23,6 +23,12 @@ def list_waiting_for(actor: Actor) -> list[WaitingItem]:
             since=group.first_at,
             endpoint="administration.failure",
             values={"name": group.handler, "fingerprint": group.fingerprint},
+            deed=Deed(
+                label="Retry all",
+                icon="refresh",
+                endpoint="administration.retry_failures",
+                fields={"expected": str(group.count)},
+            ),
             detail=f"{group.blocked:,} wait behind them" if group.blocked else "",
         )
         for group in failure_groups()

@@ -37,6 +37,15 @@ def home() -> Any:
     )
 
 
+@bp.after_app_request
+def stay_at_home(response: Response) -> Response:
+    """Lead whoever acted from home back to it."""
+    is_done = request.method == "POST" and response.status_code == 303 and current_actor().user_id is not None
+    if is_done and request.form.get("then") == "home":
+        response.location = url_for("web.home")
+    return response
+
+
 @bp.get("/figures")
 @signed_in
 def figures() -> str:

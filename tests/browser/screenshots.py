@@ -1,7 +1,8 @@
 """Pictures of the main screens of each role: light and dark on a desk, and on a phone. Run by bin/screenshots."""
 
+import argparse
+import logging
 import shutil
-import sys
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -11,7 +12,7 @@ from playwright.sync_api import BrowserContext, sync_playwright
 from karokar.config import PROJECT
 from karokar.outbox import background
 from tests.browser import site
-from tests.servers import keeper
+from tests.servers import chromium, keeper
 from tests.servers.databases import Databases
 
 SCREENS = {
@@ -36,10 +37,15 @@ VARIANTS = (("light", 1366, 900), ("dark", 1366, 900), ("phone", 390, 844))
 
 
 def main() -> None:
-    """Fill a database with the example data, open every main screen, and write the pictures to docs/screenshots.
-
-    Arguments: the folder, and the roles (by default all)."""
-    target = Path(sys.argv[1]) if len(sys.argv) > 1 else PROJECT / "docs" / "screenshots"
+    """Fill a database with the example data, open every main screen, and write a picture of each."""
+    parser = argparse.ArgumentParser(prog="bin/screenshots", description="Pictures of the main screens of each role.")
+    parser.add_argument("folder", nargs="?", type=Path, default=PROJECT / "docs" / "screenshots")
+    parser.add_argument("roles", nargs="*", metavar="role", help=f"some of {', '.join(SCREENS)}; by default all")
+    options = parser.parse_args()
+    if unknown := set(options.roles) - SCREENS.keys():
+        parser.error(f"no such role: {', '.join(sorted(unknown))}")
+    target = options.folder
+    logging.getLogger("werkzeug").setLevel(logging.WARNING)  # The names of the pictures are enough.
     keeper.begin_run()
     databases = Databases("pictures")
     try:
@@ -47,16 +53,15 @@ def main() -> None:
         site.load_example_data(databases.config("sqlite"), path)
         # Events are delivered while the pictures are taken, as they would be.
         app = site.make_app(replace(databases.config("sqlite"), event_bus_dispatcher="web"), path)
-        program = shutil.which("chromium") or shutil.which("google-chrome")
         with site.served(app) as address, sync_playwright() as playwright:
             background.start(app)
             time.sleep(SETTLES_SECONDS)
-            browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
-            if not sys.argv[2:]:
+            browser = playwright.chromium.launch(executable_path=chromium.provide(), args=["--no-sandbox"])
+            if not options.roles:
                 shutil.rmtree(target, ignore_errors=True)
             target.mkdir(parents=True, exist_ok=True)
             for role, endpoints in SCREENS.items():
-                if sys.argv[2:] and role not in sys.argv[2:]:
+                if options.roles and role not in options.roles:
                     continue
                 pages = site.crawl(app, role).pages
                 urls = {endpoint: pages[endpoint].url for endpoint in endpoints if endpoint in pages}

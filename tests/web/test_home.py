@@ -7,10 +7,11 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
+from karokar.kernel.clock import standing_at
 from karokar.outbox.drain import drain_all
 from karokar.verification import actions as verifications
 from tests.factories import fleet, people
-from tests.factories.booking import World, make_world, sign_in
+from tests.factories.booking import NOON, World, make_world, sign_in
 
 
 @pytest.fixture
@@ -31,6 +32,56 @@ def test_a_request_says_which_vehicle_for_whom_and_when(world: World, client: Fl
     vehicle = words(client.get(f"/fleet/{world.vehicle}").text)
     assert line.split(" · ")[0].strip() in vehicle, "the vehicle stands first"
     assert " to " in line, "and the period"
+
+
+@pytest.fixture
+def _before_it_begins():
+    with standing_at(NOON):
+        yield
+
+
+def buttons(html: str) -> list[tuple[str, str]]:
+    """What can be done from the page at once: the address and the words of each button with a POST of its own."""
+    forms = re.findall(r'<form method="post" action="([^"]+)".*?</form>', html, re.DOTALL)
+    return [(address, words(html.partition(f'action="{address}"')[2].partition("</form>")[0])) for address in forms]
+
+
+def do_from_home(client: FlaskClient, address: str) -> str:
+    """Press the button that leads there, and return the page that follows."""
+    form = client.get("/").text.partition(f'action="{address}"')[2].partition("</form>")[0]
+    data = dict(re.findall(r'name="([^"]+)" value="([^"]*)"', form))
+    answer = client.post(address, data={name: unescape(value) for name, value in data.items()})
+    assert (answer.status_code, answer.location) == (303, "/"), answer.text[:500]
+    return client.get("/").text
+
+
+@pytest.mark.usefixtures("_before_it_begins")
+def test_an_employee_accepts_from_home_and_stays_there(world: World, client: FlaskClient):
+    world.assigned()
+    drain_all()
+    sign_in(client, world.employee)
+    ((address, label),) = [one for one in buttons(client.get("/").text) if "/accept" in one[0]]
+    assert "Accept" in label
+    page = do_from_home(client, address)
+    assert "Accepted. Your company has been told." in words(page)
+    assert address not in page
+
+
+@pytest.mark.usefixtures("_before_it_begins")
+def test_a_draft_is_sent_from_home(world: World, client: FlaskClient):
+    made = world.drafted()
+    sign_in(client, world.company_admin)
+    page = do_from_home(client, f"/booking/{made.id}/submit")
+    assert "The request was sent." in words(page)
+    assert made.reference not in words(page)
+
+
+def test_what_takes_a_decision_says_so_and_leads_to_it(world: World, client: FlaskClient):
+    made = world.requested()
+    sign_in(client, world.vendor_admin)
+    page = client.get("/").text
+    assert re.search(rf'href="/booking/{made.id}/decide">Decide<', page)
+    assert not [address for address, _label in buttons(page) if str(made.id) in address]
 
 
 def test_figures_lead_to_what_they_count(world: World, client: FlaskClient):

@@ -23,7 +23,7 @@ from karokar.kernel.actor import Actor, Scope, current_actor
 from karokar.kernel.db import db
 from karokar.kernel.paging import count_each, count_words
 from karokar.kernel.permissions import may, permitted, scope_of
-from karokar.kernel.waiting import Figure, Hit, WaitingItem
+from karokar.kernel.waiting import Deed, Figure, Hit, WaitingItem
 
 _LIMIT = 50
 
@@ -36,10 +36,12 @@ class _Task:
     kind: str
     title: str
     endpoint: str
+    verb: str
     detail: str
     conditions: Sequence[ColumnElement[bool]]
     since: Callable[[Booking], datetime]
     due: Callable[[Booking], datetime]
+    deed: Callable[[Booking], Deed | None] = lambda _row: None
 
 
 def list_waiting_for(actor: Actor) -> list[WaitingItem]:
@@ -70,6 +72,7 @@ def _tasks(actor: Actor) -> Iterator[_Task]:
         "Booking request",
         "Answer the request",
         "booking.decide",
+        "Decide",
         "Without an answer it is cancelled when its start passes.",
         [Booking.status == Status.REQUESTED.value],
         since=lambda row: row.submitted_at or row.created_at,
@@ -80,6 +83,7 @@ def _tasks(actor: Actor) -> Iterator[_Task]:
         "Assignment",
         "Choose who gets",
         "booking.assign",
+        "Choose",
         "The vendor approved; nobody has been assigned yet.",
         [Booking.status == Status.APPROVED.value, Booking.end > now],
         since=lambda row: row.updated_at,
@@ -91,6 +95,7 @@ def _tasks(actor: Actor) -> Iterator[_Task]:
             "Handover",
             "Hand over",
             "booking.show",
+            "Hand over",
             "Its start has passed and the vehicle has not been collected.",
             [
                 Booking.status.in_([Status.APPROVED.value, Status.ASSIGNED.value]),
@@ -105,6 +110,7 @@ def _tasks(actor: Actor) -> Iterator[_Task]:
         "Late return",
         "Take back",
         "booking.show",
+        "Take back",
         "The booking is over and the vehicle is not back.",
         [Booking.status == Status.ACTIVE.value, Booking.end <= now],
         since=lambda row: row.end,
@@ -115,10 +121,12 @@ def _tasks(actor: Actor) -> Iterator[_Task]:
         "Draft",
         "Send or discard the draft",
         "booking.show",
+        "Open",
         "The vendor sees it only when you send it.",
         [Booking.status == Status.DRAFT.value, Booking.requested_by == actor.user_id],
         since=lambda row: row.created_at,
         due=lambda row: row.start,
+        deed=lambda row: Deed(label="Send", icon="send", endpoint="booking.submit", version=row.version),
     )
 
 
@@ -130,6 +138,8 @@ def _item(booking: Booking, task: _Task) -> WaitingItem:
         due=task.due(booking),
         endpoint=task.endpoint,
         values={"booking_id": str(booking.id)},
+        verb=task.verb,
+        deed=task.deed(booking),
         detail=task.detail,
         subject_id=booking.id,
         about=(("Vehicle", booking.vehicle_id), ("Organization", _other_side(booking))),

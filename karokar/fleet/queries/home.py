@@ -3,7 +3,7 @@
 from sqlalchemy import and_, or_, select
 
 from karokar.fleet.models import MaintenanceWindow, Vehicle
-from karokar.fleet.permissions import VEHICLE_READ
+from karokar.fleet.permissions import MAINTENANCE_START, VEHICLE_READ
 from karokar.fleet.queries.lists import narrowed
 from karokar.fleet.rules import (
     WINDOW_KINDS,
@@ -14,7 +14,7 @@ from karokar.kernel import clock
 from karokar.kernel.actor import Actor
 from karokar.kernel.db import db
 from karokar.kernel.permissions import may, permitted
-from karokar.kernel.waiting import Hit, WaitingItem
+from karokar.kernel.waiting import Deed, Hit, WaitingItem
 
 
 def list_waiting_for(actor: Actor) -> list[WaitingItem]:
@@ -42,6 +42,9 @@ def list_waiting_for(actor: Actor) -> list[WaitingItem]:
             due=window.end,
             endpoint="fleet.window",
             values={"window_id": str(window.id)},
+            deed=Deed(label="Start", icon="player-play", endpoint="fleet.start", version=window.version)
+            if window.status == WindowStatus.SCHEDULED and may(MAINTENANCE_START, actor)
+            else None,
             detail="The planned end has passed: complete it, or plan a later end."
             if window.end <= now
             else "The planned start has passed: start it, move it or cancel it.",

@@ -30,6 +30,7 @@ def list_waiting_for(actor: Actor) -> list[WaitingItem]:
                 since=page.requested_at,
                 endpoint="verification.show",
                 values={"verification_id": str(page.id)},
+                verb="Review",
                 detail="Handed in for review",
                 subject_id=page.organization_id,
                 about=tuple(
@@ -76,6 +77,7 @@ def _missing_for(actor: Actor) -> list[WaitingItem]:
             since=clock.now(),
             endpoint="verification.new",
             values={"entity_type": entity_type, "entity_id": str(entity_id), "kind": kind},
+            verb="Hand in",
             detail="Hand it in, so that you can take part",
             subject_id=entity_id,
         )
