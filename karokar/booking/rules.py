@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from karokar.kernel.errors import RuleBroken, StateConflict
+from karokar.kernel.pictures import unfolds_too_far
 
 GRACE = timedelta(hours=1)
 """How long after its start a booking may still be requested and approved, and how long before it may be handed over."""
@@ -265,13 +266,16 @@ def check_photos(count: int) -> None:
 
 def check_photo(content: bytes, most_mb: int) -> str:
     """Return the media type that the bytes show. Raises PHOTO_INVALID unless it is a JPEG or PNG of at most so many
-    megabytes.
+    megabytes, which can be shown.
     """
     if len(content) > most_mb * MEGABYTE:
         sentence = f"A photo may have {most_mb} MB at most. Take a smaller one."
         raise RuleBroken("PHOTO_INVALID", sentence, fields={"photos": sentence})
     for signature, media_type in _PHOTO_SIGNATURES:
         if content.startswith(signature):
+            if unfolds_too_far(content):
+                sentence = "This photo has more pixels than can be shown. Take a smaller one."
+                raise RuleBroken("PHOTO_INVALID", sentence, fields={"photos": sentence})
             return media_type
     sentence = "A photo has to be a JPEG or PNG picture."
     raise RuleBroken("PHOTO_INVALID", sentence, fields={"photos": sentence})

@@ -15,6 +15,7 @@ from karokar.kernel.actor import Scope, current_actor
 from karokar.kernel.db import action, db
 from karokar.kernel.errors import NotFound, RuleBroken
 from karokar.kernel.permissions import check, load
+from karokar.kernel.pictures import unfolds_too_far
 from karokar.kernel.schedule import LOOKED_AT_MOST, every, work_through
 from karokar.kernel.settings import settings
 from karokar.organization import queries as organization
@@ -130,6 +131,8 @@ def _checked(upload: Upload) -> tuple[Upload, str]:
         sentence = f"{name} is no PDF, PNG or JPEG, whatever its name says. Save it as one of these first."
     elif not rules.is_complete(media_type, upload.content):
         sentence = f"{name} is damaged or was cut off. Open it to see whether it is whole, then choose it again."
+    elif unfolds_too_far(upload.content):
+        sentence = f"{name} has more pixels than can be shown. Make the picture smaller."
     if sentence or media_type is None:
         raise RuleBroken("DOCUMENT_NOT_ACCEPTED", sentence, fields={"documents": sentence})
     return upload, media_type

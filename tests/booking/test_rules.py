@@ -73,6 +73,12 @@ def test_a_photo_is_told_by_its_bytes_and_its_size() -> None:
             rules.check_photo(content, 1)
 
 
+def test_a_photo_that_unfolds_to_gigabytes_is_refused() -> None:
+    huge = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR" + (60_000).to_bytes(4, "big") * 2
+    with pytest.raises(RuleBroken, match="PHOTO_INVALID"):
+        rules.check_photo(huge, 1)
+
+
 def test_contacts_are_known_from_the_approval_on() -> None:
     known = {status for status in Status if rules.shows_contacts(status)}
     assert known == {Status.APPROVED, Status.ASSIGNED, Status.ACTIVE, Status.COMPLETED, Status.TERMINATED}

@@ -69,6 +69,7 @@ def test_the_content_says_what_a_document_is_and_its_name_is_made_safe(app, name
         (b"%PDF-1.7\n" + a_zip(), "damaged"),
         (PNG[:40], "damaged"),
         (JPEG[:-2], "damaged"),
+        (PNG[:16] + (60_000).to_bytes(4, "big") * 2 + PNG[24:], "more pixels than can be shown"),
     ],
 )
 def test_anything_else_is_refused_with_a_sentence_and_nothing_is_kept(app, content, says):
