@@ -17,7 +17,7 @@ from pathlib import Path
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from flask import Flask
-from sqlalchemy import create_engine, make_url
+from sqlalchemy import create_engine, make_url, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from karokar.config import PROJECT, Config, ConfigError, load_config
@@ -36,6 +36,12 @@ def prepare(config: Config, *, with_demo: bool) -> None:
     A new embedded database is made aside and put in place when it is complete: a start that was killed half-way
     leaves nothing that the next one could stumble over.
     """
+    _bring_up_to_date(config, with_demo=with_demo)
+    if not with_demo and not _has_people(config.database_url):
+        _say("Nobody can sign in yet. Make the first administrator: .venv/bin/flask identity create-platform-admin")
+
+
+def _bring_up_to_date(config: Config, *, with_demo: bool) -> None:
     final = _embedded_file(config)
     example = _Example(config)
     if final is None or final.exists():
@@ -78,6 +84,15 @@ def check_database(database_url: str) -> bool:
             "Run that version, or restore a backup that this one made."
         )
     return current == set(scripts.get_heads())
+
+
+def _has_people(database_url: str) -> bool:
+    engine = create_engine(make_url(database_url))
+    try:
+        with engine.connect() as connection:
+            return connection.execute(text("SELECT 1 FROM users LIMIT 1")).first() is not None
+    finally:
+        engine.dispose()
 
 
 class _Example:

@@ -48,6 +48,24 @@ def test_it_serves_prints_its_address_and_stops_cleanly(up):
     assert not (console.data / "run").exists()
 
 
+def test_an_empty_installation_says_how_its_first_administrator_is_made_until_there_is_one(up):
+    first = up("--no-demo", **BARE)
+    assert first.is_ready(), first.said
+    command = next(line for line in first.said.splitlines() if "Nobody can sign in yet" in line).split(": ")[-1]
+    asked = ["--email", "pat@first.example", "--first-name", "Pat", "--last-name", "First", "--link"]
+    subprocess.run(
+        [*command.split(), *asked],
+        cwd=PROJECT,
+        env={**os.environ, "KAROKAR_DATA": str(first.data)},
+        capture_output=True,
+        check=True,
+    )
+    first.stop()
+    second = up("--no-demo", **BARE)
+    assert second.is_ready(), second.said
+    assert "Nobody can sign in yet" not in second.said
+
+
 def test_the_next_start_takes_up_the_same_data(up):
     first = up("--no-demo", **BARE)
     assert first.is_ready(), first.said
