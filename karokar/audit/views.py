@@ -1,7 +1,7 @@
 """The audit log's page, and its downloads."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -12,16 +12,21 @@ from karokar.audit import actions, queries
 from karokar.audit.permissions import AUDIT_EXPORT, AUDIT_READ
 from karokar.audit.queries import Record
 from karokar.events.base import LATEST, SUBJECT_TYPES
-from karokar.identity import queries as identity
 from karokar.kernel.db import primitive
 from karokar.kernel.paging import Page
 from karokar.kernel.permissions import requires
-from karokar.organization import queries as organizations
 from karokar.runs.views.exports import ListExport
 from karokar.web.exports import Column
 from karokar.web.filters import Choice, Day, Filters, Text
+from karokar.web.story import KIND_OF_FIELD, NOT_SHOWN
+from karokar.web.words import Names, as_uuid, is_empty, kind_in_words, label, name_of, names_by_kind, show
 
 bp = Blueprint("audit", __name__)
+
+
+def _kind_in_words(kind: str) -> str:
+    said = kind_in_words(kind)
+    return said[:1].upper() + said[1:]
 
 
 def _filters(args: Mapping[str, str] | None = None) -> Filters:
@@ -30,7 +35,7 @@ def _filters(args: Mapping[str, str] | None = None) -> Filters:
         (
             Choice("producer", "Area", choices=[(name, name.capitalize()) for name in producers]),
             Choice("event_type", "Kind", choices=[(name, name) for name in sorted(LATEST)]),
-            Choice("entity_type", "Thing", choices=[(name, name) for name in SUBJECT_TYPES]),
+            Choice("entity_type", "Thing", choices=[(name, _kind_in_words(name)) for name in SUBJECT_TYPES]),
             Text("entity", "Id of the thing"),
             Text("actor", "Id of the person"),
             Day("from", "From", argument="since"),
@@ -46,12 +51,16 @@ def index() -> str:
     """Search the records, newest first."""
     filters = _filters()
     page = queries.list_records(**filters.values, cursor=filters.cursor)
+    names = _names(page.rows)
     return render_template(
         "audit/index.html",
         page=page,
         filters=filters,
         status=queries.chain_status(),
-        names=_names(page.rows),
+        names=names,
+        changes={record.event_id: _changes(record, names) for record in page.rows},
+        name_of=name_of,
+        kind_in_words=_kind_in_words,
     )
 
 
@@ -120,7 +129,33 @@ RECORDS = ListExport(
 )
 
 
-def _names(records: Any) -> dict[UUID, str]:
-    people = identity.people({record.actor_id for record in records if record.actor_id})
-    tenants = organizations.organizations({record.organization_id for record in records if record.organization_id})
-    return {one.id: one.name for one in people.values()} | {one.id: one.name for one in tenants.values()}
+def _names(records: Sequence[Record]) -> Names:
+    """Return what everything is called that these records speak of: things, people, organizations, changed fields."""
+    by_kind: dict[str, set[UUID]] = {}
+    for record in records:
+        by_kind.setdefault("User", set()).update(found for found in (record.actor_id,) if found)
+        by_kind.setdefault("Organization", set()).update(found for found in (record.organization_id,) if found)
+        by_kind.setdefault(record.entity_type, set()).add(record.entity_id)
+        for name in ("employeeId", "userId"):
+            if found := as_uuid(record.payload.get(name)):
+                by_kind["User"].add(found)
+        for name, change in record.changes.items():
+            kind = KIND_OF_FIELD.get(name)
+            if kind is not None and not isinstance(change, Mapping):
+                by_kind.setdefault(kind, set()).update(found for value in change if (found := as_uuid(value)))
+    return names_by_kind(by_kind)
+
+
+def _changes(record: Record, names: Names) -> list[tuple[str, str | None, str]]:
+    """Return each changed field: what it is called, what it was (None: nothing), what it became."""
+    rows: list[tuple[str, str | None, str]] = []
+    for name, change in record.changes.items():
+        if isinstance(change, Mapping):
+            rows.append((label(name), None, "changed; the values are personal and not kept"))
+            continue
+        before, after = change
+        if name in NOT_SHOWN or (is_empty(before) and is_empty(after)):
+            continue
+        was = None if is_empty(before) else show(name, before, names, record.entity_type)
+        rows.append((label(name), was, show(name, after, names, record.entity_type)))
+    return rows

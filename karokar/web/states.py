@@ -96,7 +96,7 @@ STATES: dict[str, dict[str, State]] = {
     "mail": {
         "QUEUED": State("wait", "hourglass", "Waiting"),
         "SENDING": State("live", "send", "Being sent"),
-        "HANDING_OVER": State("live", "send", "Being sent"),
+        "HANDING_OVER": State("live", "send", "Being handed over"),
         "SENT": State("good", "check", "Sent"),
         "KEPT": State("info", "inbox", "Kept"),
         "REFUSED": State("bad", "mail-off", "Refused"),

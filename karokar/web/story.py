@@ -11,7 +11,7 @@ from karokar.outbox.deliveries import Delivery
 from karokar.outbox.registry import HANDLERS
 from karokar.outbox.search import FoundEvent
 from karokar.outbox.timeline import Entry, StateThen
-from karokar.web.words import Names, as_moment, as_uuid, is_empty, kind_in_words, label, names_by_kind, show
+from karokar.web.words import Names, as_moment, as_uuid, is_empty, kind_in_words, label, name_of, names_by_kind, show
 
 SYSTEM_NAME = "KaroKar"
 _SHOWN = {
@@ -24,7 +24,10 @@ _DETAILS = (
 )  # fmt: skip
 """Fields of payloads that say more than the sentence and the changes do."""
 
-_NOT_SHOWN = frozenset({"id", "version", "event_count", "plate_key", "city_key", "round", "reminded_hours"})
+_SAME = {"kilometres": "odometer"}
+"""Fields of payloads that are called otherwise where they are kept."""
+
+NOT_SHOWN = frozenset({"id", "version", "event_count", "plate_key", "city_key", "round", "reminded_hours"})
 """Fields that say nothing to people."""
 
 _GOOD = ("Approved", "Completed", "Accepted", "Joined", "Reinstated", "Resolved", "Verified", "Retried", "Enabled")
@@ -37,7 +40,7 @@ _WAIT = ("Requested", "Scheduled", "Expiring", "Reminded", "Created", "Reapplied
 _NEUTRAL = ("Cancelled", "Closed", "Retired", "Discarded", "Removed", "Withdrawn", "Deleted", "Dismissed", "Voided")
 _ICONS = {"good": "circle-check", "live": "player-play", "bad": "alert-triangle", "wait": "hourglass", "neutral": "ban",
           "info": "point"}  # fmt: skip
-_OF_THE_PERSON = {
+OF_THE_PERSON = {
     "UserRegistered": "userId",
     "EmailVerified": "userId",
     "UserLoginFailed": "userId",
@@ -120,17 +123,17 @@ def names_for(events: Iterable[FoundEvent], fields: Mapping[str, Any] | None = N
         # A change may name others than the payload does: the former employee, the former vehicle.
         for name, change in event.changes.items():
             if name.endswith("_id") and not isinstance(change, Mapping):
-                kind = _KIND_OF_FIELD.get(name) or _kind_of_source(name, event)
+                kind = KIND_OF_FIELD.get(name) or _kind_of_source(name, event)
                 by_kind.setdefault(kind, set()).update(found for value in change if (found := as_uuid(value)))
     for name, value in (fields or {}).items():
         pointed_to = as_uuid(value)
-        if name in _KIND_OF_FIELD and pointed_to:
-            by_kind[_KIND_OF_FIELD[name]].add(pointed_to)
+        if name in KIND_OF_FIELD and pointed_to:
+            by_kind[KIND_OF_FIELD[name]].add(pointed_to)
     by_kind["User"] |= users
     return names_by_kind(by_kind)
 
 
-_KIND_OF_FIELD = {
+KIND_OF_FIELD = {
     "vehicle_id": "Vehicle",
     "employee_id": "User",
     "user_id": "User",
@@ -191,7 +194,9 @@ def line(
         tone=tone,
         icon=_ICONS[tone],
         about=[
-            About(type=kind, id=entity_id, kind=kind_in_words(kind), name=_name_of(kind, entity_id, event, names))
+            About(
+                type=kind, id=entity_id, kind=kind_in_words(kind), name=name_of(kind, entity_id, event.payload, names)
+            )
             for kind, entity_id in event.subjects
             if kind in _SHOWN and (kind, entity_id) != of and entity_id not in {viewer.organization_id, event.actor_id}
         ],
@@ -204,14 +209,14 @@ def line(
 
 def state_rows(state: StateThen, names: Names, of: str = "") -> list[tuple[str, str]]:
     """Return the fields of an entity, `of` its kind, as they were, in words; personal ones are named without values."""
-    shown = {name: value for name, value in state.fields.items() if name not in _NOT_SHOWN and not is_empty(value)}
+    shown = {name: value for name, value in state.fields.items() if name not in NOT_SHOWN and not is_empty(value)}
     rows = [(label(name), show(name, value, names, of)) for name, value in sorted(shown.items())]
     return rows + [(label(name), "personal, not kept in the history") for name in sorted(state.personal)]
 
 
 def _who(event: FoundEvent, viewer: Actor, names: Names) -> tuple[str, str]:
     """Return who did it, and for which organization where that says more."""
-    person = event.payload.get(_OF_THE_PERSON.get(event.event_type, ""))
+    person = event.payload.get(OF_THE_PERSON.get(event.event_type, ""))
     if person is not None:
         return names.of(person, "Somebody"), ""
     organization = names.of(event.organization_id, "Another organization") if event.organization_id else ""
@@ -227,21 +232,6 @@ def _sentence(event: FoundEvent) -> str:
     return f"{event.sentence}: {show('kind', kind, Names()).lower()}" if kind else event.sentence
 
 
-def _name_of(kind: str, entity_id: UUID, event: FoundEvent, names: Names) -> str:
-    if kind == "Booking" and event.payload.get("reference"):
-        return str(event.payload["reference"])
-    if kind == "Role" and event.payload.get("name"):
-        return str(event.payload["name"])
-    otherwise = ""
-    if kind in {"Verification", "MaintenanceWindow"} and event.payload.get("kind"):
-        otherwise = show("kind", event.payload["kind"], Names()).lower()
-    elif kind == "Assignment" and event.payload.get("employeeId"):
-        otherwise = f"of {names.of(event.payload['employeeId'])}"
-    elif kind == "AvailabilityConflict":
-        otherwise = show("start", event.payload.get("start"), Names())
-    return names.of(entity_id, otherwise)
-
-
 def _kind_of_source(name: str, event: FoundEvent) -> str:
     """Return the kind of thing that a side of a conflict is ("Booking"), where the field names one."""
     if not name.endswith("_source_id"):
@@ -252,7 +242,7 @@ def _kind_of_source(name: str, event: FoundEvent) -> str:
 
 def _says_nothing(name: str, after: Any, event: FoundEvent) -> bool:
     """Tell whether a new value is known already: the time, who did it, or the kind of what an id beside it is."""
-    if name in _NOT_SHOWN or name.endswith("_source_type") or name in {"method", "entity_type", "entity_id"}:
+    if name in NOT_SHOWN or name.endswith("_source_type") or name in {"method", "entity_type", "entity_id"}:
         return True
     if name == "role_id":
         return "role" in event.payload
@@ -271,7 +261,7 @@ def _changes(event: FoundEvent, names: Names) -> list[Change]:
             continue
         before, after = change
         is_new = before is None
-        if name in _NOT_SHOWN or (is_new and (is_empty(after) or _says_nothing(name, after, event))):
+        if name in NOT_SHOWN or (is_new and (is_empty(after) or _says_nothing(name, after, event))):
             continue
         source = _kind_of_source(name, event)
         found.append(
@@ -287,11 +277,11 @@ def _changes(event: FoundEvent, names: Names) -> list[Change]:
 
 
 def _details(event: FoundEvent) -> list[tuple[str, str]]:
-    changed = {name.replace("_", "") for name in event.changes}
+    changed = {name.replace("_", "").removesuffix("out").removesuffix("in") for name in event.changes}
     found = []
     for key in _DETAILS:
         value = event.payload.get(key)
-        if value is None or value == "" or key.lower() in changed:
+        if value is None or value == "" or _SAME.get(key, key).lower() in changed:
             continue
         snake = "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in key)
         found.append((label(snake), show("reason" if key == "reason" else snake, value, Names())))

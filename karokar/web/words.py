@@ -41,6 +41,11 @@ LABELS = {
     "actual_end": "ended at",
     "fuel_percent": "fuel (percent)",
     "odometer": "odometer (km)",
+    "kilometres": "odometer (km)",
+    "odometer_out": "odometer at the handover (km)",
+    "odometer_in": "odometer at the return (km)",
+    "fuel_percent_out": "fuel at the handover (percent)",
+    "fuel_percent_in": "fuel at the return (percent)",
     "valid_from": "valid from",
     "expires_at": "valid until",
     "password_hash": "password",
@@ -114,6 +119,24 @@ def kind_in_words(type_: str) -> str:
     return KIND_WORDS.get(type_, type_.lower())
 
 
+def name_of(kind: str, entity_id: UUID, payload: Mapping[str, Any], names: Names) -> str:
+    """Return what a thing is called that an event with this payload concerns; the end of its id where nothing says."""
+    if kind == "Booking" and payload.get("reference"):
+        return str(payload["reference"])
+    if kind == "Role" and payload.get("name"):
+        return str(payload["name"])
+    otherwise = ""
+    if kind in {"Verification", "MaintenanceWindow"} and payload.get("kind"):
+        otherwise = show("kind", payload["kind"], Names()).lower()
+    elif kind == "Assignment" and payload.get("employeeId"):
+        otherwise = f"of {names.of(payload['employeeId'])}"
+    elif kind == "Membership" and payload.get("userId"):
+        otherwise = f"of {names.of(payload['userId'])}"
+    elif kind == "AvailabilityConflict":
+        otherwise = show("start", payload.get("start"), Names())
+    return names.of(entity_id, otherwise)
+
+
 def label(name: str) -> str:
     """Return a field's name in users' words, with a capital letter."""
     words = LABELS.get(name) or name.replace("_", " ")
@@ -130,6 +153,8 @@ def show(name: str, value: Any, names: Names, of: str = "") -> str:
         return ", ".join(show("", item, names) for item in value)
     if isinstance(value, Mapping):
         return "; ".join(f"{label(str(key))}: {show(str(key), item, names)}" for key, item in value.items())
+    if isinstance(value, int) and name.startswith(_READINGS):
+        return f"{value:,}"
     if name == "status":
         state = STATES.get(_STATES_OF.get(of, ""), {}).get(str(value))
         if state is not None:
@@ -137,6 +162,8 @@ def show(name: str, value: Any, names: Names, of: str = "") -> str:
     return _show_text(name, str(value), names)
 
 
+_READINGS = ("odometer", "kilometres")
+_RESOLUTIONS = {"ACCEPTED": "It goes ahead anyway", "NO_OVERLAP": "Nothing overlaps any more"}
 _CODES = frozenset({"status", "kind", "type", "reason", "suspended_by", "channel", "category", "method"})
 
 
@@ -151,6 +178,8 @@ def _show_text(name: str, text: str, names: Names) -> str:
         return local_time(moment)
     if as_uuid(text) is not None:
         return names.of(text)
+    if name == "resolution":
+        return _RESOLUTIONS.get(text, text)
     if text.isupper() and name != "license_plate" and "_" in text:
         return text.replace("_", " ").capitalize()
     is_code = name in _CODES and text.isupper() and text != "SUV"

@@ -1,5 +1,6 @@
 """The events console: what operators and tenants see of events, and what operators can do about deliveries."""
 
+import re
 from uuid import UUID
 
 import pytest
@@ -10,6 +11,7 @@ from karokar.kernel.db import db
 from karokar.kernel.ids import new_id
 from karokar.outbox.drain import drain, drain_all
 from tests.factories import people
+from tests.factories.booking import make_world, sign_in
 from tests.factories.events import approved, drafted, record, requested
 from tests.factories.handlers import Planted
 
@@ -68,6 +70,22 @@ def test_an_operator_finds_every_event_and_what_became_of_it(desk: FlaskClient) 
     assert "Nothing matches" in page(desk, "/administration/events?type=NoSuchEvent")
     assert f"/administration/events/{event_id}" in page(desk, f"/administration/events?id={event_id}")
     assert "Paste a whole id." in page(desk, "/administration/events?id=7")
+
+
+def test_events_name_what_they_concern_and_read_as_on_the_timelines(client: FlaskClient) -> None:
+    world = make_world()
+    made = world.active()
+    world.deliver(world.start)
+    sign_in(client, world.company_admin)
+    text = page(client, "/administration/events?type=Assignment*")
+    assert '">of Emil' in text
+    assert re.search(r"Emil[^<]*\s<a[^>]*>received the vehicle", text), "not the handler did, but the employee"
+    approvals = page(client, "/administration/events?type=BookingApproved")
+    found = re.search(r'href="(/administration/events/[0-9a-f-]{36})">approved the booking', approvals)
+    assert found is not None
+    shown = page(client, found[1])
+    assert "<del>Requested</del>" in shown
+    assert made.reference in shown
 
 
 def test_pages_of_events_lead_to_older_ones_and_back(desk: FlaskClient) -> None:

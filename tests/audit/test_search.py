@@ -1,6 +1,7 @@
 """Searching the audit log: each organization finds what it may see, and what is taken away is itself recorded."""
 
 import json
+import re
 
 import pytest
 from flask import Flask
@@ -15,7 +16,7 @@ from karokar.kernel.db import db
 from karokar.kernel.errors import PermissionDenied
 from karokar.outbox.drain import drain_all
 from tests.factories import people
-from tests.factories.booking import another_company, make_world
+from tests.factories.booking import another_company, make_world, sign_in
 
 
 def kinds(**wanted) -> list[str]:
@@ -82,6 +83,23 @@ def test_the_page_and_its_downloads_show_what_the_filters_ask_for(client: FlaskC
     assert "Position" in client.get("/audit/export?format=csv").text
     with client.get("/audit/export?format=xlsx") as answer:
         assert answer.data[:2] == b"PK"
+
+
+def test_the_page_names_things_people_and_what_changed(client: FlaskClient):
+    world = make_world()
+    made = world.approved()
+    assigned = world.direct()
+    world.deliver()
+    sign_in(client, world.company_admin)
+    page = client.get("/audit/").text
+    assert f'<a href="/booking/{made.id}">{made.reference}</a>' in page
+    assert f'<a href="/assignment/{assigned.id}">of Emil' in page
+    assert str(assigned.id)[-8:] not in re.sub("<[^>]*>", "", page), "an id where a name belongs"
+    assert "<del>Requested</del>" in page
+    assert "REQUESTED" not in page
+    assert str(made.vehicle_id) not in re.sub("<[^>]*>", "", page)
+    assert f"actor={world.company_admin.user_id}" in page, "a person leads to what they did"
+    assert f"entity={made.id}" in page, "a thing leads to its records"
 
 
 def test_a_download_is_itself_recorded(client: FlaskClient):

@@ -183,6 +183,7 @@ def test_either_side_says_that_it_goes_ahead_anyway(world, as_company):
     page = text_of(as_company.get(url))
     assert "The workshop comes to us" in page
     assert "It goes ahead anyway" in page
+    assert "It goes ahead anyway" in text_of(as_company.get(f"/timeline/AvailabilityConflict/{found.id}"))
     assert "All done" in text_of(as_company.get("/availability/conflicts?status=OPEN")) or "Nothing matches" in text_of(
         as_company.get("/availability/conflicts?status=OPEN")
     )

@@ -92,6 +92,7 @@ def test_the_answer_does_not_tell_whether_the_address_has_an_account(client):
     vendor = people.make_vendor()
     answer = post(client, "/organization/apply", **{**APPLICATION, "email": vendor.admin.email.upper()})
     assert answer.headers["Location"] == "/organization/applied"
+    assert "They can show it once" in client.get("/organization/applied").text, "kept mails show no links"
     drain_all()
     made = db.session.scalars(select(Organization).where(Organization.name == "Harbour Cars")).one()
     assert [row.user_id for row in identity.list_members(made.id, status="INVITED")] == [vendor.admin.user_id]

@@ -9,8 +9,9 @@ from html import unescape
 import pytest
 from flask.testing import FlaskClient
 
+from karokar.assignment import actions as assignments
 from karokar.outbox.drain import drain_all
-from tests.factories import people
+from tests.factories import booking, people
 from tests.factories.people import Company
 
 
@@ -40,6 +41,22 @@ def test_it_says_each_thing_once_and_in_the_words_of_the_pages(client: FlaskClie
     assert "What it began with" in page, "what a new thing began with is folded away"
     for noise in ("Choice number", "Reviewed at", "Requested at", "Kind of thing"):
         assert noise not in page
+
+
+def test_a_reading_is_told_once_and_as_people_write_numbers(client: FlaskClient):
+    world = booking.make_world()
+    made = world.direct()
+    with world.acting(world.employee):
+        assignments.accept_assignment(made.id)
+    with world.acting(world.employee, world.start):
+        assignments.start_assignment(made.id, 10_250, 80)
+    world.deliver(world.start)
+    booking.sign_in(client, world.company_admin)
+    page = client.get(f"/timeline/Assignment/{made.id}").text
+    told = page[page.index("received the vehicle") : page.index("accepted the assignment")]
+    assert told.count("10,250") == 1
+    assert "10250" not in told
+    assert "Odometer at the handover (km)" in told
 
 
 def test_the_platforms_people_appear_by_its_name(client: FlaskClient, company: Company):

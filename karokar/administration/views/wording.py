@@ -4,22 +4,19 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cached_property
 from typing import Any
 from uuid import UUID
 
 import msgspec
 
 from karokar.outbox.search import FoundEvent
+from karokar.web import words
 from karokar.web.asking import ask
+from karokar.web.story import OF_THE_PERSON
 from karokar.web.times import local_time
 
 SYSTEM_NAME = "KaroKar"
-
-_SUBJECT_WORDS = {
-    "MaintenanceWindow": "Maintenance window",
-    "AvailabilityConflict": "Conflict",
-    "System": "System",
-}
 
 
 @dataclass(frozen=True)
@@ -32,7 +29,16 @@ class Names:
         """Return the name, empty where none is known."""
         return self.by_kind.get(kind, {}).get(entity_id, "") if entity_id else ""
 
+    def about(self, found: FoundEvent, kind: str, entity_id: UUID) -> str:
+        """Return what a thing is called that the event concerns; the end of its id where nothing says."""
+        return words.name_of(kind, entity_id, found.payload, self._all)
+
     def who(self, found: FoundEvent) -> str:
+        """Return whom the sentence is about: who did it, or to whom it happened, as on the timelines."""
+        person = found.payload.get(OF_THE_PERSON.get(found.event_type, ""))
+        return self._all.of(person, "Somebody") if person is not None else self.actor(found)
+
+    def actor(self, found: FoundEvent) -> str:
         """Return who did it: a person, a tenant for its people, or the system."""
         if found.actor_id is not None:
             return self.of("User", found.actor_id) or "Somebody"
@@ -57,6 +63,14 @@ class Names:
         if isinstance(value, int | float):
             return f"{value:,}"
         return json.dumps(value, ensure_ascii=False)
+
+    def changed(self, found: FoundEvent, name: str, value: Any) -> str:
+        """Return a changed field's value as people read it."""
+        return words.show(name, value, self._all, found.aggregate_type)
+
+    @cached_property
+    def _all(self) -> words.Names:
+        return words.Names(by_id={key: name for names in self.by_kind.values() for key, name in names.items()})
 
     def _by_id(self, text: str) -> str:
         if len(text) != 36:
@@ -111,7 +125,8 @@ def _asked(context: str, question: str, ids: set[UUID], attribute: str) -> dict[
 
 def kind_in_words(kind: str) -> str:
     """Return a kind of subject as people say it."""
-    return _SUBJECT_WORDS.get(kind, kind)
+    said = words.kind_in_words(kind)
+    return said[:1].upper() + said[1:]
 
 
 def field_in_words(name: str) -> str:
@@ -126,10 +141,11 @@ def changes_in_words(found: FoundEvent, names: Names) -> list[tuple[str, str | N
     rows: list[tuple[str, str | None, str]] = []
     for name, change in found.changes.items():
         if isinstance(change, Mapping):
-            rows.append((field_in_words(name), None, "changed (personal, so not kept)"))
+            rows.append((words.label(name), None, "changed (personal, so not kept)"))
         else:
             before, after = change
-            rows.append((field_in_words(name), names.value(before), names.value(after)))
+            was = None if words.is_empty(before) else names.changed(found, name, before)
+            rows.append((words.label(name), was, names.changed(found, name, after)))
     return rows
 
 

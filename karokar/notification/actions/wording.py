@@ -28,6 +28,7 @@ class Rendered:
     subject: str
     text: str
     html: str
+    is_link_left_out: bool = False
 
 
 def names_of(messages: Iterable[Mapping[str, Any]]) -> dict[UUID, str]:
@@ -82,6 +83,7 @@ def render_mail(
         subject=said.title,
         text=environment.get_template("notification/email/message.txt").render(facts),
         html=environment.get_template("notification/email/message.html").render(facts),
+        is_link_left_out=not facts["is_link_shown"],
     )
 
 

@@ -25,9 +25,10 @@ class Text:
 
 TEXTS: Mapping[str, Text] = {
     "MemberInvited": Text(
-        "{organization} invites you to KaroKar",
-        "{organization} would like to work with you on KaroKar, where companies book vehicles for their people. "
-        "Follow the link to accept and choose a password. If you did not expect this, do nothing: nothing happens.",
+        # Whoever applies with their company gets it as well as whoever a company asks to join.
+        "Join {organization} on KaroKar",
+        "You can act for {organization} on KaroKar, where companies book vehicles for their people. Follow the link to "
+        "accept and choose a password. If you did not expect this, do nothing: nothing happens.",
         "Accept the invitation",
         "invitation",
     ),
