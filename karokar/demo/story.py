@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 from sqlalchemy import select
 
@@ -31,6 +32,7 @@ from karokar.verification import actions as verification
 from karokar.verification.actions import Upload
 
 ZONE = "Asia/Kolkata"
+FROM, UNTIL = 9, 18
 VEHICLE_DOCUMENTS = ("VEHICLE_REGISTRATION", "VEHICLE_INSURANCE", "VEHICLE_FITNESS")
 
 
@@ -55,6 +57,16 @@ class Story:
                 step()
                 drain()
         drain_all()
+
+    def _moment(self, days: float, hour: int) -> datetime:
+        """Return when something begins or ends, so many days from now: from tomorrow on in office hours.
+
+        What is earlier depends on the moment at which it is seen: what is late, what is out, what goes out soon.
+        """
+        moment = self.now + timedelta(days=days)
+        if days < 1:
+            return moment
+        return moment.astimezone(ZoneInfo(ZONE)).replace(hour=hour, minute=0)
 
     def at(self, days: float, step: Callable[[], object]) -> None:
         """Plan a step, so many days from now."""
@@ -282,8 +294,8 @@ class Story:
         fleet.schedule_maintenance(
             self.ids[key],
             kind=kind,
-            start=self.now + timedelta(days=start),
-            end=self.now + timedelta(days=end),
+            start=self._moment(start, FROM),
+            end=self._moment(end, UNTIL),
             description=description,
         )
 
@@ -356,7 +368,7 @@ class Story:
 
     def _draft(self, key: str, vehicle: str, start: float, end: float, purpose: str) -> None:
         self.ids[key] = booking.create_booking(
-            self.ids[vehicle], self.now + timedelta(days=start), self.now + timedelta(days=end), purpose
+            self.ids[vehicle], self._moment(start, FROM), self._moment(end, UNTIL), purpose
         )
 
     def _request(  # noqa: PLR0917
@@ -411,8 +423,8 @@ class Story:
             self.ids[key] = assignment.create_assignment(
                 self.ids[vehicle],
                 self.ids[employee],
-                self.now + timedelta(days=start),
-                None if end is None else self.now + timedelta(days=end),
+                self._moment(start, FROM),
+                None if end is None else self._moment(end, UNTIL),
             )
 
         self.by(-31, "corporate", lambda: assign("octavia-sanjay", "octavia", "sanjay", -30, -25))
