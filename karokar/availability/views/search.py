@@ -21,6 +21,7 @@ from karokar.kernel.errors import NotFound
 from karokar.kernel.permissions import may, requires, scope_of
 from karokar.organization import queries as organizations
 from karokar.web.forms import Form, LocalTimeField, after
+from karokar.web.times import viewer_zone
 
 PAGE = 25
 LONGEST = timedelta(days=366)
@@ -49,10 +50,11 @@ def index() -> Any:
     if scope_of("vehicle.read") is Scope.SELF and not may("booking.create"):
         raise NotFound
     is_asked = bool(request.args.get("start") or request.args.get("end"))
-    begin = clock.now().replace(minute=0, second=0, microsecond=0) + timedelta(hours=1)
+    # By the clock on the wall: it is nine there on the day on which summer time begins, too.
+    tomorrow = clock.now().astimezone(viewer_zone()).replace(minute=0, second=0, microsecond=0) + timedelta(days=1)
     form = SearchForm(
         formdata=request.args if is_asked else None,
-        data=None if is_asked else {"start": begin, "end": begin + timedelta(days=1)},
+        data=None if is_asked else {"start": tomorrow.replace(hour=9), "end": tomorrow.replace(hour=18)},
     )
     form.city.choices = _any_of((city, city) for city in fleet.list_cities())
     vendors = organizations.list_active("VENDOR")
