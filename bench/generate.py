@@ -158,6 +158,7 @@ def _booking(  # noqa: PLR0917
         "note": "Generated" if reason else "",
         "offered_vehicle_id": None,
         "submitted_at": start - timedelta(days=2),
+        "answered_at": None if status == "REQUESTED" else start - timedelta(days=1),
         "activated_at": start if has_run else None,
         "actual_end": end if has_run else None,
         "overdue_at": None,
@@ -181,6 +182,10 @@ def _block(row: dict[str, Any], vehicle: dict[str, Any]) -> dict[str, Any]:
         "source_seq": 1,
         "applied_seq": 1,
         "released_at": row["actual_end"],
+        "planned_end": row["end"],
+        "made_at": row["answered_at"],
+        "allocated_at": row["activated_at"],
+        "given_up_at": row["actual_end"],
     }
 
 

@@ -55,6 +55,7 @@ def _reserve(envelope: Envelope[BookingApproved], _held: Held) -> None:
 def _allocate(envelope: Envelope[BookingActivated], held: Held) -> None:
     for block in held:
         block.kind = BlockKind.ALLOCATED.value
+        block.allocated_at = envelope.occurred_at
         block.applied_seq = envelope.aggregate_seq
 
 
@@ -103,7 +104,7 @@ def _move_maintenance(envelope: Envelope[VehicleMaintenanceChanged | VehicleMain
         return
     for block in held:
         block.end = block.start
-        block.released_at = envelope.occurred_at
+        block.released_at = block.given_up_at = envelope.occurred_at
         block.applied_seq = envelope.aggregate_seq
     _block(envelope, BlockKind.MAINTENANCE, start=event.start, end=event.end, owner=event.organization_id)
 
@@ -222,6 +223,10 @@ def _block(
             source_seq=envelope.aggregate_seq,
             applied_seq=envelope.aggregate_seq,
             released_at=None,
+            planned_end=end,
+            made_at=envelope.occurred_at,
+            allocated_at=None,
+            given_up_at=None,
         )
     )
 
@@ -230,4 +235,5 @@ def _release(envelope: Envelope[Any], held: Held, at: datetime) -> None:
     for block in held:
         block.end = rules.shortened(block.start, block.end, at)
         block.released_at = at
+        block.given_up_at = envelope.occurred_at
         block.applied_seq = envelope.aggregate_seq

@@ -21,6 +21,8 @@ class AvailabilityBlock(Base):
     """A period in which a vehicle is not free. Kept by events alone: its id, times and ends follow from them.
 
     `end` is None while it is open. `released_at` tells when it was given up, and shortens it; nothing lengthens it.
+    What it was before stays known: `planned_end`, and at which facts' times it was made, put to use and given up. So
+    the calendar can be asked how it stood at any moment.
     """
 
     __tablename__ = "availability_blocks"
@@ -67,6 +69,10 @@ class AvailabilityBlock(Base):
     source_seq: Mapped[int]
     applied_seq: Mapped[int]
     released_at: Mapped[datetime | None]
+    planned_end: Mapped[datetime | None]  # as it was made
+    made_at: Mapped[datetime | None]  # when the fact that made it came about
+    allocated_at: Mapped[datetime | None]  # likewise, the fact that put a reserved vehicle to use
+    given_up_at: Mapped[datetime | None]  # likewise, the fact that released it; `released_at` may lie before
 
     @property
     def span(self) -> Span:

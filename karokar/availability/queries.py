@@ -1,7 +1,7 @@
 """What may be asked about vehicles' calendars: who is free, what takes their time, and where it overlaps."""
 
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
 
@@ -92,6 +92,27 @@ def _overlaps(start: datetime, end: datetime) -> ColumnElement[bool]:
     return and_(AvailabilityBlock.start < end, open_or_later, ~is_empty)
 
 
+def _overlapped(start: datetime, end: datetime, at: datetime) -> ColumnElement[bool]:
+    """Blocks that shared time with `[start, end)` as the calendar stood at a moment."""
+    was_made = or_(AvailabilityBlock.made_at.is_(None), AvailabilityBlock.made_at <= at)
+    was_open_or_later = or_(AvailabilityBlock.planned_end.is_(None), AvailabilityBlock.planned_end > start)
+    was_held = AvailabilityBlock.given_up_at > at
+    overlapped = or_(
+        and_(was_held, AvailabilityBlock.start < end, was_open_or_later),
+        and_(or_(AvailabilityBlock.given_up_at.is_(None), ~was_held), _overlaps(start, end)),
+    )
+    return and_(AvailabilityBlock.start < end, was_made, overlapped)
+
+
+def _as_it_was(row: AvailabilityBlock, at: datetime) -> BlockFacts:
+    facts = _block_facts(row)
+    if row.given_up_at is not None and row.given_up_at > at:
+        facts = replace(facts, end=row.planned_end, released_at=None)
+    if row.allocated_at is not None and row.allocated_at > at:
+        facts = replace(facts, kind=BlockKind.RESERVED.value)
+    return facts
+
+
 def is_free(vehicle_id: UUID, start: datetime, end: datetime, *, ignore: Collection[UUID] = ()) -> bool:
     """Whether nothing takes the vehicle's time in `[start, end)`; blocks of the sources to ignore do not count.
 
@@ -103,18 +124,26 @@ def is_free(vehicle_id: UUID, start: datetime, end: datetime, *, ignore: Collect
     return db.session.scalars(statement.limit(1)).first() is None
 
 
-def blocks(vehicle_ids: Iterable[UUID], start: datetime, end: datetime) -> dict[UUID, list[BlockFacts]]:
-    """Return what takes each vehicle's time in `[start, end)`, by start; a vehicle without any has an empty list."""
+def blocks(
+    vehicle_ids: Iterable[UUID], start: datetime, end: datetime, *, at: datetime | None = None
+) -> dict[UUID, list[BlockFacts]]:
+    """Return what takes each vehicle's time in `[start, end)`, by start; a vehicle without any has an empty list.
+
+    With `at`: what took it as the calendar stood then, whatever was made, put to use or given up since.
+    """
     found: dict[UUID, list[BlockFacts]] = {vehicle_id: [] for vehicle_id in vehicle_ids}
     if not found:
         return found
     statement = (
         select(AvailabilityBlock)
-        .where(AvailabilityBlock.vehicle_id.in_(list(found)), _overlaps(start, end))
+        .where(
+            AvailabilityBlock.vehicle_id.in_(list(found)),
+            _overlaps(start, end) if at is None else _overlapped(start, end, at),
+        )
         .order_by(AvailabilityBlock.start, AvailabilityBlock.id)
     )
     for row in db.session.scalars(statement):
-        found[row.vehicle_id].append(_block_facts(row))
+        found[row.vehicle_id].append(_block_facts(row) if at is None else _as_it_was(row, at))
     return found
 
 
@@ -151,10 +180,16 @@ def begin_between(start: datetime, end: datetime) -> list[tuple[UUID, UUID, date
     return [(vehicle_id, owner_id, at) for vehicle_id, owner_id, at in db.session.execute(statement)]
 
 
-def vehicles_of_company(organization_id: UUID, start: datetime, end: datetime) -> set[UUID]:
-    """Return the ids of the vehicles that a company has, or is to have, somewhere in `[start, end)`."""
+def vehicles_of_company(
+    organization_id: UUID, start: datetime, end: datetime, *, at: datetime | None = None
+) -> set[UUID]:
+    """Return the ids of the vehicles that a company has, or is to have, somewhere in `[start, end)`.
+
+    With `at`: that it had, or was to have, as the calendar stood then.
+    """
     statement = select(AvailabilityBlock.vehicle_id).where(
-        AvailabilityBlock.corporate_organization_id == organization_id, _overlaps(start, end)
+        AvailabilityBlock.corporate_organization_id == organization_id,
+        _overlaps(start, end) if at is None else _overlapped(start, end, at),
     )
     return set(db.session.scalars(statement))
 
@@ -173,12 +208,21 @@ def find_blocks_of(source_type: str, source_id: UUID) -> list[BlockFacts]:
 
 
 def open_conflicts(
-    *, vehicle_ids: Collection[UUID] | None = None, source_id: UUID | None = None, limit: int = 200
+    *,
+    vehicle_ids: Collection[UUID] | None = None,
+    source_id: UUID | None = None,
+    at: datetime | None = None,
+    limit: int = 200,
 ) -> list[ConflictFacts]:
-    """Return the open conflicts that the acting person may see, of some vehicles or of one source, by start."""
-    statement = select(AvailabilityConflict).where(
-        permitted(AvailabilityConflict, CONFLICT_READ), AvailabilityConflict.status == ConflictStatus.OPEN.value
-    )
+    """Return the open conflicts that the acting person may see, of some vehicles or of one source, by start.
+
+    With `at`: those that were open then.
+    """
+    is_open = AvailabilityConflict.status == ConflictStatus.OPEN.value
+    if at is not None:
+        was_open = or_(AvailabilityConflict.resolved_at.is_(None), AvailabilityConflict.resolved_at > at)
+        is_open = and_(AvailabilityConflict.detected_at <= at, was_open)
+    statement = select(AvailabilityConflict).where(permitted(AvailabilityConflict, CONFLICT_READ), is_open)
     if vehicle_ids is not None:
         statement = statement.where(AvailabilityConflict.vehicle_id.in_(list(vehicle_ids)))
     if source_id is not None:

@@ -77,6 +77,9 @@ class Booking(Aggregate):
     note: Mapped[str] = mapped_column(String(1000), default="")
     offered_vehicle_id: Mapped[UUID | None] = mapped_column(comment="fleet.vehicles; offered with a rejection")
     submitted_at: Mapped[datetime | None]
+    answered_at: Mapped[datetime | None] = mapped_column(
+        comment="When it ceased to be a request: by either side or the clock"
+    )
     activated_at: Mapped[datetime | None]
     actual_end: Mapped[datetime | None]
     overdue_at: Mapped[datetime | None] = mapped_column(comment="When the clock noticed that it is late")
@@ -181,14 +184,18 @@ class Booking(Aggregate):
         """Promise the vehicle until `held_until`. Raises INVALID_BOOKING_TRANSITION, START_PASSED."""
         self._move("approve")
         rules.check_start(self.start, at)
+        self.answered_at = at
         self.held_until = held_until
         return BookingApproved(**self._facts(), held_until=held_until)
 
-    def reject(self, *, reason: str, note: str, offered_vehicle_id: UUID | None = None) -> BookingRejected:
+    def reject(
+        self, *, reason: str, note: str, at: datetime, offered_vehicle_id: UUID | None = None
+    ) -> BookingRejected:
         """Turn the request down. Raises INVALID_BOOKING_TRANSITION, REASON_NEEDED."""
         self._move("reject")
         self.reason, self.note = reason, rules.check_reason(reason, note, rules.REJECT_REASONS)
         self.offered_vehicle_id = offered_vehicle_id
+        self.answered_at = at
         return BookingRejected(
             **self._facts(), reason=self.reason, note=self.note, offered_vehicle_id=offered_vehicle_id
         )
@@ -314,6 +321,7 @@ class Booking(Aggregate):
 
     def _called_off(self, former: Status, reason: str, note: str, at: datetime) -> BookingCancelled:
         self.reason, self.note = reason, note
+        self.answered_at = self.answered_at or at
         return BookingCancelled(
             **self._facts(),
             employee_id=self.employee_id,

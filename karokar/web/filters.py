@@ -200,7 +200,9 @@ class Filters:
 
 def asked_moment(name: str) -> datetime | None:
     """Return the moment that the address carries (with its zone, or local to the viewer); None for none or nonsense."""
+    text = request.args.get(name, "").strip()
     try:
-        return read_moment(request.args.get(name, ""))
+        # A plus sign in an address arrives as a space.
+        return read_moment(text.replace(" ", "+") if text.count(":") > 1 and " " in text else text)
     except ValueError:
         return None

@@ -8,7 +8,7 @@ import io
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -39,9 +39,9 @@ from karokar.outbox.timeline import timeline as read_timeline
 from karokar.web import story, words
 from karokar.web.asking import ask
 from karokar.web.exports import safe
-from karokar.web.filters import Choice, Day, Filters, Text
+from karokar.web.filters import Choice, Day, Filters, Text, asked_moment
 from karokar.web.links import entity_url
-from karokar.web.times import iso, local_day, read_moment, to_local, viewer_zone
+from karokar.web.times import NO_MOMENT, iso, local_day, to_local, viewer_zone
 
 bp = Blueprint("timeline", __name__, url_prefix="/timeline")
 
@@ -264,12 +264,11 @@ def _days(lines: Sequence[story.Line]) -> list[tuple[str, list[story.Line]]]:
 
 def _then(subject: tuple[str, UUID]) -> dict[str, Any] | None:
     """Return what the template shows of the entity as it was at `?as_of=`; None where nothing was asked."""
-    asked = request.args.get("as_of", "").strip()
-    if not asked:
+    if not request.args.get("as_of", "").strip():
         return None
-    at = _moment(asked)
+    at = asked_moment("as_of")
     if at is None:
-        return {"problem": "This is no time that can be understood. Write it like 2026-11-20T14:30."}
+        return {"problem": NO_MOMENT}
     state = state_then(*subject, current_actor(), at)
     if state is None:
         return {"problem": "There was nothing to see of it then.", "at": at}
@@ -284,14 +283,6 @@ def _fields(then: dict[str, Any] | None) -> Mapping[str, Any]:
 def _in_words(then: dict[str, Any] | None, names: words.Names, of: str) -> dict[str, Any] | None:
     state = then.get("state") if then else None
     return {**(then or {}), "rows": story.state_rows(state, names, of)} if state else then
-
-
-def _moment(text: str) -> datetime | None:
-    try:
-        # A plus sign in an address arrives as a space.
-        return read_moment(text.replace(" ", "+") if text.count(":") > 1 and " " in text else text)
-    except ValueError:
-        return None
 
 
 def _name(subject: tuple[str, UUID], part: Mapping[str, Any]) -> str:

@@ -10,6 +10,8 @@ from karokar.kernel.actor import current_actor
 FIRST_YEAR, LAST_YEAR = 1900, 2199
 """What people can type as a time."""
 
+NO_MOMENT = "This is no time that can be understood. Write it like 2026-11-20T14:30."
+
 
 @lru_cache(maxsize=256)
 def zone_of(name: str) -> ZoneInfo:

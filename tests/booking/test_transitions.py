@@ -49,7 +49,7 @@ ACTIONS: dict[str, Callable[[Booking], object]] = {
     "discard": lambda b: b.discard(),
     "submit": lambda b: b.submit(at=b.start),
     "approve": lambda b: b.approve(held_until=b.end, at=b.start),
-    "reject": lambda b: b.reject(reason="OTHER", note="Note"),
+    "reject": lambda b: b.reject(reason="OTHER", note="Note", at=NOON),
     "cancel": lambda b: b.cancel(reason="OTHER", note="Note", at=b.start),
     "assign": lambda b: b.assign(new_id()),
     "activate": lambda b: b.activate(odometer=1, fuel_percent=1, at=b.start),

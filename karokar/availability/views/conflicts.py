@@ -23,6 +23,7 @@ from karokar.organization import queries as organizations
 from karokar.web.filters import Choice, Filters
 from karokar.web.forms import Form
 from karokar.web.states import state_choices
+from karokar.web.times import to_local
 
 PAGE = 50
 
@@ -90,6 +91,12 @@ def _page(conflict_id: UUID, form: ResolveForm) -> Any:
         resolver=person.name if person and (member_of_own or current_actor().is_platform) else "the other side",
         form=form,
         can_resolve=found.status == "OPEN" and may(CONFLICT_RESOLVE),
+        calendar_then_url=url_for(
+            "availability.timeline",
+            vehicle_id=vehicle.id,
+            on=to_local(found.start).date(),
+            as_of=found.detected_at.isoformat(),
+        ),
         is_owner=vehicle.organization_id == current_actor().organization_id,
     )
     return page, form.status

@@ -20,8 +20,8 @@ from karokar.kernel import clock
 from karokar.kernel.actor import Scope, current_actor
 from karokar.kernel.errors import NotFound
 from karokar.kernel.permissions import may, requires, scope_of
-from karokar.web.filters import Choice, Filters, Text
-from karokar.web.times import iso, viewer_zone
+from karokar.web.filters import Choice, Filters, Text, asked_moment
+from karokar.web.times import NO_MOMENT, iso, to_local, viewer_zone
 
 SPANS = {"day": "Day", "week": "Week", "month": "Month"}
 PAGE = 50
@@ -60,7 +60,9 @@ class Row:
 @bp.get("/timeline")
 @requires("vehicle.read")
 def timeline() -> str:
-    """Show what each vehicle does when, for a day, a week or a month, in the viewer's zone."""
+    """Show what each vehicle does when, for a day, a week or a month, in the viewer's zone; `?as_of=` what was planned
+    then.
+    """
     if scope_of("vehicle.read") is Scope.SELF:
         raise NotFound
     cities = [(city, city) for city in fleet.list_cities()]
@@ -73,13 +75,17 @@ def timeline() -> str:
     zone = viewer_zone()
     now = clock.now()
     span = request.args.get("span", "week")
-    grid = Grid.of(span if span in SPANS else "week", _day(request.args.get("on", ""), now), zone)
-    vehicles, page = _vehicles(filters, grid)
+    then, problem = _then(now)
+    grid = Grid.of(span if span in SPANS else "week", _day(request.args.get("on", ""), then or now), zone)
+    vehicles, page = _vehicles(filters, grid, then)
     return render_template(
         "availability/timeline.html",
         filters=filters,
         grid=grid,
-        rows=_rows(vehicles, grid),
+        rows=_rows(vehicles, grid, then),
+        then=then,
+        then_problem=problem,
+        then_typed=to_local(then).isoformat(timespec="seconds") if then else "",
         headings=grid.headings(now),
         page=page,
         spans=SPANS,
@@ -93,6 +99,14 @@ def timeline() -> str:
     )
 
 
+def _then(now: datetime) -> tuple[datetime | None, str]:
+    """Return the past moment of `?as_of=`, None where none was asked for; and what is wrong with what was."""
+    then = asked_moment("as_of")
+    if then is not None and then > now:
+        return None, "This moment is still to come. What is planned for it stands in the table."
+    return then, NO_MOMENT if then is None and request.args.get("as_of", "").strip() else ""
+
+
 def _day(text: str, now: datetime) -> date:
     """Return the asked day; today for none or for one that no calendar of ours reaches."""
     try:
@@ -102,8 +116,10 @@ def _day(text: str, now: datetime) -> date:
     return min(max(on, date(1970, 1, 8)), date(2199, 12, 1))
 
 
-def _vehicles(filters: Filters, grid: Grid) -> tuple[list[VehicleFacts], Any]:
-    """Return the fleet's page of vehicles; to a company also those that it has booked in this time."""
+def _vehicles(filters: Filters, grid: Grid, then: datetime | None) -> tuple[list[VehicleFacts], Any]:
+    """Return the fleet's page of vehicles, without those that were not there yet; to a company also those that it has
+    booked in this time.
+    """
     asked = request.args.get("vehicle_id")
     if asked:
         try:
@@ -119,26 +135,26 @@ def _vehicles(filters: Filters, grid: Grid) -> tuple[list[VehicleFacts], Any]:
         and not filters.cursor
         and not filters.is_filtered
     ):
-        booked = queries.vehicles_of_company(actor.organization_id, grid.start, grid.end)
-        requested = bookings.vehicles_requested_by(actor.organization_id, grid.start, grid.end)
+        booked = queries.vehicles_of_company(actor.organization_id, grid.start, grid.end, at=then)
+        requested = bookings.vehicles_requested_by(actor.organization_id, grid.start, grid.end, at=then)
         others = fleet.vehicles((booked | requested) - {vehicle.id for vehicle in found})
         found += sorted(
             (vehicle for vehicle in others.values() if vehicle.organization_id != actor.organization_id),
             key=lambda vehicle: vehicle.label,
         )
-    return found, page
+    return [vehicle for vehicle in found if not then or not vehicle.created_at or vehicle.created_at <= then], page
 
 
-def _rows(vehicles: Sequence[VehicleFacts], grid: Grid) -> list[Row]:
+def _rows(vehicles: Sequence[VehicleFacts], grid: Grid, then: datetime | None) -> list[Row]:
     ids = [vehicle.id for vehicle in vehicles]
-    blocks = queries.blocks(ids, grid.start, grid.end)
+    blocks = queries.blocks(ids, grid.start, grid.end, at=then)
     known = bookings.bookings(
         {block.source_id for found in blocks.values() for block in found if block.source_type == "Booking"}
     )
-    requests = bookings.requests_in_period(ids, grid.start, grid.end)
+    requests = bookings.requests_in_period(ids, grid.start, grid.end, at=then)
     conflicts: dict[tuple[str, UUID], UUID] = {}
     if may("conflict.read"):
-        for conflict in queries.open_conflicts(vehicle_ids=ids):
+        for conflict in queries.open_conflicts(vehicle_ids=ids, at=then):
             for source in conflict.sources:
                 conflicts.setdefault(source, conflict.id)
     rows = []
@@ -158,7 +174,8 @@ def _rows(vehicles: Sequence[VehicleFacts], grid: Grid) -> list[Row]:
         lanes, lanes_asked = grid.lanes(settled), grid.lanes(asked) if asked else []
         cells = [cell for lane in lanes + lanes_asked for cell in lane]
         narrow = [cell.item for cell in cells if cell.item and cell.item.url and not grid.fits_link(cell)]
-        rows.append(Row(vehicle, lanes, lanes_asked, narrow, gap_url=_gap_endpoint(vehicle)))
+        # From the past nothing is begun.
+        rows.append(Row(vehicle, lanes, lanes_asked, narrow, gap_url="" if then else _gap_endpoint(vehicle)))
     return rows
 
 

@@ -57,7 +57,7 @@ def approve_booking(
     if reject_overlapping:
         check(BOOKING_REJECT)
         for other in _losing_to(booking):
-            publish(other.reject(reason=reason, note=note))
+            publish(other.reject(reason=reason, note=note, at=clock.now()))
     return booking
 
 
@@ -75,7 +75,7 @@ def reject_booking(
     Raises INVALID_BOOKING_TRANSITION, StaleVersion, REASON_NEEDED, OFFER_NOT_POSSIBLE.
     """
     booking = hold_booking(booking_id, BOOKING_REJECT, version)
-    event = booking.reject(reason=reason, note=note, offered_vehicle_id=offered_vehicle_id)
+    event = booking.reject(reason=reason, note=note, at=clock.now(), offered_vehicle_id=offered_vehicle_id)
     if offered_vehicle_id is not None:
         _check_offer(booking, offered_vehicle_id)
     publish(event)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import func, or_, select
+from sqlalchemy import ColumnElement, and_, func, or_, select
 
 from karokar.booking import rules
 from karokar.booking.models import Booking, BookingHandover
@@ -108,13 +108,26 @@ def live_in_period(vehicle_ids: Iterable[UUID], start: datetime, end: datetime) 
     return [facts(row) for row in db.session.scalars(statement)]
 
 
-def requests_in_period(vehicle_ids: Iterable[UUID], start: datetime, end: datetime) -> list[BookingFacts]:
-    """Return the unanswered requests for one of the vehicles that overlap `[start, end)`, by start."""
+def _is_request(at: datetime | None) -> ColumnElement[bool]:
+    """Bookings that wait for an answer, or did at a moment."""
+    is_one = Booking.status == Status.REQUESTED.value
+    if at is None:
+        return is_one
+    return and_(Booking.submitted_at <= at, or_(Booking.answered_at > at, is_one))
+
+
+def requests_in_period(
+    vehicle_ids: Iterable[UUID], start: datetime, end: datetime, *, at: datetime | None = None
+) -> list[BookingFacts]:
+    """Return the unanswered requests for one of the vehicles that overlap `[start, end)`, by start.
+
+    With `at`: those that were unanswered then.
+    """
     statement = (
         select(Booking)
         .where(
             Booking.vehicle_id.in_(list(vehicle_ids)),
-            Booking.status == Status.REQUESTED.value,
+            _is_request(at),
             Booking.start < end,
             Booking.end > start,
         )
@@ -123,11 +136,16 @@ def requests_in_period(vehicle_ids: Iterable[UUID], start: datetime, end: dateti
     return [facts(row) for row in db.session.scalars(statement)]
 
 
-def vehicles_requested_by(organization_id: UUID, start: datetime, end: datetime) -> set[UUID]:
-    """Return the vehicles that a company has asked for, without an answer yet, somewhere in `[start, end)`."""
+def vehicles_requested_by(
+    organization_id: UUID, start: datetime, end: datetime, *, at: datetime | None = None
+) -> set[UUID]:
+    """Return the vehicles that a company has asked for, without an answer yet, somewhere in `[start, end)`.
+
+    With `at`: without an answer then.
+    """
     statement = select(Booking.vehicle_id).where(
         Booking.corporate_organization_id == organization_id,
-        Booking.status == Status.REQUESTED.value,
+        _is_request(at),
         Booking.start < end,
         Booking.end > start,
     )

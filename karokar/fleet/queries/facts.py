@@ -35,6 +35,7 @@ class VehicleFacts:
     label: str
     suspension_reason: str = ""
     suspended_at: datetime | None = None
+    created_at: datetime | None = None
     version: int = 0
 
     @property
@@ -112,6 +113,7 @@ def vehicle_facts(row: Vehicle) -> VehicleFacts:
         label=row.name,
         suspension_reason=row.suspension_reason,
         suspended_at=row.suspended_at,
+        created_at=row.created_at,
         version=row.version,
     )
 
