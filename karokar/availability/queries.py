@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, and_, func, or_, select
+from sqlalchemy import ColumnElement, Double, Select, and_, case, cast, extract, or_, select
 
 from karokar.availability.models import AvailabilityBlock, AvailabilityConflict
 from karokar.availability.permissions import CONFLICT_READ, CONFLICT_RESOLVE
@@ -13,7 +13,7 @@ from karokar.availability.rules import BlockKind, ConflictStatus
 from karokar.kernel.actor import Actor
 from karokar.kernel.db import db
 from karokar.kernel.errors import NotFound
-from karokar.kernel.paging import count_each, count_words
+from karokar.kernel.paging import Page, count_each, count_up_to, count_words, paginate
 from karokar.kernel.permissions import may, permitted, scope_of
 from karokar.kernel.waiting import Figure, WaitingItem
 
@@ -233,29 +233,44 @@ def open_conflicts(
     return [_conflict_facts(row) for row in db.session.scalars(statement)]
 
 
+SORTS = {
+    "open": cast(extract("epoch", AvailabilityConflict.detected_at), Double)
+    + case((AvailabilityConflict.status == ConflictStatus.OPEN.value, cast(100_000_000_000, Double)), else_=0.0),
+    "found": AvailabilityConflict.detected_at,
+    "start": AvailabilityConflict.start,
+}
+"""What the list of conflicts can be sorted by; "-open": open ones first, then the newest."""
+
+
 def list_conflicts(
-    *, status: str = "", vehicle_id: UUID | None = None, limit: int = 50, offset: int = 0
-) -> list[ConflictFacts]:
-    """Return the conflicts that the acting person may see: open ones first, then the newest."""
+    *,
+    status: str | None = None,
+    vehicle_id: UUID | None = None,
+    sort: str = "-open",
+    cursor: str | None = None,
+    size: int = 50,
+    counted: bool = True,
+) -> Page[ConflictFacts]:
+    """Return one page of the conflicts that the acting person may see."""
+    statement = _listed(status, vehicle_id)
+    page = paginate(
+        statement, sorts=SORTS, tie=AvailabilityConflict.id, sort=sort, cursor=cursor, size=size, counted=counted
+    )
+    return page.map(_conflict_facts)
+
+
+def count_conflicts(*, status: str | None = None, vehicle_id: UUID | None = None, limit: int) -> int:
+    """Return how many conflicts `list_conflicts` pages through, `limit` + 1 where they are more."""
+    return count_up_to(_listed(status, vehicle_id), limit)
+
+
+def _listed(status: str | None, vehicle_id: UUID | None) -> Select[AvailabilityConflict]:
     statement = select(AvailabilityConflict).where(permitted(AvailabilityConflict, CONFLICT_READ))
     if status:
         statement = statement.where(AvailabilityConflict.status == status)
     if vehicle_id is not None:
         statement = statement.where(AvailabilityConflict.vehicle_id == vehicle_id)
-    is_over = AvailabilityConflict.status == ConflictStatus.RESOLVED.value
-    statement = statement.order_by(is_over, AvailabilityConflict.detected_at.desc(), AvailabilityConflict.id)
-    return [_conflict_facts(row) for row in db.session.scalars(statement.limit(limit).offset(offset))]
-
-
-def count_conflicts(*, status: str = "", vehicle_id: UUID | None = None) -> int:
-    """Return how many conflicts `list_conflicts` would return without a limit."""
-    statement = select(func.count()).select_from(AvailabilityConflict)
-    statement = statement.where(permitted(AvailabilityConflict, CONFLICT_READ))
-    if status:
-        statement = statement.where(AvailabilityConflict.status == status)
-    if vehicle_id is not None:
-        statement = statement.where(AvailabilityConflict.vehicle_id == vehicle_id)
-    return db.session.scalar(statement) or 0
+    return statement
 
 
 def get_conflict(conflict_id: UUID) -> ConflictFacts:

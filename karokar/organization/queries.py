@@ -6,13 +6,13 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Select, func, select
+from sqlalchemy import Select, String, func, select
 
 from karokar.kernel import clock
 from karokar.kernel.actor import Actor
 from karokar.kernel.db import db
 from karokar.kernel.errors import NotFound, StateConflict
-from karokar.kernel.paging import Page, paginate
+from karokar.kernel.paging import PAGE_SIZE, Page, count_up_to, paginate
 from karokar.kernel.permissions import permitted, scope_of
 from karokar.kernel.waiting import Hit, WaitingItem
 from karokar.organization import rules
@@ -157,7 +157,11 @@ def get_page(organization_id: UUID) -> OrganizationPage:
     return _page(row)
 
 
-SORTS = {"name": func.lower(Organization.name), "applied": Organization.applied_at, "status": Organization.status}
+SORTS = {
+    "name": func.lower(Organization.name, type_=String()),
+    "applied": Organization.applied_at,
+    "status": Organization.status,
+}
 """What the list of organizations can be sorted by."""
 
 
@@ -168,16 +172,35 @@ def list_pages(
     text: str | None = None,
     sort: str = "name",
     cursor: str | None = None,
+    size: int = PAGE_SIZE,
+    counted: bool = True,
 ) -> Page[OrganizationPage]:
     """Return one page of the organizations that the actor may see."""
+    statement = _listed(status, type, text)
+    page = paginate(statement, sorts=SORTS, tie=Organization.id, sort=sort, cursor=cursor, size=size, counted=counted)
+    return page.map(_page)
+
+
+def count_listed(
+    *,
+    status: str | None = None,
+    type: str | None = None,  # noqa: A002 - the domain's word
+    text: str | None = None,
+    limit: int,
+) -> int:
+    """Return how many organizations `list_pages` pages through, `limit` + 1 where they are more."""
+    return count_up_to(_listed(status, type, text), limit)
+
+
+def _listed(status: str | None, type_: str | None, text: str | None) -> Select[Organization]:
     statement = _permitted()
     if status:
         statement = statement.where(Organization.status == status)
-    if type:
-        statement = statement.where(Organization.type == type)
+    if type_:
+        statement = statement.where(Organization.type == type_)
     for word in (text or "").lower().split():
         statement = statement.where(func.lower(Organization.name).contains(word, autoescape=True))
-    return paginate(statement, sorts=SORTS, tie=Organization.id, sort=sort, cursor=cursor).map(_page)
+    return statement
 
 
 def list_decisions(page: OrganizationPage) -> list[Decision]:

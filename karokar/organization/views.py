@@ -7,12 +7,14 @@ from uuid import UUID
 
 from flask import Blueprint, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
+from werkzeug.wrappers import Response
 
 from karokar.booking import queries as booking
 from karokar.fleet import queries as fleet
 from karokar.identity import queries as identity
 from karokar.kernel.actor import Scope, current_actor
 from karokar.kernel.errors import NotFound
+from karokar.kernel.paging import Page
 from karokar.kernel.permissions import may, public, requires, scope_of
 from karokar.organization import actions, queries, rules
 from karokar.organization.forms import ApplicationForm, ApproveForm, OrganizationForm, RejectForm, SuspendForm
@@ -22,12 +24,14 @@ from karokar.organization.permissions import (
     ORGANIZATION_READ,
     ORGANIZATION_UPDATE,
 )
+from karokar.runs.views.exports import ListExport
 from karokar.verification import queries as verification
+from karokar.web.exports import Column
 from karokar.web.filters import Choice, Filters, Text
 from karokar.web.forms import sent_version
 from karokar.web.limits import limiter
 from karokar.web.live import live_part
-from karokar.web.states import state_choices
+from karokar.web.states import state_choices, state_of
 
 bp = Blueprint("organization", __name__)
 
@@ -259,19 +263,60 @@ def reapply() -> ResponseReturnValue:
 # --- the platform -----------------------------------------------------------------------------------------------------
 
 
-@bp.get("/")
-@requires(ORGANIZATION_APPROVE)
-def index() -> str:
-    """List organizations."""
+COLUMNS = (
+    Column("Name", lambda row: row.name),
+    Column("Kind", lambda row: row.type.capitalize()),
+    Column("Status", lambda row: state_of("organization", row.status).word),
+    Column("Applied", lambda row: row.applied_at if row.type != "PLATFORM" else None),
+    Column("Time zone", lambda row: row.time_zone),
+    Column("Contact", lambda row: row.contact_name),
+    Column("Contact phone", lambda row: row.contact_phone),
+)
+
+
+def _filters(args: Mapping[str, str] | None = None) -> Filters:
     kinds = [(str(kind), kind.capitalize()) for kind in rules.OrganizationType]
     fields = (
         Text("q", "Name", argument="text"),
         Choice("type", "Kind", choices=kinds),
         Choice("status", "Status", choices=state_choices("organization")),
     )
-    filters = Filters.of_request(fields, sorts=tuple(queries.SORTS), default_sort="name")
+    return Filters.of_request(fields, sorts=tuple(queries.SORTS), default_sort="name", args=args)
+
+
+@bp.get("/")
+@requires(ORGANIZATION_APPROVE)
+def index() -> str:
+    """List organizations."""
+    filters = _filters()
     page = queries.list_pages(**filters.values, sort=filters.sort, cursor=filters.cursor)
     return render_template("organization/index.html", page=page, filters=filters)
+
+
+def _page_of(filters: Filters, cursor: str | None, size: int) -> Page[queries.OrganizationPage]:
+    return queries.list_pages(**filters.values, sort=filters.sort, cursor=cursor, size=size, counted=False)
+
+
+def _count(filters: Filters, limit: int) -> int:
+    return queries.count_listed(**filters.values, limit=limit)
+
+
+ORGANIZATIONS = ListExport(
+    "organization.export",
+    "Organizations",
+    permission=ORGANIZATION_APPROVE,
+    columns=COLUMNS,
+    filters=_filters,
+    page=_page_of,
+    count=_count,
+)
+
+
+@bp.get("/export")
+@requires(ORGANIZATION_APPROVE)
+def export_list() -> Response:
+    """Send the list, as the filters show it, as a file; a long one is made by a run."""
+    return ORGANIZATIONS.answer()
 
 
 @bp.get("/<uuid:organization_id>/review")

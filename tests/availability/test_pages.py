@@ -171,7 +171,7 @@ def in_conflict(world):
         fleet.schedule_maintenance(world.vehicle, kind="REPAIR", start=booking.start, end=booking.end)
     world.deliver()
     with world.acting(world.vendor_admin):
-        return queries.list_conflicts()[0]
+        return queries.list_conflicts().rows[0]
 
 
 def test_either_side_says_that_it_goes_ahead_anyway(world, as_company):

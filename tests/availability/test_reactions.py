@@ -263,7 +263,7 @@ def test_a_suspension_over_a_suspension_is_one_block_until_it_is_lifted(app):
 
 def conflicts(world, who=None, **wanted):
     with world.acting(who or world.vendor_admin):
-        return queries.list_conflicts(**wanted)
+        return list(queries.list_conflicts(**wanted).rows)
 
 
 def over(world, booking):

@@ -175,7 +175,7 @@ def test_a_conflict_leads_to_the_calendar_in_which_it_was_found(any_app, any_cli
     world.deliver(NOON + hours(1))
     make.sign_in(any_client, world.vendor_admin)
     with acting_as(world.vendor_admin):
-        (conflict,) = queries.list_conflicts()
+        (conflict,) = queries.list_conflicts().rows
     with clock.standing_at(NOON + hours(2)):
         page = any_client.get(f"/availability/conflicts/{conflict.id}").text
         link = re.search(r'href="(/availability/timeline\?[^"]*as_of=[^"]+)"', page)[1].replace("&amp;", "&")

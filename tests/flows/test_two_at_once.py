@@ -158,7 +158,7 @@ def of_conflict(world: World) -> Case:
         fleet.schedule_maintenance(world.vehicle, kind="REPAIR", start=held.start, end=held.end)
     world.deliver()
     with world.acting(world.vendor_admin):
-        found = availability.list_conflicts()[0]
+        found = availability.list_conflicts().rows[0]
     page = f"/availability/conflicts/{found.id}"
 
     def by(who: Actor, note: str) -> Deed:

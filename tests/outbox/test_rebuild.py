@@ -33,7 +33,7 @@ def world(any_app) -> World:
         fleet.schedule_maintenance(made.vehicle, kind="REPAIR", start=held.start, end=held.end)
     made.deliver()
     with made.acting(made.vendor_admin):
-        (conflict,) = queries.list_conflicts()
+        (conflict,) = queries.list_conflicts().rows
         availability.resolve_conflict(conflict.id, note="The workshop comes to us")
     made.active(
         vehicle_id=make.vehicle(made.vendor), start=made.start + timedelta(days=5), end=made.end + timedelta(days=5)

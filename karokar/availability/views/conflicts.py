@@ -1,11 +1,13 @@
 """Conflicts: what takes a vehicle's time twice, and the person's decision that it goes ahead anyway."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from flask import flash, redirect, render_template, request, url_for
+from flask import flash, redirect, render_template, url_for
+from werkzeug.wrappers import Response
 from wtforms import TextAreaField
 from wtforms.validators import DataRequired, Length
 
@@ -15,17 +17,19 @@ from karokar.availability.queries import BlockFacts, ConflictFacts
 from karokar.availability.views.blueprint import bp
 from karokar.booking import queries as bookings
 from karokar.fleet import queries as fleet
+from karokar.fleet.queries import VehicleFacts
 from karokar.identity import queries as identity
 from karokar.kernel.actor import current_actor
 from karokar.kernel.errors import RuleBroken
+from karokar.kernel.paging import Page
 from karokar.kernel.permissions import may, requires
 from karokar.organization import queries as organizations
+from karokar.runs.views.exports import ListExport
+from karokar.web.exports import Column
 from karokar.web.filters import Choice, Filters
 from karokar.web.forms import Form
-from karokar.web.states import state_choices
+from karokar.web.states import state_choices, state_of
 from karokar.web.times import to_local
-
-PAGE = 50
 
 
 class ResolveForm(Form):
@@ -53,19 +57,75 @@ class Side:
 @requires(CONFLICT_READ)
 def conflicts() -> str:
     """Show the conflicts in the calendars of the acting organization's vehicles and bookings: open ones first."""
-    filters = Filters.of_request((Choice("status", "Status", choices=state_choices("conflict")),))
-    page = max(0, request.args.get("page", 0, type=int) or 0)
-    status = filters.values["status"] or ""
-    found = queries.list_conflicts(status=status, limit=PAGE + 1, offset=page * PAGE)
+    filters = _filters()
+    page = queries.list_conflicts(**filters.values, sort=filters.sort, cursor=filters.cursor)
     return render_template(
         "availability/conflicts.html",
         filters=filters,
-        conflicts=found[:PAGE],
         page=page,
-        has_more=len(found) > PAGE,
-        vehicles=fleet.vehicles({row.vehicle_id for row in found}),
+        vehicles=fleet.vehicles({row.vehicle_id for row in page.rows}),
         names=queries.SOURCE_NAMES,
     )
+
+
+def _filters(args: Mapping[str, str] | None = None) -> Filters:
+    fields = (Choice("status", "Status", choices=state_choices("conflict")),)
+    return Filters.of_request(fields, sorts=tuple(queries.SORTS), default_sort="-open", args=args)
+
+
+@dataclass(frozen=True)
+class Line:
+    """A row of the list as a file."""
+
+    conflict: ConflictFacts
+    vehicle: VehicleFacts
+
+
+COLUMNS = (
+    Column("What overlaps", lambda line: _in_words(line.conflict)),
+    Column("Licence plate", lambda line: line.vehicle.license_plate),
+    Column("Make", lambda line: line.vehicle.make),
+    Column("Model", lambda line: line.vehicle.model),
+    Column("From", lambda line: line.conflict.start),
+    Column("To", lambda line: line.conflict.end),
+    Column("Found", lambda line: line.conflict.detected_at),
+    Column("Status", lambda line: state_of("conflict", line.conflict.status).word),
+    Column("Ended", lambda line: line.conflict.resolved_at),
+    Column("Why it goes ahead", lambda line: line.conflict.note),
+)
+
+
+def _in_words(conflict: ConflictFacts) -> str:
+    first, second = (queries.SOURCE_NAMES[kind] for kind, _id in conflict.sources)
+    return f"{first} and {second.lower()}"
+
+
+def _page_of(filters: Filters, cursor: str | None, size: int) -> Page[Line]:
+    page = queries.list_conflicts(**filters.values, sort=filters.sort, cursor=cursor, size=size, counted=False)
+    vehicles = fleet.vehicles({row.vehicle_id for row in page.rows})
+    return page.map(lambda row: Line(row, vehicles[row.vehicle_id]))
+
+
+def _count(filters: Filters, limit: int) -> int:
+    return queries.count_conflicts(**filters.values, limit=limit)
+
+
+CONFLICTS = ListExport(
+    "availability.export",
+    "Conflicts",
+    permission=CONFLICT_READ,
+    columns=COLUMNS,
+    filters=_filters,
+    page=_page_of,
+    count=_count,
+)
+
+
+@bp.get("/conflicts/export")
+@requires(CONFLICT_READ)
+def export_conflicts() -> Response:
+    """Send the list, as the filters show it, as a file; a long one is made by a run."""
+    return CONFLICTS.answer()
 
 
 @bp.get("/conflicts/<uuid:conflict_id>")

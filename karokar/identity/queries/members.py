@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Select, func, select
+from sqlalchemy import Select, String, func, select
 
 from karokar.identity import rules
 from karokar.identity.models import Membership, Role, User
@@ -16,7 +16,7 @@ from karokar.identity.rules import MembershipStatus
 from karokar.kernel.actor import Actor, current_actor
 from karokar.kernel.db import db
 from karokar.kernel.errors import NotFound
-from karokar.kernel.paging import Page, paginate
+from karokar.kernel.paging import PAGE_SIZE, Page, count_up_to, paginate
 from karokar.kernel.permissions import permitted, scope_of
 from karokar.kernel.waiting import Hit
 
@@ -48,7 +48,7 @@ class MemberRow:
 
 
 MEMBER_SORTS = {
-    "name": func.lower(User.last_name + " " + User.first_name),
+    "name": func.lower(User.last_name + " " + User.first_name, type_=String()),
     "email": User.email,
     "joined": Membership.joined_at,
 }
@@ -73,8 +73,30 @@ def list_member_rows(
     text: str | None = None,
     sort: str = "name",
     cursor: str | None = None,
+    size: int = PAGE_SIZE,
+    counted: bool = True,
 ) -> Page[MemberRow]:
     """Return one page of the members that the actor may manage; those who left only when asked for."""
+    statement = _listed(organization_id, status, role_id, text)
+    page = paginate(
+        statement, sorts=MEMBER_SORTS, tie=Membership.id, sort=sort, cursor=cursor, size=size, counted=counted
+    )
+    return page.map(lambda row: _row(*row[:4]))
+
+
+def count_listed_members(
+    *,
+    organization_id: UUID,
+    status: str | None = None,
+    role_id: UUID | None = None,
+    text: str | None = None,
+    limit: int,
+) -> int:
+    """Return how many members `list_member_rows` pages through, `limit` + 1 where they are more."""
+    return count_up_to(_listed(organization_id, status, role_id, text), limit)
+
+
+def _listed(organization_id: UUID, status: str | None, role_id: UUID | None, text: str | None) -> Select[Any]:
     statement: Select[Any] = _rows().where(Membership.organization_id == organization_id)  # type: ignore[assignment]
     if status:
         statement = statement.where(Membership.status == status)
@@ -84,8 +106,7 @@ def list_member_rows(
         statement = statement.where(Membership.role_id == role_id)
     if text:
         statement = statement.where(matches(text))
-    page = paginate(statement, sorts=MEMBER_SORTS, tie=Membership.id, sort=sort, cursor=cursor)
-    return page.map(lambda row: _row(*row[:4]))
+    return statement
 
 
 def get_member_row(membership_id: UUID) -> MemberRow:

@@ -1,9 +1,11 @@
 """Members of the acting organization: inviting them, their roles, their rights."""
 
+from collections.abc import Mapping
 from uuid import UUID
 
 from flask import flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
+from werkzeug.wrappers import Response
 
 from karokar.identity import actions, queries
 from karokar.identity.forms import MemberForm, ReasonForm, RoleChangeForm, role_choices
@@ -11,11 +13,14 @@ from karokar.identity.permissions import EMPLOYEE_MANAGE
 from karokar.identity.views.blueprint import bp
 from karokar.kernel.actor import current_actor
 from karokar.kernel.errors import NotFound
+from karokar.kernel.paging import Page
 from karokar.kernel.permissions import may, requires
 from karokar.organization import queries as organization
+from karokar.runs.views.exports import ListExport
+from karokar.web.exports import Column
 from karokar.web.filters import Choice, Filters, Text
 from karokar.web.forms import sent_version
-from karokar.web.states import state_choices
+from karokar.web.states import state_choices, state_of
 
 
 def _acting_for() -> UUID:
@@ -25,21 +30,64 @@ def _acting_for() -> UUID:
     return organization_id
 
 
-@bp.get("/identity/members")
-@requires(EMPLOYEE_MANAGE, reading=True)
-def members() -> str:
-    """List the members of the acting organization."""
+COLUMNS = (
+    Column("Name", lambda row: row.name),
+    Column("Address", lambda row: row.email),
+    Column("Role", lambda row: row.role_name),
+    Column("Status", lambda row: state_of("membership", row.status).word),
+    Column("Invited", lambda row: row.invited_at),
+    Column("Joined", lambda row: row.joined_at),
+    Column("Last seen", lambda row: row.last_seen_at),
+)
+
+
+def _filters(args: Mapping[str, str] | None = None) -> Filters:
     roles = _roles_to_give(_acting_for())
     fields = (
         Text("q", "Name or address", argument="text"),
         Choice("status", "Status", choices=state_choices("membership")),
         Choice("role", "Role", argument="role_id", choices=[(str(row.id), row.name) for row in roles], is_id=True),
     )
-    filters = Filters.of_request(fields, sorts=tuple(queries.MEMBER_SORTS), default_sort="name")
+    return Filters.of_request(fields, sorts=tuple(queries.MEMBER_SORTS), default_sort="name", args=args)
+
+
+@bp.get("/identity/members")
+@requires(EMPLOYEE_MANAGE, reading=True)
+def members() -> str:
+    """List the members of the acting organization."""
+    filters = _filters()
     page = queries.list_member_rows(
         organization_id=_acting_for(), **filters.values, sort=filters.sort, cursor=filters.cursor
     )
     return render_template("identity/members.html", page=page, filters=filters, may_manage=may(EMPLOYEE_MANAGE))
+
+
+def _page_of(filters: Filters, cursor: str | None, size: int) -> Page[queries.MemberRow]:
+    return queries.list_member_rows(
+        organization_id=_acting_for(), **filters.values, sort=filters.sort, cursor=cursor, size=size, counted=False
+    )
+
+
+def _count(filters: Filters, limit: int) -> int:
+    return queries.count_listed_members(organization_id=_acting_for(), **filters.values, limit=limit)
+
+
+MEMBERS = ListExport(
+    "identity.export",
+    "Members",
+    permission=EMPLOYEE_MANAGE,
+    columns=COLUMNS,
+    filters=_filters,
+    page=_page_of,
+    count=_count,
+)
+
+
+@bp.get("/identity/members/export")
+@requires(EMPLOYEE_MANAGE, reading=True)
+def export_members() -> Response:
+    """Send the list, as the filters show it, as a file; a long one is made by a run."""
+    return MEMBERS.answer()
 
 
 def _roles_to_give(organization_id: UUID) -> list[queries.RoleFacts]:
