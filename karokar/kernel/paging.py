@@ -33,6 +33,7 @@ from sqlalchemy import (
     tuple_,
     union_all,
 )
+from sqlalchemy.types import NullType
 
 from karokar.kernel.db import db, primitive
 
@@ -82,12 +83,15 @@ def paginate(
     `sorts` maps each name that `?sort=` may have to a column; `tie` is the unique column that makes the order total;
     `sort` is a name of `sorts`, with "-" before it for descending; an unknown one means the first. A cursor that fits
     no longer (another order, or damaged) gives the first page. Rows are entities where the statement selects one thing,
-    else SQLAlchemy rows.
+    else SQLAlchemy rows. Raises TypeError for a column of no known type: nothing would ever fit it.
     """
     name, is_down = sort.removeprefix("-"), sort.startswith("-")
     if name not in sorts:
         name, is_down = next(iter(sorts)), False
     column = sorts[name]
+    if isinstance(column.type, NullType):
+        message = f'The order "{name}" has no type that a cursor could be compared with: give its function a type_.'
+        raise TypeError(message)
     at = _decode(cursor, name=name, is_down=is_down)
     if at is not None and not (_fits(at.value, column) and _fits(at.tie, tie)):
         at = None

@@ -6,19 +6,25 @@ import io
 import json
 import re
 from datetime import timedelta
+from functools import partial
 from uuid import UUID
 
 import pytest
 from sqlalchemy import select
 
 from karokar.audit.models import AuditRecord
+from karokar.availability import queries as availability
+from karokar.fleet.actions import cancel_maintenance, schedule_maintenance
+from karokar.identity import queries as identity
+from karokar.identity.actions import invite_member
 from karokar.kernel import clock
 from karokar.kernel.db import db
+from karokar.organization import queries as organization
 from karokar.outbox.drain import drain_all
 from karokar.runs import worker
 from karokar.runs.models import Run
 from karokar.runs.views import exports
-from tests.factories import fleet, people
+from tests.factories import booking, fleet, people
 
 
 @pytest.fixture
@@ -214,3 +220,127 @@ def test_a_list_that_one_may_not_read_has_no_export(as_vendor, any_app):
     other = any_app.test_client()
     people.sign_in(other, people.make_corporate(employees=1).employees[0])
     assert other.get("/runs/exports/audit.export").status_code == 403
+
+
+# --- the lists that came later: each as its page shows it -----------------------------------------------------------------
+
+
+def rows_of(client, url):
+    """The rows of an export that is small enough to be sent at once, by its headings."""
+    with client.get(url) as answer:
+        assert answer.status_code == 200
+        heading, *rows = table(answer.get_data(as_text=True))
+        return [dict(zip(heading, row, strict=True)) for row in rows]
+
+
+def test_members_as_a_file_are_those_of_the_list_and_of_nobody_else(any_client):
+    mine, other = people.make_corporate(employees=2), people.make_corporate(employees=1)
+    people.sign_in(any_client, mine.admin)
+    rows = rows_of(any_client, "/identity/members/export?format=csv")
+    assert {row["Address"] for row in rows} == {one.email for one in (mine.admin, *mine.employees)}
+    assert other.admin.email not in str(rows)
+    (one,) = rows_of(any_client, f"/identity/members/export?q={mine.employees[0].email}")
+    assert one["Name"] == mine.employees[0].name
+    assert (one["Role"], one["Status"]) == ("Employee", "Active")
+    with any_client.get("/identity/members/export?format=xlsx") as answer:
+        assert answer.data[:2] == b"PK"
+
+
+def test_members_by_a_run_are_the_same_and_no_cell_is_a_formula(any_app, any_client, monkeypatch):
+    company = people.make_corporate(employees=7)
+    people.sign_in(any_client, company.admin)
+    with people.acting(company.admin):
+        role = next(role for role in identity.list_roles_to_give(company.id, "CORPORATE") if role.code == "EMPLOYEE")
+        invite_member(first_name="=cmd()", last_name="Iyer", email="a.formula@example.com", role_id=role.id)
+    at_once = table(any_client.get("/identity/members/export").get_data(as_text=True))
+    monkeypatch.setitem(
+        any_app.config, "KAROKAR", dataclasses.replace(any_app.config["KAROKAR"], export_rows_at_once=5)
+    )
+    monkeypatch.setattr(exports, "_PAGE", 2)
+    location = started(any_client, "/identity/members/export?format=csv")
+    work()
+    assert table(file_of(any_client, location).decode()) == at_once
+    assert [row[0] for row in at_once if "cmd" in row[0]] == ["'=cmd() Iyer"]
+
+
+def test_organizations_as_a_file_are_for_the_platform_as_it_filtered_them(any_client):
+    vendor, company = people.make_vendor(), people.make_corporate()
+    people.sign_in(any_client, company.admin)
+    assert any_client.get("/organization/export").status_code == 403
+    people.sign_in(any_client, people.platform_admin())
+    names = {row["Name"]: row["Kind"] for row in rows_of(any_client, "/organization/export?format=csv&type=VENDOR")}
+    assert set(names.values()) == {"Vendor"}
+    assert vendor.name in names
+    assert company.name not in names
+
+
+def test_conflicts_as_a_file_are_those_that_the_list_shows(any_client):
+    world = booking.make_world()
+    taken = world.approved()
+    with world.acting(world.vendor_admin):
+        schedule_maintenance(world.vehicle, kind="REPAIR", start=taken.start, end=taken.end)
+    world.deliver()
+    booking.sign_in(any_client, world.company_admin)
+    (row,) = rows_of(any_client, "/availability/conflicts/export?format=csv&status=OPEN")
+    assert row["What overlaps"] in {"A booking and maintenance", "Maintenance and a booking"}
+    assert row["Status"] == "Open"
+    assert rows_of(any_client, "/availability/conflicts/export?status=RESOLVED") == []
+    booking.sign_in(any_client, booking.another_company())
+    assert rows_of(any_client, "/availability/conflicts/export") == []
+
+
+# --- every page of a list -----------------------------------------------------------------------------------------------------
+
+
+def walked(ask, sort):
+    """The rows of every page, in order; no list here has more than a hundred."""
+    found, cursor = [], None
+    for _ in range(100):
+        page = ask(sort=sort, cursor=cursor)
+        found += [row.id for row in page.rows]
+        if page.next is None:
+            break
+        cursor = page.next
+    return found
+
+
+@pytest.mark.parametrize("way", ["", "-"])
+def test_every_order_of_a_list_leads_past_every_row_once(any_app, way):
+    companies = [people.make_corporate(employees=0) for _ in range(2)]
+    for number in range(28):
+        people.add_employee(companies[number % 2])
+    with people.acting(people.platform_admin()):
+        for sort in identity.PEOPLE_SORTS:
+            found = walked(identity.list_people, way + sort)
+            assert len(found) == len(set(found)) == identity.list_people().count, sort
+    with people.acting(companies[0].admin):
+        for sort in identity.MEMBER_SORTS:
+            ask = partial(identity.list_member_rows, organization_id=companies[0].id, size=4)
+            found = walked(ask, way + sort)
+            assert len(found) == len(set(found)) == 15, sort
+    with people.acting(people.platform_admin()):
+        for sort in organization.SORTS:
+            found = walked(partial(organization.list_pages, size=1), way + sort)
+            assert len(found) == len(set(found)) == organization.list_pages().count, sort
+
+
+@pytest.mark.parametrize("way", ["", "-"])
+def test_every_order_of_conflicts_leads_past_every_one_once_and_open_ones_come_first(any_app, way):
+    world = booking.make_world()
+    windows = []
+    for number in range(6):
+        start = world.start + timedelta(days=number)
+        taken = world.approved(start=start, end=start + timedelta(hours=5))
+        with world.acting(world.vendor_admin):
+            windows.append(schedule_maintenance(world.vehicle, kind="REPAIR", start=taken.start, end=taken.end))
+        world.deliver(booking.NOON + timedelta(minutes=number // 2))
+    for window in windows[::2]:
+        with world.acting(world.vendor_admin):
+            cancel_maintenance(window, reason="Not needed")
+    world.deliver()
+    with world.acting(world.vendor_admin):
+        for sort in availability.SORTS:
+            found = walked(partial(availability.list_conflicts, size=2), way + sort)
+            assert len(found) == len(set(found)) == 6, sort
+        statuses = [row.status for row in availability.list_conflicts(size=100).rows]
+        assert statuses == ["OPEN"] * 3 + ["RESOLVED"] * 3

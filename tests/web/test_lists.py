@@ -9,7 +9,7 @@ from xml.etree import ElementTree as ET
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sqlalchemy import select
+from sqlalchemy import func, select
 
 from karokar.kernel import clock
 from karokar.kernel.actor import acting_as
@@ -103,6 +103,11 @@ def test_a_cursor_of_another_order_gives_the_first_page(app):
     cursor = paginate(select(Run), sorts=SORTS, tie=Run.id, sort="title", size=2).next
     page = paginate(select(Run), sorts=SORTS, tie=Run.id, sort="-title", cursor=cursor, size=2)
     assert page.rows[0].title == "Run 004"
+
+
+def test_an_order_of_no_known_type_is_refused_instead_of_showing_the_first_page_for_ever(app):
+    with pytest.raises(TypeError, match="type_"):
+        paginate(select(Run), sorts={"title": func.lower(Run.title)}, tie=Run.id, sort="title")
 
 
 def test_the_count_gives_up_instead_of_reading_the_whole_table(app):

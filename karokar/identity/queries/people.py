@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, and_, case, exists, false, func, or_, select, true
+from sqlalchemy import ColumnElement, Select, String, and_, case, exists, false, func, or_, select, true
 from sqlalchemy.orm import aliased
 
 from karokar.identity.models import Membership, Role, User, UserSession
@@ -148,7 +148,7 @@ def count_members(organization_id: UUID) -> int:
 
 
 PEOPLE_SORTS = {
-    "name": func.lower(User.last_name + " " + User.first_name),
+    "name": func.lower(User.last_name + " " + User.first_name, type_=String()),
     "email": User.email,
     "seen": User.last_seen_at,
 }
