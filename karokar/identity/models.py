@@ -212,6 +212,15 @@ class Role(Aggregate):
         """Whether its holders run the organization."""
         return self.code is not None and self.code == rules.ADMIN_ROLES.get(self.organization_type)
 
+    def saved_as(self, field: str) -> Any:
+        """Each permission has a field of its own, which says how far it reaches."""
+        if not field.startswith(rules.PERMISSION_FIELD):
+            return super().saved_as(field)
+        code = field.removeprefix(rules.PERMISSION_FIELD)
+        if rules.as_entry(code, is_self=True) in self.permissions:
+            return "self"
+        return "own" if code in self.permissions else "no"
+
     def create(self) -> RoleCreated:
         """Tell of a composed role."""
         return RoleCreated(role_id=self.id, organization_id=self._owner(), name=self.name, permissions=self.permissions)

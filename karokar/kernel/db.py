@@ -130,6 +130,15 @@ class Aggregate(Base):
     def __mapper_args__(cls) -> dict[str, Any]:  # noqa: N805
         return {"version_id_col": cls.version}
 
+    def saved_as(self, field: str) -> Any:
+        """Return what is saved under a form's field of this name, for comparing two changes of it.
+
+        Raises LookupError for a field that asks for something else. Overridden where fields are named otherwise.
+        """
+        if not hasattr(self, field):
+            raise LookupError(field)
+        return getattr(self, field)
+
     def expect(self, version: int | None) -> None:
         """Raise StaleVersion unless this is still the version that the form was opened with (None: not asked)."""
         if version is not None and version != self.version:

@@ -67,6 +67,10 @@ class Organization(Aggregate):
             return Organization.id == actor.organization_id
         return false()
 
+    def saved_as(self, field: str) -> Any:
+        """What is kept as details has fields of its own."""
+        return self.details.get(field) if field in rules.DETAIL_LABELS else super().saved_as(field)
+
     def apply(self) -> OrganizationCreated:
         """Wait for review for the first time."""
         self.status, self.applied_at = OrganizationStatus.PENDING, clock.now()

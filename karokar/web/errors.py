@@ -1,7 +1,5 @@
 """Every refusal and every failure becomes a page (or a problem document) here, and nowhere else."""
 
-import json
-from dataclasses import dataclass
 from typing import Any
 
 from flask import Flask, make_response, render_template, request
@@ -9,13 +7,13 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Response
 
 from karokar.kernel.actor import current_actor, current_cause
-from karokar.kernel.db import Base, db, is_transient
+from karokar.kernel.db import db, is_transient
 from karokar.kernel.errors import Busy, DomainError, NotFound, PermissionDenied, StaleVersion
 from karokar.kernel.log import get_logger
 from karokar.kernel.permissions import PERMISSIONS, Permission
+from karokar.web.conflict import compare, in_words
 from karokar.web.problems import problem, wants_json
 from karokar.web.session_end import local_path
-from karokar.web.times import to_local
 from karokar.web.uploads import drain
 
 _TITLES = {
@@ -37,7 +35,6 @@ _SENTENCES = {
     415: "Send another kind of file.",
     429: "Wait a minute, then try again.",
 }
-_FORM_PARTS = {"csrf_token", "acting_for", "form_key", "version", "form_base"}
 
 
 def _page(template: str, status: int, **values: Any) -> Response:
@@ -71,7 +68,10 @@ def show_domain_error(error: DomainError) -> Response:
             givers=who_can_give(error.permission),
         )
     if isinstance(error, StaleVersion):
-        return _page("errors/conflict.html", 409, title=_TITLES[409], sentence=error.sentence, **compare(error))
+        found = compare(error)
+        return _page(
+            "errors/conflict.html", 409, title=_TITLES[409], sentence=error.sentence, in_words=in_words, **found
+        )
     return _page(
         "errors/page.html",
         error.status,
@@ -111,72 +111,6 @@ def _is_held_in(permission: Permission, organization_type: str) -> bool:
         "CORPORATE": permission.corporate or permission.employee,
     }
     return held.get(organization_type) is not None
-
-
-@dataclass(frozen=True)
-class FieldDifference:
-    """One field of a conflict: what it was, what the other person made of it, what was typed here."""
-
-    name: str
-    label: str
-    base: str
-    theirs: str
-    mine: str
-
-    @property
-    def is_contested(self) -> bool:
-        """Whether both changed it, to different values."""
-        return self.mine != self.theirs and self.base not in {self.mine, self.theirs}
-
-    @property
-    def keeps_mine(self) -> bool:
-        """Whether what was typed here is the better first choice: only it changed, or both did."""
-        return self.mine != self.base
-
-
-def compare(error: StaleVersion) -> dict[str, Any]:
-    """Return what the conflict page shows: per field base, theirs and mine, and the version to save on."""
-    entity = error.facts.get("entity")
-    if isinstance(entity, Base):
-        db.session.refresh(entity)
-    base = _opened_with()
-    differences, untouched = [], []
-    for name in dict.fromkeys(request.form):
-        if name in _FORM_PARTS or "password" in name:
-            continue
-        mine = ", ".join(request.form.getlist(name))
-        theirs = _shown(getattr(entity, name)) if entity is not None and hasattr(entity, name) else base.get(name, mine)
-        if mine == theirs:
-            untouched.append((name, mine))
-        else:
-            label = name.removesuffix("_id").replace("_", " ").capitalize()
-            differences.append(FieldDifference(name, label, base.get(name, theirs), theirs, mine))
-    return {
-        "differences": differences,
-        "untouched": untouched,
-        "version": getattr(entity, "version", None),
-        "changed_at": getattr(entity, "updated_at", None),
-        "label": getattr(entity, "label", "entry"),
-        "action": request.full_path.rstrip("?"),
-    }
-
-
-def _opened_with() -> dict[str, str]:
-    try:
-        base = json.loads(request.form.get("form_base", "{}"))
-    except ValueError:
-        return {}
-    return {str(name): str(value) for name, value in base.items()} if isinstance(base, dict) else {}
-
-
-def _shown(value: Any) -> str:
-    if value is None:
-        return ""
-    if hasattr(value, "tzinfo") and value.tzinfo is not None:
-        return to_local(value).strftime("%Y-%m-%dT%H:%M")
-    if isinstance(value, bool):
-        return "y" if value else ""
-    return str(getattr(value, "value", value))
 
 
 def show_http_error(error: HTTPException) -> Response:

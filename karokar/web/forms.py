@@ -11,7 +11,7 @@ A view reads:
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
 from functools import cache
@@ -166,15 +166,19 @@ def form_key() -> str:
     return str(new_id())
 
 
-def form_base(form: Form) -> str:
-    """Return what the form showed when it was opened, so that a conflict can be compared with it."""
+def form_base(form: Form, more: Mapping[str, str]) -> str:
+    """Return what the form showed when it was opened, `more` included, so that a conflict can be compared with it."""
     if request.method == "POST" and "form_base" in request.form:
         return request.form["form_base"]
-    return json.dumps({field.short_name: shown_value(field) for field in form if field.type not in _SILENT})
+    shown = {field.short_name: shown_value(field) for field in form if field.type not in _SILENT}
+    return json.dumps({**shown, **more})
 
 
 def shown_value(field: Any) -> str:
     """Return a field's value as its control holds it."""
+    if field.type == "BooleanField":
+        # WTForms' own text of an empty box is that of a ticked one.
+        return "y" if field.data else ""
     if hasattr(field, "_value"):
         return str(field._value())  # noqa: SLF001 - WTForms' way to a control's text
     if isinstance(field.data, list | tuple):

@@ -67,6 +67,10 @@ def split_entry(entry: str) -> tuple[str, bool]:
     return entry.removesuffix(_SELF_SUFFIX), entry.endswith(_SELF_SUFFIX)
 
 
+PERMISSION_FIELD = "may."
+"""How the fields begin with which a role is composed."""
+
+
 def as_entry(code: str, *, is_self: bool) -> str:
     """Return the entry that a composed role keeps for a permission."""
     return code + _SELF_SUFFIX if is_self else code

@@ -8,14 +8,12 @@ from flask.typing import ResponseReturnValue
 from karokar.identity import actions, queries
 from karokar.identity.forms import RoleForm
 from karokar.identity.permissions import ROLE_MANAGE
-from karokar.identity.rules import as_entry
+from karokar.identity.rules import PERMISSION_FIELD, as_entry
 from karokar.identity.views.blueprint import bp
 from karokar.kernel.actor import current_actor
 from karokar.kernel.errors import NotFound
 from karokar.kernel.permissions import may, requires
 from karokar.web.forms import sent_version
-
-_PREFIX = "may."
 
 
 def _acting() -> tuple[UUID, str]:
@@ -97,15 +95,18 @@ def _composer(form: RoleForm, found: queries.RoleFacts | None, levels: dict[str,
     groups: dict[str, list[queries.Grantable]] = {}
     for item in queries.grantable_permissions(_acting()[1]):
         groups.setdefault(item.resource, []).append(item)
-    return render_template("identity/compose_role.html", form=form, role=found, groups=groups, levels=levels)
+    base = {
+        f"{PERMISSION_FIELD}{item.code}": levels.get(item.code, "no") for items in groups.values() for item in items
+    }
+    return render_template("identity/compose_role.html", form=form, role=found, groups=groups, levels=levels, base=base)
 
 
 def _chosen() -> list[str]:
     """Return the entries chosen on the page: one control per permission, `no`, `own` or `self`."""
     return [
-        as_entry(name.removeprefix(_PREFIX), is_self=value == "self")
+        as_entry(name.removeprefix(PERMISSION_FIELD), is_self=value == "self")
         for name, value in request.form.items()
-        if name.startswith(_PREFIX) and value in {"own", "self"}
+        if name.startswith(PERMISSION_FIELD) and value in {"own", "self"}
     ]
 
 
