@@ -107,6 +107,11 @@ def organizations(ids: Iterable[UUID]) -> dict[UUID, OrganizationFacts]:
     return {row.id: _facts(row) for row in db.session.scalars(statement)}
 
 
+def name_of(organization_id: UUID) -> str | None:
+    """Return a tenant's name, None for an unknown one."""
+    return db.session.scalar(select(Organization.name).where(Organization.id == organization_id))
+
+
 def hold_active(ids: Iterable[UUID]) -> dict[UUID, OrganizationFacts]:
     """Return the tenants' facts, and keep them from being suspended until this transaction ends.
 

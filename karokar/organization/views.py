@@ -264,13 +264,16 @@ def reapply() -> ResponseReturnValue:
 
 
 COLUMNS = (
-    Column("Name", lambda row: row.name),
-    Column("Kind", lambda row: row.type.capitalize()),
-    Column("Status", lambda row: state_of("organization", row.status).word),
-    Column("Applied", lambda row: row.applied_at if row.type != "PLATFORM" else None),
-    Column("Time zone", lambda row: row.time_zone),
-    Column("Contact", lambda row: row.contact_name),
-    Column("Contact phone", lambda row: row.contact_phone),
+    Column("Name", lambda line: line.organization.name),
+    Column("Kind", lambda line: line.organization.type.capitalize()),
+    Column("Status", lambda line: state_of("organization", line.organization.status).word),
+    Column("Applied", lambda line: line.organization.applied_at if line.organization.type != "PLATFORM" else None),
+    Column("Documents waiting", lambda line: line.documents_waiting),
+    Column("Vehicles", lambda line: line.vehicles),
+    Column("Members", lambda line: line.members),
+    Column("Time zone", lambda line: line.organization.time_zone),
+    Column("Contact", lambda line: line.organization.contact_name),
+    Column("Contact phone", lambda line: line.organization.contact_phone),
 )
 
 
@@ -289,12 +292,30 @@ def _filters(args: Mapping[str, str] | None = None) -> Filters:
 def index() -> str:
     """List organizations."""
     filters = _filters()
-    page = queries.list_pages(**filters.values, sort=filters.sort, cursor=filters.cursor)
+    page = _with_counts(queries.list_pages(**filters.values, sort=filters.sort, cursor=filters.cursor))
     return render_template("organization/index.html", page=page, filters=filters)
 
 
-def _page_of(filters: Filters, cursor: str | None, size: int) -> Page[queries.OrganizationPage]:
-    return queries.list_pages(**filters.values, sort=filters.sort, cursor=cursor, size=size, counted=False)
+@dataclass(frozen=True)
+class Line:
+    """An organization in the list, with how much it has of what others keep."""
+
+    organization: queries.OrganizationPage
+    documents_waiting: int
+    vehicles: int
+    members: int
+
+
+def _with_counts(page: Page[queries.OrganizationPage]) -> Page[Line]:
+    ids = [row.id for row in page.rows]
+    waiting, vehicles = verification.count_waiting(ids), fleet.count_by_owner(ids)
+    members = identity.count_by_organization(ids)
+    return page.map(lambda row: Line(row, waiting.get(row.id, 0), vehicles.get(row.id, 0), members.get(row.id, 0)))
+
+
+def _page_of(filters: Filters, cursor: str | None, size: int) -> Page[Line]:
+    page = queries.list_pages(**filters.values, sort=filters.sort, cursor=cursor, size=size, counted=False)
+    return _with_counts(page)
 
 
 def _count(filters: Filters, limit: int) -> int:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, time, timedelta
+from functools import cache
 from typing import Any
 from uuid import UUID
 
@@ -21,7 +22,7 @@ from karokar.verification import actions, queries, rules
 from karokar.verification.forms import ApproveForm, RejectForm, RequestForm, RevokeForm, choices
 from karokar.verification.permissions import VERIFICATION_READ, VERIFICATION_REQUEST, VERIFICATION_REVIEW
 from karokar.verification.storage import storage
-from karokar.web.filters import Choice, Filters
+from karokar.web.filters import Carried, Choice, Field, Filters
 from karokar.web.headers import CONTENT_POLICY
 from karokar.web.live import live_part
 from karokar.web.states import state_choices
@@ -42,11 +43,13 @@ DOCUMENT_POLICY = (
 @requires(VERIFICATION_READ)
 def index() -> str:
     """List the verifications that the person may see; to an organization, also what is still missing."""
-    fields = (
+    fields: list[Field] = [
         Choice("status", "Status", choices=[item for item in state_choices("verification") if item[0] != "MISSING"]),
         Choice("kind", "What", choices=[(kind, rules.label_of(kind)) for kind in rules.KINDS]),
         Choice("entity_type", "About", choices=list(_ABOUT.items())),
-    )
+    ]
+    if scope_of(VERIFICATION_READ) is Scope.ALL:
+        fields.append(Carried("organization", "Organization", "organization_id", name_of=cache(organization.name_of)))
     filters = Filters.of_request(fields, sorts=tuple(queries.SORTS), default_sort="-requested")
     page = queries.paged(**filters.values, sort=filters.sort, cursor=filters.cursor)
     return render_template(

@@ -12,7 +12,7 @@ A value that does not fit is shown as an error at its field and filters nothing.
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import Any
@@ -75,6 +75,29 @@ class Choice(Field):
     def options(self) -> Sequence[tuple[str, str]]:
         """Return the pairs."""
         return self.choices
+
+
+@dataclass(frozen=True)
+class Carried(Field):
+    """An id that a link brings along: no field to fill in, a chip to take away. `name_of` says whose it is, or None."""
+
+    name_of: Callable[[UUID], str | None] = lambda _id: None
+    kind = "carried"
+
+    def read(self, raw: str) -> Any:
+        """Return the id of something that has a name."""
+        try:
+            found = UUID(raw)
+        except ValueError:
+            found = None
+        if found is None or self.name_of(found) is None:
+            message = f"{self.label}: nothing is known by this id."
+            raise ValueError(message)
+        return found
+
+    def show(self, value: Any) -> str:
+        """Return the name."""
+        return self.name_of(value) or str(value)
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,6 @@
 """Applying, deciding, suspending, and the data of organizations."""
 
+import re
 import threading
 from datetime import timedelta
 
@@ -27,8 +28,10 @@ from karokar.organization.models import Organization, OrganizationDecision
 from karokar.organization.rules import PLATFORM_ID, TRANSITIONS, OrganizationStatus
 from karokar.outbox.drain import drain_all
 from karokar.outbox.models import EventRow
+from karokar.verification import actions as verifications
 from karokar.web.limits import limiter
 from tests.factories import fleet, people
+from tests.factories.browsing import text_of
 from tests.identity.test_sign_in import post
 
 APPLICATION = {
@@ -369,3 +372,72 @@ def test_the_queue_lists_what_waits_oldest_first(client):
     assert "3 days ago" in page
     home = client.get("/").text
     assert old.name in home
+
+
+# --- the platform's list ----------------------------------------------------------------------------------------------
+
+
+def shown_in_row(page: str, name: str) -> dict[str, tuple[str, str]]:
+    """What the list says of an organization, by heading: the text, and the address that it leads to."""
+    row = next(row for row in page.split("<tr>") if f">{name}</a>" in row)
+    found = {}
+    for heading, cell in re.findall(r'<td data-label="([^"]+)"[^>]*>(.*?)</td>', row, flags=re.DOTALL):
+        link = re.search(r'href="([^"]+)"', cell)
+        words = re.sub(r'<span class="visually-hidden">.*?</span>|<[^>]+>', "", cell).strip()
+        found[heading] = (words, link[1].replace("&amp;", "&") if link else "")
+    return found
+
+
+def test_the_list_counts_what_each_organization_has_and_leads_to_exactly_that(client):
+    vendor, other = people.make_vendor(), people.make_vendor()
+    for number in range(3):
+        fleet.make_vehicle(vendor, license_plate=f"KA 09 LL {number:04d}")
+    fleet.make_vehicle(other, license_plate="KA 09 OO 0001")
+    people.add_admin(vendor)
+    waiting = fleet.make_vehicle(vendor, status="PENDING", license_plate="KA 09 LL 0009")
+    with people.acting(vendor.admin):
+        verifications.request_verification(
+            entity_type="Vehicle", entity_id=waiting, kind="VEHICLE_INSURANCE", uploads=[people.pdf()]
+        )
+    people.sign_in(client, people.platform_admin())
+    row = shown_in_row(client.get("/organization/").get_data(as_text=True), vendor.name)
+    assert {heading: row[heading][0] for heading in ("Documents waiting", "Vehicles", "Members")} == {
+        "Documents waiting": "1",
+        "Vehicles": "4",
+        "Members": "2",
+    }
+    vehicles = text_of(client.get(row["Vehicles"][1]))
+    assert "4 vehicles" in vehicles
+    assert f"Owner: {vendor.name}" in vehicles
+    assert "KA 09 OO 0001" not in vehicles
+    members = text_of(client.get(row["Members"][1]))
+    assert "2 people" in members
+    assert vendor.admin.email in members
+    assert other.admin.email not in members
+    assert "1 verification" in text_of(client.get(row["Documents waiting"][1]))
+    assert shown_in_row(client.get("/organization/").get_data(as_text=True), other.name)["Documents waiting"] == (
+        "0",
+        "",
+    )
+
+
+@pytest.mark.parametrize("asked", ["nonsense", "00000000-0000-7000-8000-000000000000"])
+@pytest.mark.parametrize(
+    "page", ["/fleet/?owner=", "/administration/people?organization=", "/verification/?organization="]
+)
+def test_a_list_of_an_organization_that_nobody_knows_says_so(client, page, asked):
+    people.sign_in(client, people.platform_admin())
+    answer = client.get(page + asked)
+    assert answer.status_code == 200
+    assert "nothing is known by this id" in text_of(answer)
+
+
+def test_whose_vehicles_are_shown_is_not_to_be_chosen_by_an_organization(client):
+    vendor, other = people.make_vendor(), people.make_vendor()
+    fleet.make_vehicle(other, license_plate="KA 09 OO 0002")
+    fleet.make_vehicle(vendor, license_plate="KA 09 LL 0007")
+    people.sign_in(client, vendor.admin)
+    page = text_of(client.get(f"/fleet/?owner={other.id}"))
+    assert "KA 09 LL 0007" in page
+    assert "KA 09 OO 0002" not in page
+    assert other.name not in page

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from uuid import UUID
 
 from flask import render_template, request, url_for
@@ -13,7 +14,7 @@ from karokar.kernel.actor import current_actor
 from karokar.kernel.permissions import requires
 from karokar.organization import queries as organization
 from karokar.verification import queries as verification
-from karokar.web.filters import Filters, Text
+from karokar.web.filters import Carried, Filters, Text
 
 
 @dataclass(frozen=True)
@@ -79,7 +80,10 @@ def _applications() -> list[QueueRow]:
 @requires("employee.manage", everywhere=True)
 def people() -> ResponseReturnValue:
     """List people of every organization."""
-    fields = (Text("q", "Name or address", argument="text"),)
+    fields = (
+        Text("q", "Name or address", argument="text"),
+        Carried("organization", "Member of", "organization_id", name_of=cache(organization.name_of)),
+    )
     filters = Filters.of_request(fields, sorts=tuple(identity.PEOPLE_SORTS), default_sort="name")
     page = identity.list_people(**filters.values, sort=filters.sort, cursor=filters.cursor)
     names = organization.organizations(member.organization_id for row in page.rows for member in row.memberships)

@@ -14,6 +14,7 @@ from karokar.fleet.queries.lists import (
 )
 from karokar.fleet.queries.market import find_candidates, search_candidates
 from karokar.fleet.queries.records import (
+    count_by_owner,
     count_vehicles,
     find_by_plate,
     get_vehicle,
@@ -32,6 +33,7 @@ __all__ = [
     "ReadingFacts",
     "VehicleFacts",
     "WindowFacts",
+    "count_by_owner",
     "count_listed",
     "count_vehicles",
     "find_by_plate",

@@ -44,9 +44,17 @@ def is_offered() -> ColumnElement[bool]:
 
 
 def _listed(
-    *, text: str | None, status: str | None, category: str | None, city: str | None, seats: int | None
+    *,
+    text: str | None,
+    status: str | None,
+    category: str | None,
+    city: str | None,
+    seats: int | None,
+    organization_id: UUID | None,
 ) -> Select[Vehicle]:
     statement = select(Vehicle).where(own_or_all(current_actor()))
+    if organization_id is not None:
+        statement = statement.where(Vehicle.organization_id == organization_id)
     statement = statement.where(*narrowed(text or "", category or "", city or "", seats))
     if status:
         return statement.where(Vehicle.status == status)
@@ -85,13 +93,16 @@ def list_vehicles(
     category: str | None = None,
     city: str | None = None,
     seats: int | None = None,
+    organization_id: UUID | None = None,
     sort: str = "plate",
     cursor: str | None = None,
     size: int = 25,
     counted: bool = True,
 ) -> Page[VehicleFacts]:
     """Return one page of the acting person's own fleet (the platform: of all), as narrowed; retired ones on request."""
-    statement = _listed(text=text, status=status, category=category, city=city, seats=seats)
+    statement = _listed(
+        text=text, status=status, category=category, city=city, seats=seats, organization_id=organization_id
+    )
     page = paginate(statement, sorts=SORTS, tie=Vehicle.id, sort=sort, cursor=cursor, size=size, counted=counted)
     return page.map(vehicle_facts)
 
@@ -103,10 +114,14 @@ def count_listed(
     category: str | None = None,
     city: str | None = None,
     seats: int | None = None,
+    organization_id: UUID | None = None,
     limit: int,
 ) -> int:
     """Return how many vehicles `list_vehicles` pages through, `limit` + 1 where they are more."""
-    return count_up_to(_listed(text=text, status=status, category=category, city=city, seats=seats), limit)
+    statement = _listed(
+        text=text, status=status, category=category, city=city, seats=seats, organization_id=organization_id
+    )
+    return count_up_to(statement, limit)
 
 
 def get_seen(vehicle_id: UUID) -> VehicleFacts:

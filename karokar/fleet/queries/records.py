@@ -109,6 +109,16 @@ def count_vehicles(organization_id: UUID) -> dict[str, int]:
     return dict(db.session.execute(statement).all())
 
 
+def count_by_owner(organization_ids: Collection[UUID]) -> dict[UUID, int]:
+    """Return how many vehicles organizations have that are not retired (those without any are left out)."""
+    statement = (
+        select(Vehicle.organization_id, func.count())
+        .where(Vehicle.organization_id.in_(organization_ids), Vehicle.status != VehicleStatus.RETIRED.value)
+        .group_by(Vehicle.organization_id)
+    )
+    return dict(db.session.execute(statement).all())
+
+
 def list_suspended_for_documents(organization_id: UUID) -> list[UUID]:
     """Return the ids of an organization's vehicles that their documents keep off the road."""
     statement = select(Vehicle.id).where(

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Any
 from uuid import UUID
 
@@ -40,7 +41,7 @@ from karokar.organization import queries as organizations
 from karokar.runs.views.exports import ListExport
 from karokar.verification import queries as verifications
 from karokar.web.exports import Column
-from karokar.web.filters import Choice, Filters, Number, Text
+from karokar.web.filters import Carried, Choice, Field, Filters, Number, Text
 from karokar.web.forms import sent_version
 from karokar.web.states import state_choices, state_of
 
@@ -63,13 +64,15 @@ COLUMNS = (
 
 def _filters(args: Mapping[str, str] | None = None) -> Filters:
     cities = [(city, city) for city in queries.list_cities()]
-    fields = (
+    fields: list[Field] = [
         Text("q", "Make, model or plate", argument="text"),
         Choice("status", "Status", choices=state_choices("vehicle")),
         Choice("category", "Category", choices=list(CATEGORIES.items())),
         Choice("city", "City", choices=cities),
         Number("seats", "Seats, at least"),
-    )
+    ]
+    if scope_of(VEHICLE_READ) is Scope.ALL:
+        fields.append(Carried("owner", "Owner", "organization_id", name_of=cache(organizations.name_of)))
     return Filters.of_request(fields, sorts=SORTS, default_sort="plate", args=args)
 
 

@@ -1,6 +1,6 @@
 """People and members, as every context may ask for them."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -155,14 +155,33 @@ PEOPLE_SORTS = {
 """What the platform's list of people can be sorted by."""
 
 
-def list_people(*, text: str | None = None, sort: str = "name", cursor: str | None = None) -> Page[PlatformPerson]:
+def count_by_organization(organization_ids: Collection[UUID]) -> dict[UUID, int]:
+    """Return how many members organizations have, those who left aside (those without any are left out)."""
+    statement = (
+        select(Membership.organization_id, func.count())
+        .where(Membership.organization_id.in_(organization_ids), Membership.status != MembershipStatus.REMOVED)
+        .group_by(Membership.organization_id)
+    )
+    return dict(db.session.execute(statement).all())
+
+
+def list_people(
+    *, text: str | None = None, organization_id: UUID | None = None, sort: str = "name", cursor: str | None = None
+) -> Page[PlatformPerson]:
     """Return one page of people of every organization whose name or address contains the text: for the platform's desk.
+
+    `organization_id`: only those of one organization who have not left it.
 
     Nobody for an actor who does not manage the people of every organization.
     """
     statement = select(User).where(matches(text or ""))
     if scope_of(EMPLOYEE_MANAGE) is not Scope.ALL:
         statement = statement.where(false())
+    if organization_id is not None:
+        of_it = select(Membership.user_id).where(
+            Membership.organization_id == organization_id, Membership.status != MembershipStatus.REMOVED
+        )
+        statement = statement.where(User.id.in_(of_it))
     page = paginate(statement, sorts=PEOPLE_SORTS, tie=User.id, sort=sort, cursor=cursor)
     found = _of_platform(page.rows)
     return page.map(lambda user: found[user.id])

@@ -1,12 +1,12 @@
 """Verifications as people see them: lists, one with its documents, what waits, who looks at it."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, select
+from sqlalchemy import ColumnElement, Select, func, select
 from sqlalchemy.orm import selectinload
 
 from karokar.kernel import clock
@@ -100,11 +100,14 @@ def paged(
     status: str | None = None,
     kind: str | None = None,
     entity_type: str | None = None,
+    organization_id: UUID | None = None,
     sort: str = "-requested",
     cursor: str | None = None,
 ) -> Page[VerificationPage]:
     """Return one page of the verifications that the actor may see."""
     statement = _permitted().options(selectinload(Verification.documents))
+    if organization_id:
+        statement = statement.where(Verification.organization_id == organization_id)
     if status:
         statement = statement.where(Verification.status == status)
     if kind:
@@ -112,6 +115,20 @@ def paged(
     if entity_type:
         statement = statement.where(Verification.entity_type == entity_type)
     return paginate(statement, sorts=SORTS, tie=Verification.id, sort=sort, cursor=cursor).map(_page)
+
+
+def count_waiting(organization_ids: Collection[UUID]) -> dict[UUID, int]:
+    """Return how many verifications of each organization wait for review (those without any are left out)."""
+    statement = (
+        select(Verification.organization_id, func.count())
+        .where(
+            permitted(Verification, VERIFICATION_READ),
+            Verification.organization_id.in_(organization_ids),
+            Verification.status == VerificationStatus.PENDING,
+        )
+        .group_by(Verification.organization_id)
+    )
+    return dict(db.session.execute(statement).all())
 
 
 def list_tries(entity_type: str, entity_id: UUID) -> list[Try]:
