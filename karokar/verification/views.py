@@ -285,7 +285,7 @@ def approve(verification_id: UUID) -> ResponseReturnValue:
                 note=form.note.data,
                 version=form.sent_version,
             )
-            return _decided(verification_id, "Approved.")
+            return _decided(verification_id, "Approved", "What waited for it goes on by itself.")
     return _show(verification_id, {"approve": form})
 
 
@@ -307,7 +307,7 @@ def reject(verification_id: UUID) -> ResponseReturnValue:
             actions.reject_verification(
                 verification_id, reason=form.reason.data, note=form.note.data, version=form.sent_version
             )
-            return _decided(verification_id, "Rejected. Whoever handed it in gets a mail with the reason.")
+            return _decided(verification_id, "Rejected", "Whoever handed it in gets a mail with the reason.")
     return _show(verification_id, {"reject": form})
 
 
@@ -321,12 +321,15 @@ def revoke(verification_id: UUID) -> ResponseReturnValue:
             actions.revoke_verification(
                 verification_id, reason=form.reason.data, note=form.note.data, version=form.sent_version
             )
-            return _decided(verification_id, "Revoked. What depends on it reacts by itself.")
+            return _decided(verification_id, "Revoked", "What depends on it reacts by itself.")
     return _show(verification_id, {"revoke": form})
 
 
-def _decided(verification_id: UUID, message: str) -> ResponseReturnValue:
-    flash(message, "good")
+def _decided(verification_id: UUID, decision: str, follows: str) -> ResponseReturnValue:
+    """Say what was decided about whom, and lead on."""
+    page = queries.get_page(verification_id)
+    name = _names([page]).get(page.entity_id, "somebody who has left")
+    flash(f"{decision}: {page.kind_label}, {name}. {follows}", "good")
     following = queries.find_next_waiting(verification_id) if request.form.get("then") == "next" else None
     if following is not None:
         return redirect(url_for("verification.show", verification_id=following), 303)

@@ -8,7 +8,9 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from karokar.booking import actions, rules
+from karokar.fleet import actions as fleet
 from karokar.kernel import clock
+from karokar.kernel.actor import Actor
 from tests.factories import booking as make
 from tests.factories.booking import NOON, World, hours
 from tests.factories.browsing import follow, forms_of, send, send_large, text_of
@@ -226,6 +228,7 @@ def test_a_handover_is_a_checklist_with_pictures(world: World, as_vendor: FlaskC
         photo = html.split('<img src="')[1].split('"')[0]
         assert as_vendor.get(photo).content_type == "image/png"
         assert html.count("<img src=") == 3
+        assert "<figcaption>Left side</figcaption>" in html
         assert 'alt="Handover: left side"' in as_vendor.get(f"/booking/{made.id}/complete").get_data(as_text=True)
 
 
@@ -443,6 +446,48 @@ def test_today_shows_what_goes_out_comes_back_is_late_and_waits(world: World, as
         page = text_of(as_vendor.get("/booking/today"))
     assert page.index("Late") < page.index(late.reference) < page.index("Going out") < page.index(out.reference)
     assert page.index("Waiting for your answer") < page.index(asked.reference)
+
+
+def test_today_says_whom_to_call_about_a_late_vehicle(world: World, client: FlaskClient) -> None:
+    world.active(start=NOON + hours(1), end=NOON + hours(2))
+    waiting = world.requested(vehicle_id=make.vehicle(world.vendor))
+    make.change("organizations", world.company, contact_name="Desk of Meridian", contact_phone="+49 30 5550100")
+    make.change("users", world.employee.user_id, phone="+49 170 5550199")
+
+    def seen_by(who: Actor) -> str:
+        make.sign_in(client, who)
+        with clock.standing_at(NOON + hours(3)):
+            return client.get("/booking/today").get_data(as_text=True)
+
+    vendors = seen_by(world.vendor_admin)
+    assert 'href="tel:+49305550100"' in vendors
+    assert "Desk of Meridian" in vendors
+    assert "5550199" not in vendors, "A driver's own number is for the booking and its sheet."
+    assert vendors.count("tel:") == 1, f"Before its approval {waiting.reference} tells no contact."
+    assert 'href="tel:+491705550199"' in seen_by(world.company_admin)
+
+
+def test_today_shows_what_is_in_the_workshop(world: World, client: FlaskClient) -> None:
+    made = {}
+    for name, begins in (("going on", -5), ("today", 4), ("next week", 24 * 7)):
+        vehicle = make.vehicle(world.vendor)
+        with world.acting(world.vendor_admin, NOON - hours(6)):
+            made[name] = fleet.schedule_maintenance(
+                vehicle, kind="REPAIR", start=NOON + hours(begins), end=NOON + hours(begins + 3)
+            )
+    with world.acting(world.vendor_admin, NOON - hours(5)):
+        fleet.start_maintenance(made["going on"])
+    make.sign_in(client, world.vendor_admin)
+    with clock.standing_at(NOON):
+        page = client.get("/booking/today").get_data(as_text=True)
+    workshop = page.split('id="today-workshop"')[1]
+    assert f"/fleet/maintenance/{made['going on']}" in workshop
+    assert f"/fleet/maintenance/{made['today']}" in workshop
+    assert str(made["next week"]) not in workshop
+    assert workshop.count("Late") == 1, "The work that should have ended."
+    make.sign_in(client, world.company_admin)
+    with clock.standing_at(NOON):
+        assert "In the workshop" not in client.get("/booking/today").get_data(as_text=True)
 
 
 def test_home_lists_what_waits_for_whom(world: World, client: FlaskClient) -> None:

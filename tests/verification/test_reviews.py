@@ -177,6 +177,20 @@ def test_the_later_decision_on_the_page_gets_the_conflict_page(app: Flask, clien
     assert status_of(made) == "APPROVED"
 
 
+@pytest.mark.parametrize(
+    ("verb", "sent", "said"),
+    [("approve", {"expires_on": ""}, "Approved: "), ("reject", {"reason": "UNREADABLE"}, "Rejected: ")],
+)
+def test_a_decision_says_what_was_decided_and_about_whom(client, verb, sent, said):
+    company = people.make_vendor()
+    made = request(company)
+    people.sign_in(client, people.platform_admin())
+    form = f"/verification/{made}"
+    version = str(db.session.get(Verification, made).version)
+    post(client, f"{form}/{verb}", form_at=form, version=version, **sent)
+    assert f"{said}{queries.label_of('TAX')}, {company.name}." in client.get("/administration/review").text
+
+
 def test_whoever_opened_it_six_minutes_ago_is_not_shown(client):
     made = request(people.make_vendor())
     first, second = people.platform_admin(), people.platform_admin()

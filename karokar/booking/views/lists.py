@@ -15,9 +15,9 @@ from karokar.booking.views.filtered import FILTERS
 from karokar.booking.views.shown import Shown, shown_many
 from karokar.fleet import queries as fleet
 from karokar.kernel import clock
-from karokar.kernel.actor import current_actor
+from karokar.kernel.actor import Scope, current_actor
 from karokar.kernel.paging import Page
-from karokar.kernel.permissions import requires
+from karokar.kernel.permissions import requires, scope_of
 from karokar.runs.views.exports import ListExport
 from karokar.web.exports import Column
 from karokar.web.filters import Filters
@@ -91,10 +91,12 @@ def export_list() -> Response:
 @bp.get("/today")
 @requires(BOOKING_READ)
 def today() -> str:
-    """Show what goes out, comes back, is late or waits for an answer today."""
+    """Show what goes out, comes back, is late, waits for an answer or is in the workshop today."""
     now = clock.now()
     local_day = to_local(now).date()
     found = queries.today(now, end_of_day(local_day))
+    has_fleet = scope_of("vehicle.read") in {Scope.OWN, Scope.MARKET}
+    workshop = fleet.list_in_workshop(end_of_day(local_day)) if has_fleet else []
     sections = {
         "late": found.late,
         "going_out": found.going_out,
@@ -105,7 +107,10 @@ def today() -> str:
     return render_template(
         "booking/today.html",
         day=local_day,
-        quiet=found.is_quiet,
+        quiet=found.is_quiet and not workshop,
+        now=now,
+        workshop=workshop,
+        vehicles=fleet.vehicles({window.vehicle_id for window in workshop}) if workshop else {},
         out_now=found.out_now,
         is_vendor=current_actor().organization_type == "VENDOR",
         sections={name: [lines[row.id] for row in rows] for name, rows in sections.items()},

@@ -34,6 +34,14 @@ from karokar.verification import queries as verification
 
 
 @dataclass(frozen=True)
+class Contact:
+    """Somebody to call."""
+
+    name: str
+    phone: str | None
+
+
+@dataclass(frozen=True)
 class Shown:
     """One line of a list. `people` names employee and requester for the company's own side only; `known` are the
     persons that were looked up for the page.
@@ -62,6 +70,18 @@ class Shown:
     def employee(self) -> str:
         """Who gets the vehicle, as far as this side may know it here."""
         return self.people.get(self.booking.employee_id, "") if self.booking.employee_id else ""
+
+    @property
+    def contact(self) -> Contact:
+        """Whom to call about it: the company its own employee, everybody else the company's contact person, from the
+        approval on. A driver's own number is shown to a vendor on the booking and its sheet alone.
+        """
+        driver = self.known.get(self.booking.employee_id) if self.booking.employee_id and self.is_corporate else None
+        if driver is not None:
+            return Contact(driver.name, driver.phone)
+        if self.is_corporate or not rules.shows_contacts(Status(self.booking.status)):
+            return Contact("", None)
+        return Contact(self.corporate.contact_name or self.corporate.name, self.corporate.contact_phone)
 
     @property
     def requester(self) -> str:

@@ -1,5 +1,6 @@
 """What the acting person may see of vehicles, maintenance and readings."""
 
+from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, Select, and_, func, or_, select
@@ -182,6 +183,26 @@ def list_windows(vehicle_id: UUID | None = None, *, status: str = "", limit: int
         statement = statement.where(MaintenanceWindow.status == status)
     is_over = MaintenanceWindow.status.in_([WindowStatus.COMPLETED.value, WindowStatus.CANCELLED.value])
     statement = statement.order_by(is_over, MaintenanceWindow.start, MaintenanceWindow.id).limit(limit)
+    return [window_facts(row) for row in db.session.scalars(statement)]
+
+
+def list_in_workshop(day_end: datetime, *, limit: int = 200) -> list[WindowFacts]:
+    """Return maintenance of the acting organization's own fleet that is going on, or should begin by the end of a day,
+    by its planned end.
+    """
+    mine = select(Vehicle.id).where(Vehicle.organization_id == current_actor().organization_id)
+    statement = (
+        select(MaintenanceWindow)
+        .where(
+            MaintenanceWindow.vehicle_id.in_(mine),
+            or_(
+                MaintenanceWindow.status == WindowStatus.IN_PROGRESS.value,
+                and_(MaintenanceWindow.status == WindowStatus.SCHEDULED.value, MaintenanceWindow.start < day_end),
+            ),
+        )
+        .order_by(MaintenanceWindow.end, MaintenanceWindow.id)
+        .limit(limit)
+    )
     return [window_facts(row) for row in db.session.scalars(statement)]
 
 
