@@ -55,6 +55,15 @@ def planned(databases, tmp_path_factory) -> Iterator[tuple[site.Flask, dict[str,
             for start, end in at_the_edges(grid.start, grid.end, hours(0.25)):
                 asked = world.requested(start=start, end=end)
                 found[name].add(f"/booking/{asked.id}")
+        beside = make.vehicle(world.vendor)
+        start = datetime(2027, 6, 15, 12, tzinfo=BERLIN)
+        held = [
+            world.approved(vehicle_id=beside, start=start + hours(n / 4), end=start + hours((n + 1) / 4))
+            for n in (0, 1)
+        ]
+        asked = world.requested(vehicle_id=beside, start=start + hours(1), end=start + hours(30))
+        found["around a request"] = {f"/booking/{one.id}" for one in held}
+        decide = f"/booking/{asked.id}/decide"
         world.deliver()
         client = app.test_client()
         make.sign_in(client, world.vendor_admin)
@@ -62,7 +71,7 @@ def planned(databases, tmp_path_factory) -> Iterator[tuple[site.Flask, dict[str,
         assert cookie is not None
         db.session.remove()
         with site.served(app) as address:
-            yield address, found, cookie.value
+            yield address, found | {"decide": {decide}}, cookie.value
 
 
 @pytest.fixture
@@ -105,3 +114,15 @@ def test_a_booking_too_narrow_to_be_a_link_is_reached_by_the_keyboard(tab, plann
     assert reached in found["longest month"]
     tab.keyboard.press("Enter")
     tab.wait_for_url(f"**{reached}")
+
+
+@pytest.mark.parametrize("width", [360, 1366])
+def test_short_bookings_around_a_request_are_reached_beside_the_strip(tab, planned, width):
+    address, found, _session = planned
+    tab.set_viewport_size({"width": width, "height": 900})
+    watched = Watched(tab, address)
+    watched.open(next(iter(found["decide"])))
+    assert watched.violations() == []
+    for url in found["around a request"]:
+        assert tab.locator(f'main a[href="{url}"]:not(.kk-plan a)').count() > 0
+        assert tab.locator(f'.kk-plan a[href="{url}"]').count() == 0
