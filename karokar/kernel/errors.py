@@ -68,14 +68,17 @@ class PermissionDenied(DomainError):
         self.permission = permission
 
 
+_STANDS = {"PENDING": "waits for review", "REJECTED": "was not admitted", "SUSPENDED": "is suspended"}
+
+
 class OrganizationNotActive(StateConflict):
     """The acting organization's status does not allow this (409)."""
 
     def __init__(self, status: str) -> None:
         super().__init__(
             "ORGANIZATION_NOT_ACTIVE",
-            f"Your organization is {status.lower()}. Until it is active you can read, export, upload documents and end "
-            "what already runs; anything else has to wait.",
+            f"Your organization {_STANDS.get(status, 'is not active')}. Until it is active you can read, export, "
+            "upload documents and end what already runs; anything else has to wait.",
             organization_status=status,
         )
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-MOST_ROWS = 2_000
+MOST_ROWS = 5_000
 MOST_BYTES = 2_000_000
 """A file is checked while its sender waits, so it stays small enough for that."""
 
@@ -78,10 +78,6 @@ class Report:
         letter = self.letters.get(heading, "")
         self.problems.append(Problem(line.number, letter, heading, line.cells.get(heading, ""), sentence))
 
-    def has_problem(self, line: Line) -> bool:
-        """Whether something was noted about the line."""
-        return any(problem.line == line.number for problem in self.problems)
-
 
 def text_of(data: bytes) -> str:
     """Return a file's text. Raises FileRefused for one that is empty, too large or no UTF-8 text."""
@@ -134,11 +130,28 @@ def read(text: str, headings: Sequence[Heading]) -> Report:
 def _rows(text: str) -> list[tuple[int, list[str]]]:
     """Return (line number, cells) of each line that is not empty; cells are divided by comma, semicolon or tab."""
     first = text.lstrip("\r\n").split("\n", 1)[0]
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=max(",;\t", key=first.count))
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=max(",;\t", key=first.count), strict=True)
+    begun = 0
+    rows: list[tuple[int, list[str]]] = []
     try:
-        return [(reader.line_num, row) for row in reader if any(cell.strip() for cell in row)]
+        while True:
+            begun = reader.line_num + 1
+            row = next(reader)
+            if any(cell.strip() for cell in row):
+                rows.append((reader.line_num, row))
+    except StopIteration:
+        return rows
     except csv.Error as error:
-        raise FileRefused(f"Line {reader.line_num} cannot be read as CSV: {error}.") from None
+        # A quotation mark that is never closed takes in the rest of the file: what is wrong is where it begins.
+        raise FileRefused(_unreadable(begun, str(error))) from None
+
+
+def _unreadable(line: int, error: str) -> str:
+    if "unexpected end of data" in error:
+        return f'Line {line} opens a quotation mark (") that nothing closes, so that the rest cannot be read. Close it.'
+    if "expected after" in error:
+        return f'Line {line} has a quotation mark (") within a cell. Write it twice, and the cell in such marks.'
+    return f"Line {line} cannot be read as CSV: {error}."
 
 
 def _name(heading: str) -> str:

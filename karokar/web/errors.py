@@ -28,6 +28,7 @@ _TITLES = {
     429: "Too many tries",
     503: "Not possible right now",
 }
+_TITLE_OF = {"ORGANIZATION_NOT_ACTIVE": "Not possible for now"}
 _SENTENCES = {
     400: "The browser sent something that the console does not understand. Go back, load the page again and retry.",
     404: "There is no such page, or it is not yours to see.",
@@ -75,7 +76,7 @@ def show_domain_error(error: DomainError) -> Response:
     return _page(
         "errors/page.html",
         error.status,
-        title=_TITLES.get(error.status, "This did not work"),
+        title=_TITLE_OF.get(error.code) or _TITLES.get(error.status, "This did not work"),
         sentence=error.sentence,
         code=None if isinstance(error, NotFound) else error.code,
         facts=error.facts,

@@ -45,6 +45,34 @@ def _zone_names() -> tuple[str, ...]:
     return tuple(sorted(name for name in available_timezones() if "/" in name or name == "UTC"))
 
 
+_SENTENCES = {
+    "Not a valid choice.": "Choose one from the list.",
+    "Invalid Choice: could not coerce.": "Choose one from the list.",
+    "Not a valid integer value.": "Enter a whole number.",
+    "Not a valid decimal value.": "Enter a number.",
+    "Not a valid float value.": "Enter a number.",
+    "Not a valid date value.": "Enter a date.",
+    "Not a valid datetime value.": "Enter a date and a time.",
+    "Not a valid time value.": "Enter a time.",
+    "This field is required.": "This is needed.",
+    "Invalid URL.": "Enter an address that begins with https://.",
+    "Field cannot be longer than %(max)d characters.": "Use at most %(max)d characters.",
+}
+"""What the library says where a field has no sentence of its own, in ours."""
+
+
+class _OurSentences:
+    """Stands where the library looks for translations."""
+
+    def gettext(self, text: str) -> str:
+        """Return the sentence that we say for this one."""
+        return _SENTENCES.get(text, text)
+
+    def ngettext(self, singular: str, plural: str, number: int) -> str:
+        """Return the sentence that we say for these two."""
+        return _SENTENCES.get(plural) or (singular if number == 1 else plural)
+
+
 class Form(FlaskForm):
     """A form whose token, organization and version are written by the template (`forms.start`) and checked for all
     forms in one place; its own fields say only what the action needs.
@@ -54,6 +82,10 @@ class Form(FlaskForm):
         """The token is checked before the view runs (karokar.web.csrf), not here."""
 
         csrf = False
+
+        def get_translations(self, _form: Any) -> _OurSentences:
+            """Say what is wrong with what was typed as the console says things."""
+            return _OurSentences()
 
         def bind_field(self, form: Any, unbound_field: Any, options: dict[str, Any]) -> Any:
             """Strip the spaces around what was typed, but for passwords."""

@@ -10,9 +10,14 @@ from werkzeug.wrappers import Response
 from karokar.kernel.actor import current_cause
 
 
+def _has_token() -> bool:
+    # Not any Authorization: a proxy in front may ask every browser for a password.
+    return request.headers.get("Authorization", "").startswith("Bearer ")
+
+
 def wants_json() -> bool:
-    """Whether a program asks: the path is the API's, or JSON is what it accepts best."""
-    if request.path.startswith("/v1/") or request.path == "/metrics":
+    """Whether a program asks: with a token, at the API's path, or as JSON is what it accepts best."""
+    if request.path.startswith("/v1/") or request.path == "/metrics" or _has_token():
         return True
     return request.accept_mimetypes.best_match(["text/html", "application/json"]) == "application/json"
 

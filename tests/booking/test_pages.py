@@ -232,6 +232,17 @@ def test_a_handover_is_a_checklist_with_pictures(world: World, as_vendor: FlaskC
         assert 'alt="Handover: left side"' in as_vendor.get(f"/booking/{made.id}/complete").get_data(as_text=True)
 
 
+def test_whoever_types_less_than_the_odometer_showed_hears_of_it_at_once(world: World, as_vendor: FlaskClient) -> None:
+    made = world.active()
+    with clock.standing_at(world.end):
+        make.sign_in(as_vendor, world.vendor_admin)
+        url = f"/booking/{made.id}/complete"
+        assert "At the handover: 10,000 km" in text_of(as_vendor.get(url))
+        told = follow(as_vendor, send(as_vendor, url, odometer="9000", fuel_percent="40"))
+    assert "Taken back" in told
+    assert "9,000 km is less than the 10,000 km known before" in told
+
+
 def test_a_handover_names_what_is_missing_before_anything_is_filled_in(world: World, as_vendor: FlaskClient) -> None:
     made = world.assigned()
     url = f"/booking/{made.id}/activate"

@@ -77,10 +77,10 @@ def test_a_company_applies_through_the_public_page_and_its_admin_is_invited(clie
 @pytest.mark.parametrize(
     ("field", "value", "says"),
     [
-        ("type", "PLATFORM", "Not a valid choice"),
+        ("type", "PLATFORM", "Choose one from the list"),
         ("name", " ", "Enter the company"),
         ("email", "no address", "no e-mail address"),
-        ("time_zone", "Mars/Olympus", "Not a valid choice"),
+        ("time_zone", "Mars/Olympus", "Choose one from the list"),
         ("first_name", "x" * 81, "at most 80"),
     ],
 )

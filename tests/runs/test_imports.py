@@ -103,8 +103,16 @@ def test_what_is_no_file_of_rows_is_refused_with_a_sentence(data, word):
 
 
 def test_a_file_with_too_many_rows_says_how_many_it_may_have():
-    with pytest.raises(FileRefused, match="2,000"):
+    with pytest.raises(FileRefused, match="5,000"):
         read("name\n" + "Asha\n" * (MOST_ROWS + 1), HEADINGS)
+
+
+@pytest.mark.parametrize(
+    ("row", "word"), [('"Asha\n', "Line 3 opens a quotation mark"), ('"Asha"x,1\n', "Line 3 has a quotation mark")]
+)
+def test_a_quotation_mark_that_takes_in_other_lines_is_named_where_it_begins(row, word):
+    with pytest.raises(FileRefused, match=word):
+        read("name,seats\nRavi,2\n" + row + "Meera,3\n" * 50, HEADINGS)
 
 
 def test_a_cell_that_is_too_long_is_refused_not_a_crash():

@@ -128,7 +128,7 @@ def test_a_lost_update_shows_both_versions_field_by_field_and_can_be_saved(desk)
         ("notfound", 404, "There is no such booking"),
         ("rule", 422, "The end must come after the start."),
         ("state", 409, "A completed booking cannot be cancelled."),
-        ("inactive", 409, "Your organization is suspended"),
+        ("inactive", 409, "Not possible for now"),
     ],
 )
 def test_a_domain_error_becomes_a_page_with_its_sentence(desk, kind, status, words):
@@ -144,6 +144,18 @@ def test_the_same_error_is_a_problem_document_for_a_program(desk):
     body = answer.get_json(force=True)
     assert (body["status"], body["code"]) == (422, "ENDS_BEFORE_START")
     assert body["detail"] == "The end must come after the start."
+
+
+def test_a_program_with_a_token_gets_a_problem_document_wherever_it_asks(desk):
+    answer = desk.client().get("/fails/rule", headers={"Authorization": "Bearer kk_x", "Accept": "*/*"})
+    assert answer.mimetype == "application/problem+json"
+    behind_a_password = desk.client().get("/fails/rule", headers={"Authorization": "Basic YTpi", "Accept": "text/html"})
+    assert behind_a_password.mimetype == "text/html"
+
+
+def test_what_is_wrong_with_a_field_is_said_in_our_sentences(desk):
+    client = desk.client()
+    assert "Enter a whole number." in client.post("/note", data={**desk.token(client), "title": "a", "seats": "x"}).text
 
 
 def test_for_htmx_an_error_is_a_part_without_the_frame(desk):

@@ -91,6 +91,7 @@ def start(assignment_id: UUID) -> Response | tuple[str, int]:
     form = ReadingForm()
     if form.is_sent():
         with form.refusals(RuleBroken, StateConflict):
+            warning = fleet.reading_warning(row.vehicle_id, form.odometer.data)
             actions.start_assignment(
                 assignment_id,
                 form.odometer.data,
@@ -99,8 +100,9 @@ def start(assignment_id: UUID) -> Response | tuple[str, int]:
                 version=form.sent_version,
             )
             flash("Handed over. Have a good trip.", "good")
+            _warn(warning)
             return redirect(url_for("assignment.show", assignment_id=assignment_id), 303)
-    return render_template("assignment/start.html", form=form, line=shown(row)), form.status
+    return render_template("assignment/start.html", form=form, line=shown(row), is_mine=_is_mine(row)), form.status
 
 
 @bp.route("/<uuid:assignment_id>/complete", methods=["GET", "POST"])
@@ -113,6 +115,7 @@ def complete(assignment_id: UUID) -> Response | tuple[str, int]:
     form = ReadingForm()
     if form.is_sent():
         with form.refusals():
+            warning = fleet.reading_warning(row.vehicle_id, form.odometer.data)
             actions.complete_assignment(
                 assignment_id,
                 form.odometer.data,
@@ -121,8 +124,14 @@ def complete(assignment_id: UUID) -> Response | tuple[str, int]:
                 version=form.sent_version,
             )
             flash("Taken back. The vehicle is free again.", "good")
+            _warn(warning)
             return redirect(url_for("assignment.show", assignment_id=assignment_id), 303)
-    return render_template("assignment/complete.html", form=form, line=shown(row)), form.status
+    return render_template("assignment/complete.html", form=form, line=shown(row), is_mine=_is_mine(row)), form.status
+
+
+def _is_mine(row: Assignment) -> bool:
+    """Whether the vehicle is the acting person's: they receive and return what others hand over and take back."""
+    return row.employee_id == current_actor().user_id
 
 
 @bp.route("/<uuid:assignment_id>/close", methods=["GET", "POST"])
@@ -139,6 +148,11 @@ def close(assignment_id: UUID) -> Response | tuple[str, int]:
             flash("The assignment is closed.", "good")
             return redirect(url_for("assignment.show", assignment_id=assignment_id), 303)
     return render_template("assignment/close.html", form=form, line=shown(row)), form.status
+
+
+def _warn(sentence: str) -> None:
+    if sentence:
+        flash(sentence, "wait")
 
 
 def _nothing_to_do(row: Assignment, action: str) -> Response:

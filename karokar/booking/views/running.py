@@ -60,6 +60,11 @@ def assign(booking_id: UUID) -> Response | tuple[str, int]:
     return page, form.status
 
 
+def _warn(sentence: str) -> None:
+    if sentence:
+        flash(sentence, "wait")
+
+
 def _photo_limits() -> tuple[int, int]:
     """Return how many megabytes one photo may have, and all of a handover together."""
     each = settings().max_upload_mb
@@ -81,8 +86,10 @@ def activate(booking_id: UUID) -> Response | tuple[str, int]:
     form = HandoverForm()
     if form.is_sent():
         with form.refusals(RuleBroken, StateConflict):
+            warning = fleet.reading_warning(booking.vehicle_id, form.odometer.data)
             actions.activate_booking(booking_id, version=form.sent_version, **_handed(form))
             flash("Handed over. Have a good trip.", "good")
+            _warn(warning)
             return redirect(url_for("booking.show", booking_id=booking_id), 303)
     line, current = shown(booking), find_current(booking, assignment.of_booking(booking_id))
     page = render_template(
@@ -107,8 +114,10 @@ def complete(booking_id: UUID) -> Response | tuple[str, int]:
     form = ReturnForm()
     if form.is_sent():
         with form.refusals(RuleBroken):
+            warning = fleet.reading_warning(booking.vehicle_id, form.odometer.data)
             actions.complete_booking(booking_id, version=form.sent_version, **_handed(form))
             flash("Taken back. The vehicle is free again.", "good")
+            _warn(warning)
             return redirect(url_for("booking.show", booking_id=booking_id), 303)
     page = render_template(
         "booking/complete.html",

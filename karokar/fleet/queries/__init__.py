@@ -23,6 +23,7 @@ from karokar.fleet.queries.records import (
     list_suspended_for_documents,
     lock_calendar,
     other_spellings,
+    reading_warning,
     vehicles,
     windows,
 )
@@ -52,6 +53,7 @@ __all__ = [
     "list_windows",
     "lock_calendar",
     "other_spellings",
+    "reading_warning",
     "search",
     "search_candidates",
     "vehicles",

@@ -88,6 +88,20 @@ def windows(
     return [window_facts(row) for row in db.session.scalars(statement)]
 
 
+def reading_warning(vehicle_id: UUID, odometer: int) -> str:
+    """Return the sentence that says that an odometer shows less than is known already; empty where it does not.
+
+    Readings are kept as they are typed; who types one should hear at once that it cannot be right.
+    """
+    known = get_vehicle(vehicle_id).odometer
+    if odometer >= known:
+        return ""
+    return (
+        f"{odometer:,} km is less than the {known:,} km known before. It is kept and marked in the vehicle's log; if "
+        "it was mistyped, the vehicle's owner can void it there."
+    )
+
+
 def find_by_plate(text: str) -> list[VehicleFacts]:
     """Return the vehicles with this licence plate, however it is spelt: the one in service first, then retired ones."""
     key = plate_key(text)
