@@ -10,6 +10,7 @@ from sqlalchemy import ColumnElement, Select, false, func, or_, select, true
 
 from karokar.administration.models import DailyFact, ReportedVehicle
 from karokar.administration.permissions import REPORT_READ
+from karokar.fleet.queries import CATEGORIES
 from karokar.kernel import clock
 from karokar.kernel.actor import Actor, Scope, current_actor
 from karokar.kernel.db import db
@@ -125,8 +126,8 @@ def _hours_there(vehicle: ReportedVehicle, period: Period) -> float:
 
 
 def category_name(category: str) -> str:
-    """Return a category's code as a word; a short one is an abbreviation ("SUV")."""
-    return category if len(category) <= 3 else category.replace("_", " ").capitalize()
+    """Return what people call a category; one that is not known any more goes by its code."""
+    return CATEGORIES.get(category, category)
 
 
 def by_category(rows: Sequence[Utilisation]) -> list[Utilisation]:
