@@ -10,7 +10,7 @@ from sqlalchemy import Select, select
 
 from karokar.kernel.db import db
 from karokar.kernel.paging import Page, paginate
-from karokar.outbox.models import EventRow, Subscription, Trouble
+from karokar.outbox.models import EventRow, Subscription, Trouble, has_state
 from karokar.outbox.search import names_matching
 from karokar.outbox.state import handler_names
 
@@ -82,7 +82,7 @@ def all_dead_letters(
 
 def _statement(handler: str | None, types: str | None, fingerprint: str | None) -> Select[Any]:
     joined = select(Trouble, EventRow).join(EventRow, EventRow.id == Trouble.event_id)
-    statement = cast("Select[Any]", joined.where(Trouble.state == "dead"))
+    statement = cast("Select[Any]", joined.where(has_state(Trouble, "dead")))
     if handler is not None:
         numbers = select(Subscription.handler).where(Subscription.name == handler)
         statement = statement.where(Trouble.handler.in_(numbers))

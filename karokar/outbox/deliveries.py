@@ -9,7 +9,17 @@ from sqlalchemy import and_, case, func, or_, select
 from sqlalchemy.orm import aliased
 
 from karokar.kernel.db import db
-from karokar.outbox.models import OPEN_STATES, SHARDS, EventLog, EventRow, Handled, Progress, Subscription, Trouble
+from karokar.outbox.models import (
+    OPEN_STATES,
+    SHARDS,
+    EventLog,
+    EventRow,
+    Handled,
+    Progress,
+    Subscription,
+    Trouble,
+    has_state,
+)
 from karokar.outbox.registry import HANDLERS
 
 State = Literal["handled", "pending", "retrying", "waiting", "dead", "dismissed"]
@@ -101,10 +111,10 @@ def _blockers(positions: Collection[int]) -> dict[tuple[int, int], int]:
                 earlier.handler == waiting.handler,
                 earlier.stream == waiting.stream,
                 earlier.position < waiting.position,
-                earlier.state.in_(OPEN_STATES),
+                has_state(earlier, *OPEN_STATES),
             ),
         )
-        .where(waiting.position.in_(positions), waiting.state == "waiting")
+        .where(waiting.position.in_(positions), has_state(waiting, "waiting"))
         .group_by(waiting.handler, waiting.position)
     )
     return {(int(number), int(position)): int(first) for number, position, first in rows}

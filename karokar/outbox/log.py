@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from sqlalchemy import func, select
 
 from karokar.kernel.db import db
-from karokar.outbox.models import OPEN_STATES, SHARDS, EventLog, EventRow, Progress, Subscription, Trouble
+from karokar.outbox.models import OPEN_STATES, SHARDS, EventLog, EventRow, Progress, Subscription, Trouble, has_state
 
 _CHUNK = 1000
 
@@ -33,7 +33,7 @@ def settled_position(handler: str) -> int:
     number = select(Subscription.handler).where(Subscription.name == handler).limit(1).scalar_subquery()
     open_one = (
         select(func.min(Trouble.position))
-        .where(Trouble.handler == number, Trouble.state.in_(OPEN_STATES))
+        .where(Trouble.handler == number, has_state(Trouble, *OPEN_STATES))
         .scalar_subquery()
     )
     # One statement, so that all of it is seen at the same moment.

@@ -19,12 +19,14 @@ from sqlalchemy import (
     BigInteger,
     CheckConstraint,
     Column,
+    ColumnElement,
     Float,
     Index,
     Integer,
     SmallInteger,
     Text,
     UniqueConstraint,
+    literal_column,
     text,
 )
 from sqlalchemy.dialects.postgresql.base import ischema_names
@@ -223,6 +225,15 @@ class Trouble(Base):
     error: Mapped[str | None] = mapped_column(Text)
     fingerprint: Mapped[str | None] = mapped_column(Text)
     since: Mapped[datetime]
+
+
+def has_state(trouble: type[Trouble], *states: str) -> ColumnElement[bool]:
+    """Return the condition that a trouble is in one of these states.
+
+    The states are part of the statement, not values given with it: only so can a database know that it may use an index
+    of the open ones.
+    """
+    return trouble.state.in_([literal_column(f"'{state}'", Text) for state in states])
 
 
 class Subscription(Base):

@@ -1,6 +1,7 @@
-"""Runs again what failed and is due, one delivery at a time, each attempt begun in writing."""
+"""Runs again what failed and is due, one delivery at a time, each attempt begun in writing; see `catch_up` as well."""
 
 from datetime import timedelta
+from typing import NamedTuple
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -8,28 +9,33 @@ from sqlalchemy.orm import Session
 from karokar.kernel import clock
 from karokar.kernel.db import db, transaction
 from karokar.kernel.heartbeat import beat
-from karokar.outbox import trouble
+from karokar.outbox import subscriptions, trouble
 from karokar.outbox.careful import LOST_ATTEMPTS, again_while_passing
 from karokar.outbox.catalog import UnknownContract
-from karokar.outbox.models import Subscription, Trouble
+from karokar.outbox.catch_up import catch_up
+from karokar.outbox.models import Subscription, Trouble, has_state
 from karokar.outbox.plan import PAUSED, UNKNOWN, Overtaken, Reaction, envelope_of, types_of
 from karokar.outbox.react import react
 from karokar.outbox.registry import HANDLERS, Handler
 from karokar.outbox.store import Store, StoredEvent
-
-BEGUN_ATTEMPT = timedelta(seconds=5)
-"""After this long an attempt without an end is begun again; the shard's lock tells one that is still at work."""
+from karokar.outbox.trouble import BEGUN_ATTEMPT
 
 AT_A_TIME = 50
 
 
 def retry_due(store: Store) -> bool:
-    """Run the deliveries that are due, the longest due first. Returns whether any came to an end."""
+    """Run the deliveries that are due, the longest due first. Returns whether any came to an end.
+
+    What was not tried yet runs together, where it can; the rest one delivery at a time.
+    """
+    due = _due()
     ended = False
-    for number, position, name in _due():
-        beat()
-        if name in HANDLERS:
-            ended |= _retry(store, number, position, HANDLERS[name])
+    for number, shard, name in {(one.number, one.shard, one.name): None for one in due if one.is_untried}:
+        ended |= catch_up(store, number, HANDLERS[name], shard)
+    for one in due:
+        if not (ended and one.is_untried):
+            beat()
+            ended |= _retry(store, one.number, one.position, HANDLERS[one.name])
     return ended
 
 
@@ -38,24 +44,34 @@ def is_any_due() -> bool:
     session = db.session()
     session.rollback()
     first = session.scalar(
-        select(Trouble.position).where(Trouble.state == "retrying", Trouble.due_at <= clock.now()).limit(1)
+        select(Trouble.position).where(has_state(Trouble, "retrying"), Trouble.due_at <= clock.now()).limit(1)
     )
     session.rollback()
     return first is not None
 
 
-def _due() -> list[tuple[int, int, str]]:
+class _Due(NamedTuple):
+    """A delivery whose time has come."""
+
+    number: int
+    position: int
+    shard: int
+    is_untried: bool
+    name: str
+
+
+def _due() -> list[_Due]:
     names = select(Subscription.handler, Subscription.name).distinct().subquery()
     session = db.session()
     session.rollback()
     rows = session.execute(
-        select(Trouble.handler, Trouble.position, names.c.name)
+        select(Trouble.handler, Trouble.position, Trouble.shard, Trouble.started == 0, names.c.name)
         .join(names, names.c.handler == Trouble.handler)
-        .where(Trouble.state == "retrying", Trouble.due_at <= clock.now(), names.c.name.in_(HANDLERS))
+        .where(has_state(Trouble, "retrying"), Trouble.due_at <= clock.now(), names.c.name.in_(HANDLERS))
         .order_by(Trouble.due_at, Trouble.position)
         .limit(AT_A_TIME)
     )
-    found = [(number, position, name) for number, position, name in rows]
+    found = [_Due(*row) for row in rows]
     session.rollback()
     return found
 
@@ -73,7 +89,7 @@ def _retry(store: Store, number: int, position: int, handler: Handler) -> bool:
                 row = _take(type(store), session, number, position)
                 took = react(reaction)
                 session.flush()
-                store.append_handler(session.connection(), position, number, took)
+                store.append_handler(session.connection(), [position], number, took)
                 trouble.finish(session, row)
 
         try:
@@ -120,10 +136,7 @@ def _begin(store: type[Store], number: int, handler: Handler, event: StoredEvent
 def _reason_to_wait(session: Session, number: int, handler: Handler, event: StoredEvent) -> str | None:
     if event.event_type not in types_of(handler):
         return f"{UNKNOWN}the handler {handler.name} for {event.event_type}."
-    paused = session.scalar(
-        select(Subscription.handler).where(Subscription.handler == number, Subscription.paused_at.is_not(None)).limit(1)
-    )
-    return PAUSED if paused is not None else None
+    return PAUSED if subscriptions.is_paused(session, number) else None
 
 
 def _take(store: type[Store], session: Session, number: int, position: int) -> Trouble:

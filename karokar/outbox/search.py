@@ -20,7 +20,7 @@ from karokar.kernel.actor import Actor
 from karokar.kernel.db import db
 from karokar.kernel.errors import NotFound
 from karokar.outbox.catalog import PayloadRefused, UnknownContract, decode
-from karokar.outbox.models import OPEN_STATES, EventLog, EventRow, EventSubject, Trouble
+from karokar.outbox.models import OPEN_STATES, EventLog, EventRow, EventSubject, Trouble, has_state
 
 PAGE = 50
 LARGEST_PAGE = 200
@@ -345,7 +345,7 @@ def _conditions(wanted: EventFilter, viewer: Actor, position: Any) -> list[Colum
     if wanted.any_id is not None:
         found.append(EventRow.id.in_(_rows_with(wanted.any_id)))
     if wanted.is_in_trouble and sees_everything(viewer):
-        found.append(exists().where(Trouble.position == position, Trouble.state.in_(OPEN_STATES)))
+        found.append(exists().where(Trouble.position == position, has_state(Trouble, *OPEN_STATES)))
     return found
 
 

@@ -13,7 +13,7 @@ from sqlalchemy.orm import aliased
 
 from karokar.kernel import clock
 from karokar.kernel.db import UtcDateTime, db
-from karokar.outbox.models import OPEN_STATES, EventLog, EventRow, Handled, Subscription, Trouble
+from karokar.outbox.models import OPEN_STATES, EventLog, EventRow, Handled, Subscription, Trouble, has_state
 from karokar.outbox.registry import HANDLERS, Handler
 from karokar.outbox.store import store_class
 
@@ -194,7 +194,7 @@ def _add_troubles(by_number: Mapping[int, HandlerState]) -> None:
             func.min(Trouble.event_id).label("first"),
             func.min(Trouble.due_at).label("due_at"),
         )
-        .where(Trouble.state.in_(OPEN_STATES))
+        .where(has_state(Trouble, *OPEN_STATES))
         .group_by(Trouble.handler, Trouble.state)
         .subquery()
     )
@@ -269,7 +269,7 @@ def failure_groups(names: Mapping[int, str] | None = None) -> list[FailureGroup]
             func.max(Trouble.since),
             func.max(Trouble.position),
         )
-        .where(Trouble.state.in_(("retrying", "dead")), Trouble.fingerprint.is_not(None))
+        .where(has_state(Trouble, "retrying", "dead"), Trouble.fingerprint.is_not(None))
         .group_by(Trouble.handler, Trouble.fingerprint)
     ).all()
     if not rows:
@@ -309,10 +309,10 @@ def _count_blocked() -> Counter[tuple[int, str]]:
                 waiting.handler == Trouble.handler,
                 waiting.shard == Trouble.shard,
                 waiting.stream == Trouble.stream,
-                waiting.state == "waiting",
+                has_state(waiting, "waiting"),
             ),
         )
-        .where(Trouble.state.in_(("retrying", "dead")), Trouble.fingerprint.is_not(None))
+        .where(has_state(Trouble, "retrying", "dead"), Trouble.fingerprint.is_not(None))
         .group_by(Trouble.handler, Trouble.fingerprint)
     )
     return Counter({(int(number), str(fingerprint)): int(count) for number, fingerprint, count in rows})

@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 
 from karokar.kernel.db import transaction
 from karokar.outbox import trouble
-from karokar.outbox.models import OPEN_STATES, EventLog, EventRow, Subscription, Trouble
+from karokar.outbox.models import OPEN_STATES, EventLog, EventRow, Subscription, Trouble, has_state
 from karokar.outbox.plan import BEHIND, UNKNOWN, Waiting, key_of, types_of
 from karokar.outbox.registry import HANDLERS, Handler
 from karokar.outbox.store import Store, StoredEvent, store_class
@@ -42,7 +42,7 @@ def sync() -> None:
 def release_known(session: Session) -> int:
     """Make due what waited for code that is here now; returns how many deliveries."""
     waiting = session.scalars(
-        select(Trouble.handler).where(Trouble.state == "waiting", Trouble.error.startswith(UNKNOWN)).distinct()
+        select(Trouble.handler).where(has_state(Trouble, "waiting"), Trouble.error.startswith(UNKNOWN)).distinct()
     ).all()
     rows = session.execute(select(Subscription.handler, Subscription.name).distinct())
     known = {number for number, name in rows if name in HANDLERS}
@@ -84,6 +84,12 @@ def _subscribe(session: Session, store: type[Store], wanted: Iterable[tuple[str,
             _catch_up(session, store, numbers[handler.name], handler, types)
 
 
+def is_paused(session: Session, number: int) -> bool:
+    """Whether the handler with this number is paused."""
+    paused = select(Subscription.handler).where(Subscription.handler == number, Subscription.paused_at.is_not(None))
+    return session.scalar(paused.limit(1)) is not None
+
+
 def _change_key(session: Session, store: type[Store], handler: Handler) -> None:
     """Let a handler keep order by something else; what is open for it is sorted anew. Every shard is held."""
     store.wait_for_shards(session.connection())
@@ -93,7 +99,7 @@ def _change_key(session: Session, store: type[Store], handler: Handler) -> None:
     open_ones = session.execute(
         select(Trouble, EventRow)
         .join(EventRow, EventRow.id == Trouble.event_id)
-        .where(Trouble.handler == rows[0].handler, Trouble.state.in_(OPEN_STATES))
+        .where(Trouble.handler == rows[0].handler, has_state(Trouble, *OPEN_STATES))
     )
     for trouble_row, event in open_ones:
         trouble_row.stream = key_of(handler.key, _stored(trouble_row.position, event))

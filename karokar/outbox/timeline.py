@@ -22,7 +22,7 @@ from karokar.kernel.actor import Actor
 from karokar.kernel.db import db
 from karokar.outbox.deliveries import Delivery, deliveries
 from karokar.outbox.log import newest_position
-from karokar.outbox.models import OPEN_STATES, EventLog, EventRow, EventSubject, Trouble
+from karokar.outbox.models import OPEN_STATES, EventLog, EventRow, EventSubject, Trouble, has_state
 from karokar.outbox.search import FoundEvent, is_told_about, see
 
 PAGE = 25
@@ -411,7 +411,7 @@ def _conditions(viewer: Actor, wanted: TimelineFilter, position: Any) -> list[Co
     if wanted.until is not None:
         found.append(EventRow.occurred_at < wanted.until)
     if wanted.is_failed_only:
-        found.append(exists().where(Trouble.position == position, Trouble.state.in_(OPEN_STATES)))
+        found.append(exists().where(Trouble.position == position, has_state(Trouble, *OPEN_STATES)))
     if wanted.text:
         found.append(_matches(wanted.text, viewer))
     return found

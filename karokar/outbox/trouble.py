@@ -6,7 +6,7 @@ All of this runs in the transaction that is open, under the lock of the delivery
 import hashlib
 import random
 import traceback
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import timedelta
 
 from sqlalchemy import Connection, and_, func, or_, select, update
@@ -18,12 +18,14 @@ from karokar.events.bus import publish
 from karokar.events.delivery import DeliveryDeadLettered
 from karokar.kernel import clock
 from karokar.kernel.settings import settings
-from karokar.outbox.models import OPEN_STATES, Trouble
+from karokar.outbox.models import OPEN_STATES, Trouble, has_state
 from karokar.outbox.plan import Waiting, key_of
 from karokar.outbox.registry import Handler
 from karokar.outbox.store import StoredEvent
 
 LONGEST_PAUSE = timedelta(hours=1)
+BEGUN_ATTEMPT = timedelta(seconds=5)
+"""After this long an attempt without an end is begun again; the shard's lock tells one that is still at work."""
 ENDED_THE_WORKER = "Ended the worker: three attempts began and none of them came to an end."
 LONGEST_ERROR = 4000
 
@@ -130,7 +132,7 @@ def release_next(session: Session, number: int, shard: int, stream: str) -> None
             Trouble.handler == number,
             Trouble.shard == shard,
             Trouble.stream == stream,
-            Trouble.state.in_(OPEN_STATES),
+            has_state(Trouble, *OPEN_STATES),
         )
         .order_by(Trouble.position)
         .limit(1)
@@ -140,10 +142,12 @@ def release_next(session: Session, number: int, shard: int, stream: str) -> None
         session.flush()
 
 
-def release_all(session: Session, number: int, reason: str | None = None) -> int:
+def release_all(
+    session: Session, number: int, reason: str | None = None, *, streams: Collection[str] | None = None
+) -> int:
     """Make the first waiting delivery of each of a handler's keys due, where nothing before it is open.
 
-    With `reason`, only those that wait for this. Returns how many became due.
+    With `reason`, only those that wait for this; with `streams`, only of these keys. Returns how many became due.
     """
     earlier = aliased(Trouble)
     is_first = ~(
@@ -153,13 +157,15 @@ def release_all(session: Session, number: int, reason: str | None = None) -> int
             earlier.shard == Trouble.shard,
             earlier.stream == Trouble.stream,
             earlier.position < Trouble.position,
-            earlier.state.in_(OPEN_STATES),
+            has_state(earlier, *OPEN_STATES),
         )
         .exists()
     )
-    wanted = and_(Trouble.handler == number, Trouble.state == "waiting", is_first)
+    wanted = and_(Trouble.handler == number, has_state(Trouble, "waiting"), is_first)
     if reason is not None:
         wanted = and_(wanted, Trouble.error.startswith(reason, autoescape=True))
+    if streams is not None:
+        wanted = and_(wanted, Trouble.stream.in_(streams))
     released = session.execute(
         update(Trouble)
         .where(wanted)
@@ -173,7 +179,7 @@ def make_all_due(session: Session) -> None:
     """Let nobody wait for a retry's time."""
     session.execute(
         update(Trouble)
-        .where(Trouble.state == "retrying", or_(Trouble.due_at.is_not(None), Trouble.failed > 0))
+        .where(has_state(Trouble, "retrying"), or_(Trouble.due_at.is_not(None), Trouble.failed > 0))
         .values(due_at=clock.now())
         .execution_options(synchronize_session=False)
     )
@@ -181,7 +187,7 @@ def make_all_due(session: Session) -> None:
 
 def is_anything_retrying(session: Session) -> bool:
     """Whether a delivery will run again by itself."""
-    return bool(session.scalar(select(func.count()).select_from(Trouble).where(Trouble.state == "retrying")))
+    return bool(session.scalar(select(func.count()).select_from(Trouble).where(has_state(Trouble, "retrying"))))
 
 
 def pause_after(failed: int) -> timedelta:

@@ -269,8 +269,8 @@ class Store(ABC):
 
     @classmethod
     @abstractmethod
-    def append_handler(cls, connection: Connection, position: int, handler: int, us: int) -> None:
-        """Add one handler to those that have handled an event."""
+    def append_handler(cls, connection: Connection, positions: Sequence[int], handler: int, us: int) -> None:
+        """Add one handler to those that have handled these events."""
 
     @classmethod
     def progress_in(cls, connection: Connection, shard: int) -> int:

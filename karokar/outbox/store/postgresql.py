@@ -254,12 +254,12 @@ class PostgresqlStore(Store):
         driver.run(connection, _ADD_PROGRESS, values)
 
     @classmethod
-    def append_handler(cls, connection: Connection, position: int, handler: int, us: int) -> None:  # noqa: D102
+    def append_handler(cls, connection: Connection, positions: Sequence[int], handler: int, us: int) -> None:  # noqa: D102
         sql = (
             "update handled set handlers = handlers || %s::smallint, us = us || %s::int"
-            " where position = %s and not handlers @> array[%s::smallint]"
+            " where position = any(%s) and not handlers @> array[%s::smallint]"
         )
-        driver.run(connection, sql, (handler, us, position, handler))
+        driver.run(connection, sql, (handler, us, list(positions), handler))
 
 
 def _stored(row: Any) -> StoredEvent:

@@ -221,12 +221,12 @@ class SqliteStore(Store):
         driver.run_many(connection, _ADVANCE, list(progress.items()))
 
     @classmethod
-    def append_handler(cls, connection: Connection, position: int, handler: int, us: int) -> None:  # noqa: D102
+    def append_handler(cls, connection: Connection, positions: Sequence[int], handler: int, us: int) -> None:  # noqa: D102
         sql = (
             "update handled set handlers = json_insert(handlers, '$[#]', ?), us = json_insert(us, '$[#]', ?)"
             " where position = ? and not exists (select 1 from json_each(handlers) where value = ?)"
         )
-        driver.run(connection, sql, (handler, us, position, handler))
+        driver.run_many(connection, sql, [(handler, us, position, handler) for position in positions])
 
 
 def _encode(numbers: Sequence[int]) -> str:
