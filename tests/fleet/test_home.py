@@ -2,7 +2,9 @@
 
 from karokar.fleet import actions, queries
 from karokar.kernel import clock
+from karokar.kernel.db import db
 from tests.factories import booking as make
+from tests.factories import fleet, people
 from tests.factories.booking import NOON, hours
 
 
@@ -28,6 +30,23 @@ def test_maintenance_that_should_have_begun_or_ended_waits_for_the_owner_alone(a
     with world.acting(world.vendor_admin, NOON + hours(4)):
         actions.complete_maintenance(window_id, cost_minor=12_50, cost_currency="EUR")
     assert waiting(world, world.vendor_admin, NOON + hours(5)) == []
+
+
+def test_a_newcomer_is_led_from_the_first_vehicle_to_the_road(app):
+    vendor = people.make_vendor()
+    actor = people.actor_of(vendor.admin)
+
+    def told():
+        db.session.rollback()
+        with people.acting(vendor.admin):
+            return [(item.title, item.endpoint) for item in queries.list_waiting_for(actor)]
+
+    assert told() == [("Register the first vehicle", "fleet.new")]
+    registered = fleet.make_vehicle(vendor, status="PENDING")
+    assert told() == [("One vehicle is not on the road yet", "fleet.index")]
+    with people.acting(vendor.admin):
+        actions.retire_vehicle(registered)
+    assert told() == []
 
 
 def test_the_search_box_finds_a_plate_however_it_is_spelt_and_only_what_may_be_seen(app):

@@ -1,9 +1,9 @@
 """What waits for those who run a fleet, and what the search box finds."""
 
-from sqlalchemy import and_, or_, select
+from sqlalchemy import and_, func, or_, select
 
 from karokar.fleet.models import MaintenanceWindow, Vehicle
-from karokar.fleet.permissions import MAINTENANCE_START, VEHICLE_READ
+from karokar.fleet.permissions import MAINTENANCE_START, VEHICLE_CREATE, VEHICLE_READ
 from karokar.fleet.queries.lists import narrowed
 from karokar.fleet.rules import (
     WINDOW_KINDS,
@@ -18,7 +18,49 @@ from karokar.kernel.waiting import Deed, Hit, WaitingItem
 
 
 def list_waiting_for(actor: Actor) -> list[WaitingItem]:
-    """Return the maintenance that should have begun or ended by now, for those who run the fleet."""
+    """Return the maintenance that should have begun or ended by now, and which vehicles are still to be registered or
+    put on the road, for those who run the fleet.
+    """
+    return [*_late_maintenance(actor), *_not_on_the_road(actor)]
+
+
+def _not_on_the_road(actor: Actor) -> list[WaitingItem]:
+    """A vendor without vehicles has nothing to rent out; a registered one waits for its documents and activation."""
+    if actor.organization_status != "ACTIVE" or not may(VEHICLE_CREATE, actor):
+        return []
+    own = Vehicle.organization_id == actor.organization_id
+    if actor.organization_type == "VENDOR" and db.session.scalar(select(Vehicle.id).where(own).limit(1)) is None:
+        return [
+            WaitingItem(
+                kind="Vehicle",
+                title="Register the first vehicle",
+                since=clock.now(),
+                endpoint="fleet.new",
+                values={},
+                verb="Register",
+                detail="One by one, or a whole fleet from a CSV file on the page of vehicles.",
+            )
+        ]
+    pending = own & (Vehicle.status == VehicleStatus.PENDING.value)
+    count, oldest = db.session.execute(select(func.count(), func.min(Vehicle.created_at)).where(pending)).one()
+    if not count:
+        return []
+    return [
+        WaitingItem(
+            kind="Vehicle",
+            title="One vehicle is not on the road yet" if count == 1 else f"{count:,} vehicles are not on the road yet",
+            since=oldest,
+            endpoint="fleet.index",
+            values={"status": VehicleStatus.PENDING.value},
+            verb="See which",
+            detail="Hand in what is missing of its documents, then put it on the road."
+            if count == 1
+            else "Hand in what is missing of their documents, then put them on the road.",
+        )
+    ]
+
+
+def _late_maintenance(actor: Actor) -> list[WaitingItem]:
     if actor.organization_id is None or not may("maintenance.complete", actor):
         return []
     now = clock.now()
