@@ -1,5 +1,6 @@
 """Pages of messages: the inbox, what people choose to get, and the mails that were sent or kept."""
 
+from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
@@ -12,7 +13,7 @@ from karokar.kernel.permissions import requires, scope_of, signed_in
 from karokar.kernel.settings import settings
 from karokar.notification import actions, queries
 from karokar.notification.permissions import MAIL_READ, NOTIFICATION_READ
-from karokar.notification.rules.matrix import KINDS
+from karokar.notification.rules.matrix import KINDS, Kind, kinds_for
 from karokar.organization import queries as organizations
 from karokar.web.filters import Choice, Day, Filters
 from karokar.web.links import entity_url
@@ -107,7 +108,15 @@ def preferences() -> str:
     actor = current_actor()
     choices = queries.list_choices(actor.user_id) if actor.user_id else []
     table = {(choice.kind, choice.channel): choice for choice in choices}
-    return render_template("notification/preferences.html", kinds=KINDS.values(), table=table)
+    return render_template("notification/preferences.html", kinds=_own_kinds(), table=table)
+
+
+def _own_kinds() -> Sequence[Kind]:
+    """The kinds that the person may get; all of them for who acts for several organizations in turn."""
+    actor = current_actor()
+    if actor.user_id is None or len(identity.list_memberships_of(actor.user_id)) != 1:
+        return tuple(KINDS.values())
+    return kinds_for(actor.permissions)
 
 
 @bp.post("/preferences")

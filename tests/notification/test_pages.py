@@ -65,6 +65,18 @@ def test_choices_are_kept_and_fixed_ones_are_not_offered(client: FlaskClient, in
     assert (row.kind, row.channel, row.is_on) == ("BOOKING_DECISIONS", "EMAIL", False)
 
 
+def test_only_what_one_may_get_is_offered(client: FlaskClient, invited: Company):
+    offered = client.get("/notification/preferences").text
+    assert "Answers to booking requests" in offered
+    assert "Deliveries given up" not in offered
+    people.sign_out(client)
+    people.sign_in(client, invited.employees[0])
+    offered = client.get("/notification/preferences").text
+    assert "Vehicles for me" in offered
+    assert "Employees&#39; answers" not in offered
+    assert "Applications and documents to review" not in offered
+
+
 def test_mails_are_kept_without_a_server_and_their_links_are_hidden(client: FlaskClient, invited: Company):
     assert send_mails() > 0
     page = client.get("/notification/mail").text

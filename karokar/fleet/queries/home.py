@@ -1,6 +1,6 @@
 """What waits for those who run a fleet, and what the search box finds."""
 
-from sqlalchemy import and_, func, or_, select
+from sqlalchemy import and_, case, func, or_, select
 
 from karokar.fleet.models import MaintenanceWindow, Vehicle
 from karokar.fleet.permissions import MAINTENANCE_START, VEHICLE_CREATE, VEHICLE_READ
@@ -26,10 +26,17 @@ def list_waiting_for(actor: Actor) -> list[WaitingItem]:
 
 def _not_on_the_road(actor: Actor) -> list[WaitingItem]:
     """A vendor without vehicles has nothing to rent out; a registered one waits for its documents and activation."""
-    if actor.organization_status != "ACTIVE" or not may(VEHICLE_CREATE, actor):
+    if actor.organization_type != "VENDOR" or actor.organization_status != "ACTIVE" or not may(VEHICLE_CREATE, actor):
         return []
-    own = Vehicle.organization_id == actor.organization_id
-    if actor.organization_type == "VENDOR" and db.session.scalar(select(Vehicle.id).where(own).limit(1)) is None:
+    is_pending = Vehicle.status == VehicleStatus.PENDING.value
+    total, count, oldest = db.session.execute(
+        select(
+            func.count(),
+            func.count(case((is_pending, 1))),
+            func.min(case((is_pending, Vehicle.created_at))),
+        ).where(Vehicle.organization_id == actor.organization_id)
+    ).one()
+    if not total:
         return [
             WaitingItem(
                 kind="Vehicle",
@@ -41,8 +48,6 @@ def _not_on_the_road(actor: Actor) -> list[WaitingItem]:
                 detail="One by one, or a whole fleet from a CSV file on the page of vehicles.",
             )
         ]
-    pending = own & (Vehicle.status == VehicleStatus.PENDING.value)
-    count, oldest = db.session.execute(select(func.count(), func.min(Vehicle.created_at)).where(pending)).one()
     if not count:
         return []
     return [

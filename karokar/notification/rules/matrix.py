@@ -1,6 +1,6 @@
 """Who is told of what on which channels, and when a mail is tried again: the matrix, and the kinds people choose by."""
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
@@ -182,6 +182,26 @@ HOLDING: Mapping[To, str] = {
     To.AFFECTED: "booking.assign",
 }
 """Who of an organization is meant: its active members who hold this permission."""
+
+
+_MEANS: Mapping[To, tuple[str, ...]] = {
+    **{to: (permission,) for to, permission in HOLDING.items()},
+    To.REQUESTER: ("booking.submit",),
+    To.EMPLOYEE: ("assignment.accept",),
+    To.OTHER_SIDE: ("booking.approve", "booking.assign"),
+    To.BOTH_SIDES: ("booking.approve", "booking.assign"),
+}
+
+
+def kinds_for(permissions: Container[str]) -> Sequence[Kind]:
+    """Return the kinds of message that somebody with these permissions may get."""
+    found = {
+        row.kind
+        for row in MATRIX.values()
+        for to, _channels in row.to
+        if to is To.PERSON or any(permission in permissions for permission in _MEANS[to])
+    }
+    return [kind for kind in KINDS.values() if kind.code in found]
 
 
 def wanted_channels(kind: str, channels: tuple[str, ...], choices: Mapping[str, bool]) -> tuple[str, ...]:
