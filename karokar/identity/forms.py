@@ -173,13 +173,13 @@ class MemberForm(Form):
     last_name = StringField("Last name", [needed("the last name"), NAME])
     email = EmailField("E-mail address", [needed("the e-mail address"), EMAIL, EMAIL_LENGTH])
     phone = TelField("Phone", [Optional(), PHONE])
-    role_id = SelectField("Role", [needed("the role")], choices=[])
+    role_id = SelectField("Role", [DataRequired("Choose a role.")], choices=[])
 
 
 class RoleChangeForm(Form):
     """Another role for a member."""
 
-    role_id = SelectField("New role", [needed("the new role")], choices=[])
+    role_id = SelectField("New role", [DataRequired("Choose a role.")], choices=[])
 
 
 class ReasonForm(Form):
@@ -200,5 +200,6 @@ class RoleForm(Form):
 
 
 def role_choices(found: Iterable[RoleFacts]) -> list[SelectChoice]:
-    """Return roles as choices."""
-    return choices(*((str(role.id), role.name) for role in found))
+    """Return roles as choices; where there are several none is chosen beforehand, for the first one may do most."""
+    offered = [(str(role.id), role.name) for role in found]
+    return choices(*([("", "Choose a role")] if len(offered) > 1 else []), *offered)

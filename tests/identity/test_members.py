@@ -552,3 +552,16 @@ def test_the_applicant_is_invited_by_the_event(app):
     assert [(row.email, row.role) for row in member] == [("vera@harbour.example", "VENDOR_ADMIN")]
     drain_all()
     assert len(identity.list_members(made.id, status=None)) == 1
+
+
+def test_whoever_invites_has_to_say_which_role(client):
+    company = people.make_corporate()
+    people.sign_in(client, company.admin)
+    page = client.get("/identity/members/new").text
+    offered = re.findall(r'<option(?: selected)? value="([^"]*)"', page)
+    assert offered[0] == "", "an administrator must not be made by leaving the first choice"
+    answer = post(
+        client, "/identity/members/new", first_name="A", last_name="B", email="a@b.example", role_id="", phone=""
+    )
+    assert answer.status_code == 422
+    assert "Choose a role." in answer.text
