@@ -258,6 +258,15 @@ def test_a_handover_names_what_is_missing_before_anything_is_filled_in(world: Wo
     assert "All is well" in answer.text
 
 
+def test_who_declined_is_not_called_the_driver(world: World, as_company: FlaskClient) -> None:
+    made = world.assigned()
+    assert "Asked to drive Emil" in text_of(as_company.get(f"/booking/{made.id}"))
+    make.change("assignments", make.assignment_of(made.id).id, status="REJECTED")
+    page = text_of(as_company.get(f"/booking/{made.id}"))
+    assert "Emil Test declined. Choose somebody else" in page
+    assert "Declined to drive Emil" in page
+
+
 def test_the_company_is_led_to_the_step_that_is_missing(world: World, as_company: FlaskClient) -> None:
     made = world.assigned()
     url = f"/booking/{made.id}/activate"
