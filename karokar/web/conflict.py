@@ -16,6 +16,7 @@ from karokar.kernel.errors import StaleVersion
 from karokar.kernel.permissions import PERMISSIONS
 from karokar.outbox.timeline import timeline
 from karokar.web import story, words
+from karokar.web.links import entity_url
 from karokar.web.times import to_local
 
 _FORM_PARTS = {"csrf_token", "acting_for", "form_key", "version", "form_base"}
@@ -75,6 +76,7 @@ def compare(error: StaleVersion) -> dict[str, Any]:
         "happened": _happened(entity, error.facts.get("expected")) if isinstance(entity, Aggregate) else (),
         "version": getattr(entity, "version", None),
         "changed_at": getattr(entity, "updated_at", None),
+        "leave": entity_url(entity.aggregate_type, entity.id) if isinstance(entity, Aggregate) else None,
         "label": getattr(entity, "label", "entry"),
         "action": request.full_path.rstrip("?"),
     }

@@ -50,6 +50,8 @@ OF_THE_PERSON = {
     "OrganizationCreated": "organizationId",
 }
 """Events whose sentence is about somebody, whoever set it off, and the field that names them."""
+OF_A_STRANGER = frozenset({"UserLoginFailed"})
+"""Events that may be about nobody whom the console knows: it was not the console itself that did it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -219,6 +221,8 @@ def _who(event: FoundEvent, viewer: Actor, names: Names) -> tuple[str, str]:
     person = event.payload.get(OF_THE_PERSON.get(event.event_type, ""))
     if person is not None:
         return names.of(person, "Somebody"), ""
+    if event.actor_id is None and event.event_type in OF_A_STRANGER:
+        return "Somebody", ""
     organization = names.of(event.organization_id, "Another organization") if event.organization_id else ""
     if event.actor_id is not None:
         is_elsewhere = event.organization_id is not None and event.organization_id != viewer.organization_id

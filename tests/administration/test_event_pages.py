@@ -7,6 +7,7 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
+from karokar.events.identity import UserLoginFailed
 from karokar.kernel.db import db
 from karokar.kernel.ids import new_id
 from karokar.outbox.drain import drain, drain_all
@@ -86,6 +87,12 @@ def test_events_name_what_they_concern_and_read_as_on_the_timelines(client: Flas
     shown = page(client, found[1])
     assert "<del>Requested</del>" in shown
     assert made.reference in shown
+
+
+def test_a_stranger_who_failed_to_sign_in_is_not_the_console(desk: FlaskClient) -> None:
+    record(UserLoginFailed(user_id=None, reason="password"))
+    text = page(desk, "/administration/events?type=UserLoginFailed")
+    assert re.search(r"Somebody\s+<a[^>]*>failed to sign in", text)
 
 
 def test_pages_of_events_lead_to_older_ones_and_back(desk: FlaskClient) -> None:

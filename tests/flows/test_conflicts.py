@@ -132,6 +132,7 @@ def test_whoever_decides_second_reads_who_decided_what(app: Flask, client: Flask
     assert late.status_code == 409
     assert f"<strong>{colleague.name}</strong> rejected the verification" in late.text
     assert "It was" not in late.text, "nobody saved another date"
+    assert f'href="{address}">Leave it as saved' in late.text
     assert now(Verification, asked.id).status == "REJECTED"
 
 

@@ -13,7 +13,7 @@ import msgspec
 from karokar.outbox.search import FoundEvent
 from karokar.web import words
 from karokar.web.asking import ask
-from karokar.web.story import OF_THE_PERSON
+from karokar.web.story import OF_A_STRANGER, OF_THE_PERSON
 from karokar.web.times import local_time
 
 SYSTEM_NAME = "KaroKar"
@@ -36,6 +36,8 @@ class Names:
     def who(self, found: FoundEvent) -> str:
         """Return whom the sentence is about: who did it, or to whom it happened, as on the timelines."""
         person = found.payload.get(OF_THE_PERSON.get(found.event_type, ""))
+        if person is None and found.actor_id is None and found.event_type in OF_A_STRANGER:
+            return "Somebody"
         return self._all.of(person, "Somebody") if person is not None else self.actor(found)
 
     def actor(self, found: FoundEvent) -> str:
