@@ -21,14 +21,15 @@ from uuid import UUID
 
 import psycopg
 from flask import Flask
-from sqlalchemy import func, select, text
+from sqlalchemy import func, select, text, update
 
 from bench import workload
-from karokar.kernel.db import db
-from karokar.outbox import relay, subscriptions
+from karokar.kernel import clock
+from karokar.kernel.db import db, transaction
+from karokar.outbox import relay, subscriptions, trouble
 from karokar.outbox.bell import QUEUE
 from karokar.outbox.drain import drain
-from karokar.outbox.models import EventLog, EventRow, Handled
+from karokar.outbox.models import EventLog, EventRow, Handled, Subscription
 from karokar.outbox.store import open_store
 from tests.servers import postgresql, valkey
 
@@ -296,6 +297,26 @@ def _one_event() -> float:
     return statistics.median(times)
 
 
+def measure_waited(events: int) -> Iterator[Figure]:
+    """What waited behind a pause: one of the three handlers was paused, and is given everything when it goes on."""
+    for kind in ("postgresql", "sqlite"):
+        with workload.application(kind):
+            _prepare("list", events)
+            with transaction() as session:
+                paused = session.scalars(select(Subscription).order_by(Subscription.handler)).first()
+                paused.paused_at = clock.now()
+            while drain():
+                pass
+            with transaction() as session:
+                session.execute(update(Subscription).values(paused_at=None))
+                trouble.release_all(session, paused.handler)
+            began = time.perf_counter()
+            while drain():
+                pass
+            rate = _rate(events / (time.perf_counter() - began))
+            yield Figure(f"what waited behind a pause, one handler as a list, {kind}", "–", rate)
+
+
 def measure_recovery(_events: int) -> Iterator[Figure]:
     """From the SIGKILL of a worker in the middle of a batch to the batch's commit by the relay."""
     with workload.application("postgresql") as app:
@@ -338,6 +359,7 @@ MEASURES: dict[str, Callable[[int], Iterator[Figure]]] = {
     "actions": measure_actions,
     "sequencer": measure_sequencer,
     "held": measure_held,
+    "waited": measure_waited,
     "recovery": measure_recovery,
 }
 
