@@ -116,7 +116,7 @@ def test_utilisation_is_hours_used_of_hours_there(history):
     with acting_as(viewer()):
         (row,) = reports.utilisation_by_vehicle(PERIOD)
     assert (row.label, row.used_h, row.there_h) == ("Maruti Ertiga · MH12AB1234", 24.0, 7 * 24 - 9)
-    assert reports.by_category([row])[0].percent == row.percent
+    assert reports.by_category([row], str)[0].percent == row.percent
 
 
 def test_the_time_to_decide_runs_from_the_request(history):

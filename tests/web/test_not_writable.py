@@ -16,14 +16,13 @@ def only_readable():
     def lock(connection):
         connection.exec_driver_sql("PRAGMA query_only=ON")
 
-    def unlock(connection):
-        connection.exec_driver_sql("PRAGMA query_only=OFF")
-
     db.session.rollback()
     event.listen(db.engine, "begin", lock)
-    yield
-    event.remove(db.engine, "begin", lock)
-    event.listen(db.engine, "begin", unlock)
+    try:
+        yield
+    finally:
+        event.remove(db.engine, "begin", lock)
+        db.engine.dispose()
 
 
 def test_a_form_that_cannot_be_saved_says_so_and_works_again_when_there_is_room(app, client):

@@ -1,6 +1,6 @@
 """Numbers for reports, from the desk's own projection of events."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -10,7 +10,6 @@ from sqlalchemy import ColumnElement, Select, false, func, or_, select, true
 
 from karokar.administration.models import DailyFact, ReportedVehicle
 from karokar.administration.permissions import REPORT_READ
-from karokar.fleet.queries import CATEGORIES
 from karokar.kernel import clock
 from karokar.kernel.actor import Actor, Scope, current_actor
 from karokar.kernel.db import db
@@ -125,19 +124,14 @@ def _hours_there(vehicle: ReportedVehicle, period: Period) -> float:
     return round(max(0.0, (ends - begins).total_seconds() / 3600), 1)
 
 
-def category_name(category: str) -> str:
-    """Return what people call a category; one that is not known any more goes by its code."""
-    return CATEGORIES.get(category, category)
-
-
-def by_category(rows: Sequence[Utilisation]) -> list[Utilisation]:
-    """Return the utilisation of each category as a whole."""
+def by_category(rows: Sequence[Utilisation], name: Callable[[str], str]) -> list[Utilisation]:
+    """Return the utilisation of each category as a whole; `name` gives a category's name by its code."""
     found: dict[str, list[Utilisation]] = {}
     for row in rows:
         found.setdefault(row.category, []).append(row)
     return [
         Utilisation(
-            category_name(category),
+            name(category),
             category,
             None,
             round(sum(row.used_h for row in group), 1),

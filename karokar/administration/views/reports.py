@@ -9,13 +9,14 @@ from karokar.administration.permissions import REPORT_READ
 from karokar.administration.queries import reports as queries
 from karokar.administration.queries.reports import Bucket, Period, Utilisation
 from karokar.administration.views.blueprint import bp
+from karokar.fleet.queries import CATEGORIES
 from karokar.kernel.errors import NotFound
 from karokar.kernel.permissions import requires
 from karokar.web.exports import Column, export
 
 UTILISATION_COLUMNS = (
     Column("Vehicle", lambda row: row.label),
-    Column("Category", lambda row: row.category),
+    Column("Category", lambda row: _category_name(row.category)),
     Column("Hours used", lambda row: row.used_h),
     Column("Hours there", lambda row: row.there_h),
     Column("Percent", lambda row: row.percent),
@@ -27,6 +28,11 @@ BUCKET_COLUMNS = (
     Column("Average hours", lambda row: row.average_h),
     Column("Longest hours", lambda row: row.longest_h),
 )
+
+
+def _category_name(category: str) -> str:
+    """Return what people call a category; one that is not known any more goes by its code."""
+    return CATEGORIES.get(category, category)
 
 
 def _period() -> Period:
@@ -49,10 +55,10 @@ def reports() -> str:
     return render_template(
         "administration/reports.html",
         period=period,
-        category_name=queries.category_name,
+        category_name=_category_name,
         totals=queries.totals(period),
         vehicles=vehicles,
-        categories=queries.by_category(vehicles),
+        categories=queries.by_category(vehicles, _category_name),
         decisions=queries.decision_times(period),
         rejections=queries.rejections_by_reason(period),
         unmet=queries.unmet_by_week(period),
