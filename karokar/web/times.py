@@ -102,10 +102,16 @@ def end_of_day(on: date, zone: ZoneInfo | None = None) -> datetime:
 def from_local(value: datetime, zone: ZoneInfo | None = None) -> datetime:
     """Return the moment that somebody typed as local time ("2026-11-20T14:30") in the viewer's zone, in UTC.
 
-    Raises ValueError for a year that no calendar of ours reaches.
+    An hour that comes twice in autumn is taken as the first one. Raises ValueError for one that is left out in spring,
+    and for a year that no calendar of ours reaches.
     """
     _expect_a_year_of_ours(value)
-    return value.replace(tzinfo=zone or viewer_zone()).astimezone(UTC)
+    zone = zone or viewer_zone()
+    moment = value.replace(tzinfo=zone).astimezone(UTC)
+    if moment.astimezone(zone).replace(tzinfo=None) != value:
+        message = f"There is no {value:%H:%M} on that day in {zone.key}: the clocks go forward. Choose another time."
+        raise ValueError(message)
+    return moment
 
 
 def read_moment(text: str) -> datetime:

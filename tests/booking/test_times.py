@@ -56,6 +56,16 @@ def test_what_is_typed_is_what_the_clocks_at_home_show(world: World, client: Fla
     assert shown[1] in page
 
 
+def test_an_hour_that_the_clocks_leave_out_is_no_time(world: World, client: FlaskClient) -> None:
+    make.sign_in(client, world.company_admin)
+    url = f"/booking/new?vehicle_id={world.vehicle}"
+    answer = send(client, url, do="keep", start="2027-03-28T02:30", end="2027-03-28T12:00")
+    assert answer.status_code == 422
+    page = text_of(answer)
+    assert "There is no 02:30 on that day in Europe/Berlin: the clocks go forward. Choose another time." in page
+    assert 'value="2027-03-28T02:30"' in answer.text, "what was typed is kept"
+
+
 def test_a_vehicle_in_another_zone_shows_the_clocks_there_as_well(world: World, client: FlaskClient) -> None:
     vehicle = make.vehicle(world.vendor, time_zone="Asia/Kolkata", city="Pune")
     made = world.requested(vehicle_id=vehicle)
