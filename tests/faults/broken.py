@@ -1,5 +1,8 @@
 """Engines that break a promise on purpose: whoever checks must catch them."""
 
+import os
+import random
+import signal
 import time
 
 from karokar.kernel.db import transaction
@@ -9,9 +12,14 @@ from karokar.outbox.plan import claim, make_plan, types_in
 from karokar.outbox.react import react
 from karokar.outbox.store.postgresql import PostgresqlStore
 
+DIES_BETWEEN = 0.3
+"""Often enough that a run of any seed shows it, however many events a batch has."""
+
 
 def commit_effects_and_progress_apart() -> None:
     """What handlers wrote is committed first, how far we are afterwards: whoever dies in between does it twice."""
+
+    chance = random.SystemRandom()
 
     def deliver_together(store, progress, events):
         seen = {event.shard: progress[event.shard] for event in events}
@@ -20,6 +28,8 @@ def commit_effects_and_progress_apart() -> None:
             ours = [event for event in events if event.shard in standing.progress]
             plan = make_plan(standing, ours)
             times = {number: react(reaction) for number, reaction in plan.reactions.items()}
+        if chance.random() < DIES_BETWEEN:
+            os.kill(os.getpid(), signal.SIGKILL)
         with transaction() as session:
             connection = session.connection()
             claim(store, connection, standing.progress)

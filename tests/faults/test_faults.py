@@ -22,7 +22,7 @@ RUNS = {
 BROKEN = {
     "effects and progress committed apart": (
         "done twice",
-        ("--broken", "apart", "--events", "100", "--kill", "0.05", "--freeze", "0"),
+        ("--broken", "apart", "--events", "60", "--kill", "0", "--freeze", "0"),
     ),
     "events read by a cursor": (
         "lost",
