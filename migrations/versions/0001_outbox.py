@@ -26,8 +26,8 @@ begin
     select e.id, e.shard from s, events e
      where e.xid >= pg_snapshot_xmax(s.old) and e.xid < pg_snapshot_xmax(s.cur) and pg_visible_in_snapshot(e.xid, s.cur)
     union all
-    select e.id, e.shard from s, lateral pg_snapshot_xip(s.old) x, events e
-     where e.xid = x and pg_visible_in_snapshot(e.xid, s.cur)),
+    select e.id, e.shard from s, events e
+     where e.xid = any (array(select pg_snapshot_xip(old) from s)) and pg_visible_in_snapshot(e.xid, s.cur)),
   added as (
     insert into event_log(position, event_id, shard)
     select s.p + row_number() over (order by fresh.id), fresh.id, fresh.shard from fresh, s
