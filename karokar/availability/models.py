@@ -54,6 +54,12 @@ class AvailabilityBlock(Base):
             postgresql_where=text('"end" IS NULL'),
             sqlite_where=text('"end" IS NULL'),
         ),
+        Index(
+            "ix_availability_blocks_period",
+            text('tstzrange(start, "end")'),
+            postgresql_using="gist",
+            info={"dialects": ("postgresql",)},
+        ).ddl_if(dialect="postgresql"),
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
