@@ -1,6 +1,5 @@
 """Inviting, joining, roles of members, and the last administrator."""
 
-import io
 import re
 import threading
 from datetime import timedelta
@@ -14,7 +13,7 @@ from karokar.identity import queries as identity
 from karokar.identity.models import Membership, User
 from karokar.identity.rules import MEMBERSHIP_TRANSITIONS, MembershipStatus
 from karokar.kernel import clock
-from karokar.kernel.actor import Actor, Scope, acting_as
+from karokar.kernel.actor import Actor, acting_as
 from karokar.kernel.db import db
 from karokar.kernel.errors import (
     DomainError,
@@ -27,7 +26,6 @@ from karokar.kernel.errors import (
 )
 from karokar.outbox.drain import drain_all
 from karokar.outbox.models import EventRow
-from karokar.runs import worker
 from tests.factories import people
 from tests.identity.test_sign_in import post
 
@@ -135,7 +133,7 @@ def test_an_address_in_another_case_is_the_same_person(app):
     assert member.user_id == first.admin.user_id
     with people.acting(second.admin), pytest.raises(RuleBroken) as refused:
         actions.invite_member(
-            first_name="A", last_name="B", email=first.admin.email.title(), role_id=_role(second, "EMPLOYEE")
+            first_name="A", last_name="B", email=first.admin.email.title(), role_id=role_called(second, "EMPLOYEE")
         )
     assert refused.value.fields == {"email": "This person is invited already."}
     assert db.session.scalar(select(func.count()).select_from(User).where(User.email == first.admin.email)) == 1
@@ -166,7 +164,7 @@ def test_inviting_an_address_tells_nothing_about_who_has_it_until_they_join(app,
         actions.update_profile(first_name=first, last_name=last, phone="+91 98 7654 3210")
     with people.acting(vendor.admin):
         invited = actions.invite_member(
-            first_name="X", last_name="Y", email=stranger.email, role_id=_role(vendor, "VENDOR_ADMIN")
+            first_name="X", last_name="Y", email=stranger.email, role_id=role_called(vendor, "VENDOR_ADMIN")
         )
         link = actions.take_invitation_link(invited.id)
     people.sign_in(client, vendor.admin)
@@ -209,7 +207,7 @@ def test_somebody_who_was_removed_can_be_invited_again(app):
 @pytest.mark.parametrize("status", [str(status) for status in MembershipStatus])
 def test_each_verb_works_in_exactly_the_states_of_its_rule(app, status):
     company = people.make_corporate()
-    others = _role(company, "CORPORATE_ADMIN")
+    others = role_called(company, "CORPORATE_ADMIN")
     verbs = {
         "resend": actions.resend_invitation,
         "withdraw": actions.withdraw_invitation,
@@ -241,7 +239,7 @@ def _member_in(company, status):
     return member.membership_id
 
 
-def _role(company, code):
+def role_called(company, code):
     return next(role.id for role in identity.list_roles_to_give(company.id, company.type) if role.code == code)
 
 
@@ -254,7 +252,7 @@ def test_a_revoked_right_is_gone_at_the_next_click(app: Flask, client):
     people.sign_in(client, second)
     assert client.get("/identity/members").status_code == 200
     with people.acting(company.admin):
-        actions.change_role(second.membership_id, role_id=_role(company, "EMPLOYEE"))
+        actions.change_role(second.membership_id, role_id=role_called(company, "EMPLOYEE"))
     assert client.get("/identity/members").status_code == 403
 
 
@@ -264,7 +262,7 @@ def test_the_last_active_administrator_can_be_neither_demoted_nor_suspended_nor_
     with people.acting(company.admin):
         actions.suspend_member(second.membership_id)
         for call in (
-            lambda: actions.change_role(company.admin.membership_id, role_id=_role(company, "EMPLOYEE")),
+            lambda: actions.change_role(company.admin.membership_id, role_id=role_called(company, "EMPLOYEE")),
             lambda: actions.suspend_member(company.admin.membership_id),
             lambda: actions.remove_member(company.admin.membership_id),
         ):
@@ -334,7 +332,7 @@ def test_a_role_of_another_type_or_of_another_organization_cannot_be_given(app):
     company, vendor = people.make_corporate(), people.make_vendor()
     with people.acting(vendor.admin):
         foreign = actions.create_role(name="Counter staff", permissions=["vehicle.read"])
-    for role_id in (foreign.id, _role(vendor, "VENDOR_ADMIN")):
+    for role_id in (foreign.id, role_called(vendor, "VENDOR_ADMIN")):
         with people.acting(company.admin), pytest.raises(RuleBroken) as refused:
             actions.invite_member(first_name="A", last_name="B", email="a@b.example", role_id=role_id)
         assert refused.value.code == "ROLE_NOT_GIVEN_HERE"
@@ -343,225 +341,9 @@ def test_a_role_of_another_type_or_of_another_organization_cannot_be_given(app):
 def test_a_suspended_organization_changes_no_members_and_still_shows_them(client):
     company = people.make_corporate(status="SUSPENDED")
     with people.acting(company.admin), pytest.raises(OrganizationNotActive):
-        actions.invite_member(first_name="A", last_name="B", email="a@b.example", role_id=_role(company, "EMPLOYEE"))
+        actions.invite_member(
+            first_name="A", last_name="B", email="a@b.example", role_id=role_called(company, "EMPLOYEE")
+        )
     people.sign_in(client, company.admin)
     assert client.get("/identity/members").status_code == 200
     assert client.get("/identity/members/new").status_code == 409
-
-
-# --- composed roles ---------------------------------------------------------------------------------------------------
-
-
-def test_a_composed_role_gives_exactly_what_it_says(app):
-    company = people.make_corporate()
-    with people.acting(company.admin):
-        actions.create_role(name="Travel desk", permissions=["booking.create:self", "vehicle.read"])
-    member = people.add_member(company, "Travel desk")
-    held = people.actor_of(member).permissions
-    assert dict(held) == {"booking.create": Scope.SELF, "vehicle.read": Scope.MARKET}
-
-
-@pytest.mark.parametrize("entry", ["booking.approve", "organization.approve", "no.such", "audit.read:self"])
-def test_a_role_cannot_allow_what_its_type_does_not_have(app, entry):
-    company = people.make_corporate()
-    with people.acting(company.admin), pytest.raises(RuleBroken) as refused:
-        actions.create_role(name="Too much", permissions=[entry])
-    assert refused.value.code == "PERMISSION_NOT_GRANTABLE"
-
-
-def test_who_manages_members_cannot_make_themselves_more_than_they_are(app):
-    company = people.make_corporate()
-    with people.acting(company.admin):
-        actions.create_role(name="Front office", permissions=["employee.manage", "role.manage", "vehicle.read"])
-        small = actions.create_role(name="Looks", permissions=["vehicle.read"])
-        large = actions.create_role(name="Audits", permissions=["audit.read"])
-    clerk = people.add_member(company, "Front office")
-    with people.acting(clerk):
-        for call, code in (
-            (
-                lambda: actions.change_role(clerk.membership_id, role_id=_role(company, "CORPORATE_ADMIN")),
-                "ROLE_ABOVE_OWN",
-            ),
-            (
-                lambda: actions.invite_member(first_name="A", last_name="B", email="a@b.example", role_id=large.id),
-                "ROLE_ABOVE_OWN",
-            ),
-            (lambda: actions.suspend_member(company.admin.membership_id), "MEMBER_ABOVE_OWN"),
-            (lambda: actions.create_role(name="More", permissions=["audit.read"]), "PERMISSION_ABOVE_OWN"),
-            (lambda: actions.update_role(large.id, name="Audits", permissions=["vehicle.read"]), "ROLE_ABOVE_OWN"),
-        ):
-            with pytest.raises(RuleBroken) as refused:
-                call()
-            assert refused.value.code == code
-        invited = actions.invite_member(first_name="A", last_name="B", email="a@b.example", role_id=small.id)
-        actions.update_role(small.id, name="Looks", permissions=["vehicle.read", "employee.manage"])
-    assert status_of(invited.id) == "INVITED"
-
-
-def test_system_roles_cannot_be_changed_or_named_alike(app):
-    company = people.make_corporate()
-    with people.acting(company.admin):
-        with pytest.raises(NotFound):
-            actions.update_role(_role(company, "EMPLOYEE"), name="Mine", permissions=["vehicle.read"])
-        with pytest.raises(RuleBroken):
-            actions.create_role(name="corporate administrator", permissions=["vehicle.read"])
-
-
-def test_two_roles_of_one_name_are_refused_with_a_sentence(any_app):
-    company = people.make_corporate()
-    with people.acting(company.admin):
-        actions.create_role(name="Desk", permissions=["vehicle.read"])
-        with pytest.raises(RuleBroken) as refused:
-            actions.create_role(name="Desk", permissions=["vehicle.read"])
-    assert refused.value.code == "ROLE_NAME_TAKEN"
-
-
-def test_a_role_in_use_is_not_deleted_and_an_unused_one_is(app, client):
-    company = people.make_corporate()
-    with people.acting(company.admin):
-        role = actions.create_role(name="Desk", permissions=["vehicle.read"])
-    people.add_member(company, "Desk")
-    with people.acting(company.admin):
-        unused = actions.create_role(name="Unused", permissions=["vehicle.read"])
-        with pytest.raises(StateConflict):
-            actions.delete_role(role.id)
-        actions.delete_role(unused.id)
-    assert told(unused.id) == ["RoleCreated", "RoleDeleted"]
-
-
-def test_a_role_is_composed_through_the_page(client):
-    company = people.make_corporate()
-    people.sign_in(client, company.admin)
-    answer = post(
-        client,
-        "/identity/roles/new",
-        **{"name": "Travel desk", "description": "Books", "may.vehicle.read": "own", "may.booking.create": "self"},
-    )
-    assert answer.status_code == 303
-    page = client.get(answer.headers["Location"]).text
-    assert "Travel desk" in page
-    rows = identity.list_role_rows(company.id, "CORPORATE")
-    assert next(row for row in rows if row.role.name == "Travel desk").role.entries == (
-        "booking.create:self",
-        "vehicle.read",
-    )
-
-
-def test_the_effective_rights_page_says_what_and_through_which_role(client):
-    company = people.make_corporate(employees=1)
-    people.sign_in(client, company.admin)
-    page = client.get(f"/identity/members/{company.employees[0].membership_id}").text
-    assert "What" in page
-    assert "their own" in page
-    assert "Employee" in page
-
-
-# --- from a file ------------------------------------------------------------------------------------------------------
-
-
-def _upload(client, text: str):
-    page = client.get("/identity/members/import").text
-    token = page.split('name="csrf_token" value="')[1].split('"')[0]
-    data = {"csrf_token": token, "file": (io.BytesIO(text.encode()), "people.csv")}
-    return client.post("/identity/members/import", data=data, content_type="multipart/form-data", follow_redirects=True)
-
-
-def _confirm(client, checked):
-    fields = {
-        name: checked.text.split(f'name="{name}" value="')[-1].split('"')[0] for name in ("csrf_token", "expected")
-    }
-    return client.post(checked.request.path, data=fields)
-
-
-def test_a_file_is_checked_first_and_a_run_then_invites_everybody(client):
-    company = people.make_corporate()
-    people.sign_in(client, company.admin)
-    checked = _upload(client, "first_name,last_name,email\nAsha,Khan,asha@x.example\nRavi,Iyer,ravi@x.example\n")
-    assert "2 of 2 rows can be imported" in checked.text
-    assert identity.invitations_from(company.id) == 0
-    answer = _confirm(client, checked)
-    assert answer.status_code == 303
-    worker.work()
-    assert "Line 2: Asha Khan, asha@x.example" in client.get(answer.location).text
-    assert identity.invitations_from(company.id) == 2
-
-
-def test_every_wrong_cell_is_named_and_only_the_good_rows_are_invited(client):
-    company = people.make_corporate(employees=1)
-    people.sign_in(client, company.admin)
-    checked = _upload(
-        client,
-        "first_name;last_name;email;role\n"
-        "Asha;Khan;asha@x.example;Employee\n"
-        "Ravi;Iyer;not an address;Employee\n"
-        f"Mia;Berg;{company.employees[0].email.upper()};Employee\n"
-        "Ida;Berg;ida@x.example;Captain\n"
-        "Ash;Khan;ASHA@x.example;Employee\n",
-    )
-    assert "1 of 5 rows can be imported" in checked.text
-    for reason in ("no e-mail address", "a member already", "no role “Captain”", "Line 2 has the same address"):
-        assert reason in checked.text
-    assert "C (email)" in checked.text
-    assert "D (role)" in checked.text
-    _confirm(client, checked)
-    worker.work()
-    db.session.rollback()
-    assert identity.invitations_from(company.id) == 1
-
-
-def test_a_role_that_allows_more_than_one_s_own_is_refused_in_the_file_as_in_the_form(client):
-    company = people.make_corporate()
-    with people.acting(company.admin):
-        clerk = actions.create_role(name="Clerk", permissions=["employee.manage"])
-    member = people.add_member(company, "EMPLOYEE")
-    with people.acting(company.admin):
-        actions.change_role(member.membership_id, role_id=clerk.id)
-    people.sign_in(client, member)
-    checked = _upload(client, "first_name,last_name,email,role\nAsha,Khan,asha@x.example,CORPORATE_ADMIN\n")
-    assert "0 of 1 row can be imported" in checked.text
-    assert "more than you may yourself" in checked.text
-
-
-@pytest.mark.parametrize(
-    ("text", "sentence"),
-    [
-        ("", "Choose a CSV file"),
-        ("\x00\x01\x02", "This is no text file"),
-        ("name,mail\nA,b@c.example\n", "This heading is not known"),
-    ],
-)
-def test_a_file_that_is_none_gets_a_sentence(client, text, sentence):
-    company = people.make_corporate()
-    people.sign_in(client, company.admin)
-    assert sentence in _upload(client, text).text
-
-
-def test_the_applicant_is_invited_by_the_event(app):
-    from karokar.organization import actions as organization
-
-    made = organization.apply(
-        name="Harbour Cars",
-        type="VENDOR",
-        time_zone="Europe/Berlin",
-        first_name="Vera",
-        last_name="Lind",
-        email="Vera@Harbour.example",
-    )
-    drain_all()
-    member = identity.list_members(made.id, status="INVITED")
-    assert [(row.email, row.role) for row in member] == [("vera@harbour.example", "VENDOR_ADMIN")]
-    drain_all()
-    assert len(identity.list_members(made.id, status=None)) == 1
-
-
-def test_whoever_invites_has_to_say_which_role(client):
-    company = people.make_corporate()
-    people.sign_in(client, company.admin)
-    page = client.get("/identity/members/new").text
-    offered = re.findall(r'<option(?: selected)? value="([^"]*)"', page)
-    assert offered[0] == "", "an administrator must not be made by leaving the first choice"
-    answer = post(
-        client, "/identity/members/new", first_name="A", last_name="B", email="a@b.example", role_id="", phone=""
-    )
-    assert answer.status_code == 422
-    assert "Choose a role." in answer.text

@@ -1,0 +1,117 @@
+"""The bell, the relay and the clock: who is woken, and who makes up for what got lost."""
+
+import dataclasses
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import text
+
+from karokar.kernel import clock
+from karokar.kernel.db import transaction
+from karokar.kernel.schedule import JOBS, Job
+from karokar.outbox import background, bell, queries, relay, subscriptions
+from karokar.outbox import drain as drains
+from karokar.outbox.drain import drain, drain_all
+from karokar.outbox.leases import Lease
+from karokar.supervisor.process import wait_until
+from tests.outbox import things
+from tests.outbox.things import make_moved, make_thing, move_thing, sequences, subscribe
+
+
+@pytest.fixture
+def bus_without_redis(databases, tmp_path):
+    """The dispatcher is a worker, and Redis is away."""
+    url = f"unix://{tmp_path / 'nobody.sock'}"
+    config = dataclasses.replace(databases.config("sqlite"), redis_url=url, event_bus_dispatcher="worker")
+    with databases.fresh_app("sqlite", config) as app, things.in_the_catalog():
+        things.make_tables()
+        yield app
+
+
+def test_the_relay_delivers_itself_while_redis_is_away(bus_without_redis):
+    subscribe("watch")
+    subscriptions.sync()
+    thing_id = make_moved(1)
+    relay.look()
+    assert sequences("watch", thing_id) == [1, 2]
+
+
+def test_the_relay_rings_and_an_old_event_it_delivers_itself(app_with_redis):
+    with things.in_the_catalog():
+        things.make_tables()
+        subscribe("watch")
+        subscriptions.sync()
+        with clock.standing_at(clock.now() - timedelta(seconds=5)):
+            thing_id = make_moved(0)
+        relay.look()
+        assert sequences("watch", thing_id) == [1]
+
+
+def test_while_a_worker_is_awake_a_ring_queues_no_job_and_afterwards_one_does(app_with_redis, monkeypatch):
+    monkeypatch.setattr(drains, "AWAKE_SECONDS", 0.0)
+    with things.in_the_catalog():
+        things.make_tables()
+        subscribe("watch")
+        subscriptions.sync()
+        assert wait_until(bell.hold, within=20)
+        thing_id = make_moved(2)
+        assert bell.count_rings() == 0
+        drains.attend()
+        assert sequences("watch", thing_id) == [1, 2, 3]
+        move_thing(thing_id)
+        assert bell.count_rings() == 1
+
+
+def test_the_bell_of_a_worker_that_died_awake_rings_again(app_with_redis):
+    assert wait_until(bell.hold, within=20)
+    assert wait_until(lambda: bell.ring() and bell.count_rings() == 1, within=20)
+
+
+def test_the_web_process_alone_delivers_events(databases):
+    config = dataclasses.replace(
+        databases.config("sqlite"), event_bus_dispatcher="web", event_bus_delivery_interval_ms=50
+    )
+    with databases.fresh_app("sqlite", config) as app, things.in_the_catalog():
+        things.make_tables()
+        subscribe("watch")
+        background.start(app)
+        try:
+            token = make_thing()
+            assert wait_until(lambda: sequences("watch", token.aggregate_id) == [1], within=20)
+            assert queries.wait_for([token], ["test.watch"])
+        finally:
+            background.stop(app)
+
+
+def test_nobody_waits_for_reactions_while_there_is_a_backlog(bus_without_redis):
+    subscribe("watch")
+    subscriptions.sync()
+    with clock.standing_at(clock.now() - timedelta(seconds=5)):
+        make_thing()
+    # It would wait until the test's own end otherwise.
+    assert not queries.wait_for([make_thing()], timeout_ms=600_000)
+    drain_all()
+    assert queries.wait_for([make_thing()], timeout_ms=10) is False
+    drain()
+
+
+def test_a_lease_is_held_by_one_and_ends_by_itself(any_app):
+    first, second = Lease("test", 30), Lease("test", 30)
+    assert first.hold()
+    assert first.hold()
+    assert not second.hold()
+    with transaction() as session:
+        session.execute(text("update leases set until = :then"), {"then": "2020-01-01 00:00:00.000000"})
+    assert second.hold()
+
+
+def test_a_clock_job_that_fails_stops_no_other(quick_bus):
+    done = []
+
+    def fail():
+        raise ValueError("no")
+
+    relay.run_job(Job("test.fail", 1, fail))
+    relay.run_job(Job("test.work", 1, lambda: done.append(1)))
+    assert done == [1]
+    assert "outbox.drop_old_notes" in JOBS
