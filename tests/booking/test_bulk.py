@@ -1,7 +1,5 @@
 """All requests that a filter matches, answered by one run with a result for each."""
 
-import pytest
-
 from karokar.booking.models import Booking
 from karokar.kernel import clock
 from karokar.kernel.db import db
@@ -9,11 +7,6 @@ from karokar.runs import actions as runs
 from karokar.runs import worker
 from karokar.runs.models import Run
 from tests.factories import booking as make
-
-
-@pytest.fixture
-def world(app):
-    return make.make_world()
 
 
 def run(world, who, kind, **parameters):

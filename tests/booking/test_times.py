@@ -14,11 +14,6 @@ from tests.factories.booking import World, hours
 from tests.factories.browsing import follow, send, text_of
 
 
-@pytest.fixture
-def world(app: Flask) -> World:
-    return make.make_world()
-
-
 def moment(text: str) -> datetime:
     return datetime.fromisoformat(text).replace(tzinfo=UTC)
 
