@@ -13,6 +13,7 @@ from karokar.availability.rules import BlockKind, ConflictStatus
 from karokar.kernel.actor import Actor
 from karokar.kernel.db import db
 from karokar.kernel.errors import NotFound
+from karokar.kernel.many import fetch_ids
 from karokar.kernel.paging import Page, count_each, count_up_to, count_words, paginate
 from karokar.kernel.permissions import may, permitted, scope_of
 from karokar.kernel.waiting import Figure, WaitingItem
@@ -147,22 +148,20 @@ def blocks(
     return found
 
 
-def busy_vehicle_ids(start: datetime, end: datetime) -> set[UUID]:
-    """Return the ids of all vehicles, whosever, whose time is taken somewhere in `[start, end)`."""
+def busy_vehicle_ids(start: datetime, end: datetime) -> set[str]:
+    """Return the ids, as `UUID.hex`, of all vehicles, whosever, whose time is taken somewhere in `[start, end)`."""
+    column = AvailabilityBlock.vehicle_id
     if db.session.get_bind().dialect.name == "postgresql":
         # By the index of periods; an emptied block is an empty range, an open one ends nowhere.
         period = func.tstzrange(AvailabilityBlock.start, AvailabilityBlock.end)
-        taken = select(AvailabilityBlock.vehicle_id).where(period.op("&&")(func.tstzrange(start, end))).distinct()
-        return set(db.session.scalars(taken))
-    ended = select(AvailabilityBlock.vehicle_id).where(
+        return set(fetch_ids(column, select(column).where(period.op("&&")(func.tstzrange(start, end)))))
+    ended = select(column).where(
         AvailabilityBlock.end > start,
         AvailabilityBlock.start < end,
         AvailabilityBlock.end > AvailabilityBlock.start,
     )
-    still_open = select(AvailabilityBlock.vehicle_id).where(
-        AvailabilityBlock.end.is_(None), AvailabilityBlock.start < end
-    )
-    return set(db.session.scalars(ended.union(still_open)))
+    still_open = select(column).where(AvailabilityBlock.end.is_(None), AvailabilityBlock.start < end)
+    return {*fetch_ids(column, ended), *fetch_ids(column, still_open)}
 
 
 def late_vehicles(now: datetime) -> dict[UUID, BlockFacts]:

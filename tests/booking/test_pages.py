@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Iterator
+from datetime import timedelta
 
 import pytest
 from flask import Flask
@@ -160,6 +161,28 @@ def test_a_rejection_offers_another_vehicle_that_the_company_requests_instead(
     assert "Request this one instead" in text_of(opened)
     assert "Skoda Superb" in text_of(opened)
     assert f"vehicle_id={other}&amp;start=2026-11-18T12:00:00Z" in opened.get_data(as_text=True)
+
+
+def test_of_a_large_fleet_what_is_of_the_same_category_is_offered(world: World, as_vendor: FlaskClient) -> None:
+    for _ in range(201):
+        make.vehicle(world.vendor, category="BUS", model="Coach")
+    make.vehicle(world.vendor, model="Superb")
+    made = world.requested()
+    assert "Skoda Superb" in text_of(as_vendor.get(f"/booking/{made.id}/decide"))
+
+
+def test_what_an_approval_would_not_let_out_is_not_offered(app: Flask, client: FlaskClient) -> None:
+    world = make.make_world(buffer_minutes=60)
+    make.sign_in(client, world.vendor_admin)
+    lapsing, soon_out = make.vehicle(world.vendor, model="Lapsing"), make.vehicle(world.vendor, model="Buffered")
+    made = world.requested()
+    page = f"/booking/{made.id}/decide"
+    assert "Skoda Lapsing" in text_of(client.get(page))
+    assert "Skoda Buffered" in text_of(client.get(page))
+    make.verified("Vehicle", lapsing, world.vendor, "VEHICLE_INSURANCE", expires_at=made.end - timedelta(hours=1))
+    world.approved(vehicle_id=soon_out, start=made.end + timedelta(minutes=30), end=made.end + timedelta(hours=5))
+    assert "Skoda Lapsing" not in text_of(client.get(page))
+    assert "Skoda Buffered" not in text_of(client.get(page))
 
 
 def test_a_decided_request_leads_back_to_the_booking(world: World, as_vendor: FlaskClient) -> None:

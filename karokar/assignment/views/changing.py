@@ -39,7 +39,7 @@ def new() -> Response | tuple[str, int]:
         vehicle_id=request.args.get("vehicle_id", ""), start=asked_moment("start"), end=asked_moment("end")
     )
     own = current_actor().organization_id
-    vehicles = fleet.search_candidates(vendor_ids=[], own_organization_id=own, limit=1000)
+    vehicles = fleet.list_candidates(vendor_ids=[], own_organization_id=own, limit=1000)
     candidates = _candidates(form.start.data, form.end.data)
     form.vehicle_id.choices = choices([("", "Choose a vehicle"), *((str(one.id), one.label) for one in vehicles)])
     form.employee_id.choices = choices(

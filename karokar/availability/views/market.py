@@ -3,23 +3,17 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import partial
 from uuid import UUID
 
 from karokar.availability import queries
 from karokar.availability.queries import BlockFacts
 from karokar.fleet import queries as fleet
-from karokar.fleet.queries import VehicleFacts
+from karokar.fleet.queries import REQUIRED_DOCUMENTS, VehicleFacts
 from karokar.kernel import clock
 from karokar.kernel.actor import Actor
 from karokar.organization.queries import OrganizationFacts
 from karokar.verification import queries as verifications
 
-DOCUMENTS = {
-    "VEHICLE_REGISTRATION": "registration",
-    "VEHICLE_INSURANCE": "insurance",
-    "VEHICLE_FITNESS": "fitness certificate",
-}
 TAKEN_SHOWN = 10
 LATE_COUNTS_FOR = timedelta(days=1)
 """A vehicle that is not back in time is not offered for what begins this soon."""
@@ -82,13 +76,7 @@ def search_market(
     """
     vendors = {one.id: one for one in active if _is_asked(one.id, actor, wish.vendor_id)}
     own = actor.organization_id if actor.organization_type == "CORPORATE" and wish.vendor_id is None else None
-    busy = queries.busy_vehicle_ids(wish.start, wish.end) | _in_buffer(wish.end, vendors)
-    now = clock.now()
-    lapsing = verifications.lapsing_ids("Vehicle", DOCUMENTS, now, wish.end) if wish.end > now else set()
-    late = queries.late_vehicles(now) if wish.start < now + LATE_COUNTS_FOR else {}
-    out = busy | lapsing | late.keys()
-    find = partial(
-        fleet.find_candidates,
+    fitting = fleet.candidate_ids(
         vendor_ids=list(vendors),
         own_organization_id=own,
         city=wish.city,
@@ -96,22 +84,30 @@ def search_market(
         seats=wish.seats,
         text=wish.text,
     )
-    free, count = find(without=out, limit=limit, offset=offset)
-    taken, taken_count = find(among=out, limit=TAKEN_SHOWN) if out else ([], 0)
-    ids = [vehicle.id for vehicle in taken]
+    now = clock.now()
+    late = queries.late_vehicles(now) if wish.start < now + LATE_COUNTS_FOR else {}
+    lapsing = (
+        verifications.lapsing_ids("Vehicle", REQUIRED_DOCUMENTS, now, wish.end, among=fitting)
+        if wish.end > now
+        else set()
+    )
+    out = queries.busy_vehicle_ids(wish.start, wish.end) | lapsing | _in_buffer(wish.end, vendors)
+    out.update(vehicle_id.hex for vehicle_id in late)
+    free = [id_ for id_ in fitting if id_ not in out]
+    taken = [id_ for id_ in fitting if id_ in out]
+    free_shown, taken_shown = free[offset : offset + limit], taken[:TAKEN_SHOWN]
+    vehicles = {id_.hex: facts for id_, facts in fleet.vehicles(map(UUID, free_shown + taken_shown)).items()}
+    ids = [UUID(id_) for id_ in taken_shown]
     blocks = queries.blocks(ids, wish.start, wish.end)
-    lapsed = _lapsing(lapsing & set(ids), wish.end)
+    lapsed = _lapsing([id_ for id_ in ids if id_.hex in lapsing], wish.end)
     owners = {one.id: one.name for one in vendors.values()}
     if own is not None:
         owners[own] = actor.organization_name
     return Market(
-        free=free,
-        count=count,
-        taken=[
-            Taken(vehicle, _reasons(blocks[vehicle.id], late.get(vehicle.id), lapsed.get(vehicle.id)))
-            for vehicle in taken
-        ],
-        taken_count=taken_count,
+        free=[vehicles[id_] for id_ in free_shown],
+        count=len(free),
+        taken=[Taken(vehicles[id_.hex], _reasons(blocks[id_], late.get(id_), lapsed.get(id_))) for id_ in ids],
+        taken_count=len(taken),
         owners=owners,
     )
 
@@ -122,23 +118,23 @@ def _is_asked(id_: UUID, actor: Actor, vendor_id: UUID | None) -> bool:
     return is_reachable and vendor_id in {None, id_}
 
 
-def _in_buffer(end: datetime, vendors: Mapping[UUID, OrganizationFacts]) -> set[UUID]:
-    """Return the vehicles whose next block begins within the owner's buffer after the end."""
+def _in_buffer(end: datetime, vendors: Mapping[UUID, OrganizationFacts]) -> set[str]:
+    """Return the vehicles (`UUID.hex`) whose next block begins within the owner's buffer after the end."""
     longest = max((vendor.buffer_minutes for vendor in vendors.values()), default=0)
     if not longest:
         return set()
     return {
-        vehicle_id
+        vehicle_id.hex
         for vehicle_id, owner_id, start in queries.begin_between(end, end + timedelta(minutes=longest))
         if owner_id in vendors and start < end + timedelta(minutes=vendors[owner_id].buffer_minutes)
     }
 
 
-def _lapsing(vehicle_ids: set[UUID], end: datetime) -> dict[UUID, Reason]:
+def _lapsing(vehicle_ids: list[UUID], end: datetime) -> dict[UUID, Reason]:
     """Return which document of each of these vehicles ends before the period does."""
     lapsed = {}
     for vehicle_id, covered in verifications.coverages("Vehicle", vehicle_ids).items():
-        for kind, name in DOCUMENTS.items():
+        for kind, name in REQUIRED_DOCUMENTS.items():
             expires_at = covered[kind].expires_at
             if covered[kind].status == "APPROVED" and expires_at is not None and expires_at < end:
                 lapsed[vehicle_id] = Reason("DOCUMENT", expires_at, name)

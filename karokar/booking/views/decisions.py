@@ -16,13 +16,18 @@ from karokar.booking.views.blueprint import bp
 from karokar.booking.views.shown import Shown, offers, shown, shown_many
 from karokar.booking.views.strip import Strip, make_strip
 from karokar.fleet import queries as fleet
-from karokar.fleet.queries import VehicleFacts, WindowFacts
+from karokar.fleet.queries import REQUIRED_DOCUMENTS, VehicleFacts, WindowFacts
+from karokar.kernel import clock
 from karokar.kernel.errors import RuleBroken
 from karokar.kernel.permissions import requires
 from karokar.verification import queries as verifications
 from karokar.web.forms import sent_version
 
 AROUND = timedelta(days=1)
+OFFERED = 15
+"""So many other vehicles are offered to choose from."""
+LOOKED_AT = 200
+"""Among so many free ones the nearest are looked for."""
 
 
 @dataclass(frozen=True)
@@ -133,7 +138,7 @@ def _reject_form(alternatives: Sequence[VehicleFacts]) -> RejectForm:
 
 def _surroundings(line: Shown, alternatives: Sequence[VehicleFacts]) -> Surroundings:
     booking = line.booking
-    until = booking.end + timedelta(minutes=line.vendor.buffer_minutes)
+    until = _held_until(line)
     first, last = booking.start - AROUND, until + AROUND
     near, requests = queries.neighbours(booking, first, last, until=until)
     blockers = [row for row in near if rules.overlaps(row.start, row.held_until, booking.start, until)]
@@ -151,6 +156,11 @@ def _surroundings(line: Shown, alternatives: Sequence[VehicleFacts]) -> Surround
         strip=make_strip(booking, until, holders=near, requests=requests, windows=windows, first=first, last=last),
         checks=_checks(line, is_held=bool(blockers), in_maintenance=bool(in_the_way)),
     )
+
+
+def _held_until(line: Shown) -> datetime:
+    """Return until when an approval now would hold the vehicle."""
+    return line.booking.end + timedelta(minutes=line.vendor.buffer_minutes)
 
 
 def _checks(line: Shown, *, is_held: bool, in_maintenance: bool) -> list[tuple[bool, str]]:
@@ -189,17 +199,21 @@ def _alternatives(line: Shown) -> list[VehicleFacts]:
     booking, vehicle = line.booking, line.vehicle
     if vehicle is None:
         return []
-    found = fleet.search_candidates(vendor_ids=[booking.vendor_organization_id], limit=200)
-    others = [other for other in found if other.id != vehicle.id]
-    ids = [other.id for other in others]
-    calendars = availability.blocks(ids, booking.start, booking.end)
-    held = {row.vehicle_id for row in queries.live_in_period(ids, booking.start, booking.end)}
-    free = [other for other in others if not calendars[other.id] and other.id not in held]
+    until = _held_until(line)
+    theirs = [booking.vendor_organization_id]
+    alike = fleet.candidate_ids(vendor_ids=theirs, category=vehicle.category)
+    fleet_ids = list(dict.fromkeys([*alike, *fleet.candidate_ids(vendor_ids=theirs)]))
+    out = {vehicle.id.hex, *availability.busy_vehicle_ids(booking.start, until)}
+    out |= verifications.lapsing_ids("Vehicle", REQUIRED_DOCUMENTS, clock.now(), booking.end, among=fleet_ids)
+    ids = [UUID(id_) for id_ in fleet_ids if id_ not in out][:LOOKED_AT]
+    held = {row.vehicle_id for row in queries.live_in_period(ids, booking.start, until)}
+    free = [other for other in fleet.vehicles(ids).values() if other.id not in held]
     return sorted(
         free,
         key=lambda other: (
             other.category != vehicle.category,
             other.city != vehicle.city,
             abs(other.seats - vehicle.seats),
+            other.label,
         ),
-    )[:15]
+    )[:OFFERED]

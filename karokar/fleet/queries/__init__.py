@@ -13,7 +13,7 @@ from karokar.fleet.queries.lists import (
     list_vehicles,
     list_windows,
 )
-from karokar.fleet.queries.market import find_candidates, search_candidates
+from karokar.fleet.queries.market import candidate_ids, list_candidates
 from karokar.fleet.queries.records import (
     count_by_owner,
     count_vehicles,
@@ -27,23 +27,25 @@ from karokar.fleet.queries.records import (
     vehicles,
     windows,
 )
-from karokar.fleet.rules import CATEGORIES
+from karokar.fleet.rules import CATEGORIES, REQUIRED_DOCUMENTS
 
 __all__ = [
     "CATEGORIES",
+    "REQUIRED_DOCUMENTS",
     "SORTS",
     "ReadingFacts",
     "VehicleFacts",
     "WindowFacts",
+    "candidate_ids",
     "count_by_owner",
     "count_listed",
     "count_vehicles",
     "find_by_plate",
-    "find_candidates",
     "get_seen",
     "get_vehicle",
     "get_window",
     "hold_vehicle",
+    "list_candidates",
     "list_cities",
     "list_in_workshop",
     "list_readings",
@@ -55,7 +57,6 @@ __all__ = [
     "other_spellings",
     "reading_warning",
     "search",
-    "search_candidates",
     "vehicles",
     "windows",
 ]

@@ -1,6 +1,6 @@
 """Is it covered, until when, and by what: what gates and calendars ask."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -11,6 +11,7 @@ from sqlalchemy.orm import aliased
 from karokar.kernel import clock
 from karokar.kernel.db import db
 from karokar.kernel.errors import NotFound
+from karokar.kernel.many import fetch_ids, is_one_of
 from karokar.verification import rules
 from karokar.verification.models import Verification
 from karokar.verification.rules import VerificationStatus
@@ -136,27 +137,29 @@ def expiring_between(
     ]
 
 
-def lapsing_ids(entity_type: str, kinds: Iterable[str], start: datetime, end: datetime) -> set[UUID]:
-    """Return the entities of which an approval of one of the kinds ends in `[start, end)`, and none outlasts it."""
-    later = aliased(Verification)
-    # Asked for each of the few that end soon: as a join the server would read all the approvals that last.
-    outlasted = select(later.id).where(
-        later.entity_type == entity_type,
-        later.entity_id == Verification.entity_id,
-        later.kind == Verification.kind,
-        later.status == VerificationStatus.APPROVED,
-        or_(later.expires_at.is_(None), later.expires_at >= end),
+def lapsing_ids(
+    entity_type: str, kinds: Iterable[str], start: datetime, end: datetime, *, among: Collection[str]
+) -> set[str]:
+    """Return those of some entities whose last approval of one of the kinds ends in `[start, end)`.
+
+    Their ids are `UUID.hex`, there and back.
+    """
+    statement = (
+        select(Verification.entity_id)
+        .where(
+            Verification.entity_type == entity_type,
+            is_one_of(Verification.entity_id, among),
+            Verification.kind.in_(list(kinds)),
+            Verification.status == VerificationStatus.APPROVED,
+        )
+        .group_by(Verification.entity_id, Verification.kind)
+        .having(
+            func.count(Verification.expires_at) == func.count(),
+            func.max(Verification.expires_at) >= start,
+            func.max(Verification.expires_at) < end,
+        )
     )
-    outlasting = outlasted.limit(1).scalar_subquery()
-    statement = select(Verification.entity_id).where(
-        Verification.entity_type == entity_type,
-        Verification.kind.in_(list(kinds)),
-        Verification.status == VerificationStatus.APPROVED,
-        Verification.expires_at >= start,
-        Verification.expires_at < end,
-        outlasting.is_(None),
-    )
-    return set(db.session.scalars(statement))
+    return set(fetch_ids(Verification.entity_id, statement))
 
 
 def is_covered_by_another(verification_id: UUID, entity_type: str, entity_id: UUID, kind: str, at: datetime) -> bool:
