@@ -22,6 +22,9 @@ from karokar.outbox.store.base import Ahead, Row
 LOST_AFTER_SECONDS = 1.0
 """A start without an end that is younger is somebody at work."""
 
+HELD_SECONDS = LOST_AFTER_SECONDS / 2
+"""What a worker has begun and not come to by then it leaves to the next round, before others take it for lost."""
+
 ATTEMPTS_AT_ONCE = 20
 """How often a batch runs again for reasons that pass by themselves, before it is left for the next round."""
 
@@ -53,9 +56,12 @@ def pack(shards: Sequence[Ahead], size: int) -> Iterator[Sequence[Ahead]]:
 
 def _deliver_group(store: Store, progress: dict[int, int]) -> bool:
     notes, events = store.begin(progress)
+    leaves_at = time.monotonic() + HELD_SECONDS
     reached = {shard: progress[shard] for shard in notes}
     delivered = False
     for batch in split(events):
+        if time.monotonic() > leaves_at:
+            break
         beat()
         ours = [event for event in batch if event.shard in reached]
         done = deliver_batch(store, reached, ours) if ours else set()
@@ -65,6 +71,10 @@ def _deliver_group(store: Store, progress: dict[int, int]) -> bool:
             elif reached.pop(event.shard, None) is not None:
                 # Somebody else has the shard, or the database refused all the time: nobody was lost here.
                 store.take_back_start(notes[event.shard])
+    last = {event.shard: event.position for event in events}
+    for shard, position in reached.items():
+        if position < last[shard]:
+            store.take_back_start(notes[shard])
     return delivered
 
 

@@ -1,5 +1,7 @@
 """What is delivered together: events of several shards, and what only waited."""
 
+import time
+
 import pytest
 from sqlalchemy import select, text
 
@@ -9,7 +11,7 @@ from karokar.outbox import actions, subscriptions
 from karokar.outbox.drain import drain, drain_all
 from karokar.outbox.models import EventRow, Handled, Trouble
 from karokar.outbox.store import store_class
-from tests.outbox.things import effects, make_moved, sequences, subscribe
+from tests.outbox.things import ThingMade, effects, make_moved, make_thing, sequences, subscribe
 
 # Shards together -------------------------------------------------------------------------------------------------------
 
@@ -63,6 +65,32 @@ def test_what_fails_in_one_shard_is_no_matter_of_the_others(quick_bus):
     drain()
     assert [sequences("watch", thing_id) for thing_id in thing_ids] == [[]] + [[1, 2]] * 9
     assert {row.stream for row in db.session.scalars(select(Trouble))} == {f"TestThing:{thing_ids[0]}"}
+
+
+def test_a_shard_that_waits_behind_slow_ones_is_begun_anew(pg_bus):
+    calls, oldest_notes = [], []
+
+    def act(envelope):
+        with db.engine.connect() as aside:
+            now = aside.execute(text("select clock_timestamp()")).scalar()
+            open_notes = aside.execute(
+                text(
+                    "select min(at) from starts where until >"
+                    " (select coalesce(max(position), 0) from progress where progress.shard = starts.shard)"
+                )
+            ).scalar()
+        calls.append(now)
+        oldest_notes.append(open_notes)
+        time.sleep(0.6)
+
+    subscribe("act", ThingMade, effect="action", does=act)
+    subscriptions.sync()
+    thing_ids = [make_thing().aggregate_id for _ in range(4)]
+    assert len(shards_of(*thing_ids)) > 1
+    drain()
+    assert len(calls) == 4
+    # Notes that were left for so long would tell others that this worker was lost.
+    assert all(note > call for call, note in zip(calls, oldest_notes[1:], strict=False))
 
 
 # What only waited -----------------------------------------------------------------------------------------------------
