@@ -169,18 +169,6 @@ def find_event(event_id: UUID, viewer: Actor) -> FoundEvent:
     return found
 
 
-def find_events(event_ids: Iterable[UUID], viewer: Actor) -> dict[UUID, FoundEvent]:
-    """Return those of the events that the viewer may see, by id."""
-    rows = db.session.execute(
-        select(EventLog.position, EventRow)
-        .select_from(EventRow)
-        .outerjoin(EventLog, EventLog.event_id == EventRow.id)
-        .where(EventRow.event_id.in_(list(event_ids)))
-    ).all()
-    seen = (see(row, position, viewer) for position, row in rows)
-    return {found.event_id: found for found in seen if found is not None}
-
-
 def find_at(positions: Iterable[int], viewer: Actor) -> dict[int, FoundEvent]:
     """Return those of the events at these positions that the viewer may see."""
     rows = db.session.execute(
