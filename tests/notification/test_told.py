@@ -11,12 +11,11 @@ from sqlalchemy import func, select, text
 
 from karokar.booking import actions as bookings
 from karokar.events.base import LATEST
-from karokar.events.booking import BookingOverdue
 from karokar.events.fleet import VehicleMaintenanceScheduled
 from karokar.kernel.actor import Actor, acting_as
 from karokar.kernel.db import db, transaction
 from karokar.notification.actions import choose, mark_all_read, mark_read
-from karokar.notification.handlers import tell_of_bookings, tell_of_vehicles
+from karokar.notification.handlers import tell_of_vehicles
 from karokar.notification.models import Mail, Notification
 from karokar.notification.queries import count_unread, count_unread_elsewhere, list_choices, list_messages
 from karokar.notification.rules.matrix import KINDS, MATRIX, wanted_channels
@@ -72,13 +71,6 @@ def test_a_draft_is_told_to_nobody(app: Flask):
     assert db.session.scalar(select(func.count()).select_from(Notification)) == 0
 
 
-def test_an_approval_goes_to_the_company_by_mail_too_and_to_the_vendor_as_an_alert(app: Flask):
-    world = make_world()
-    world.approved()
-    world.deliver()
-    assert told("BookingApproved") == on((IN_APP, EMAIL), world.company_admin) | on((IN_APP,), world.vendor_admin)
-
-
 def test_an_assignment_goes_to_the_employee_and_the_vendor_learns_no_name(app: Flask):
     world = make_world()
     world.assigned()
@@ -86,18 +78,6 @@ def test_an_assignment_goes_to_the_employee_and_the_vendor_learns_no_name(app: F
     assert told("AssignmentCreated") == on((IN_APP, EMAIL), world.employee)
     assert told("BookingAssigned") == on((IN_APP, EMAIL), world.vendor_admin)
     assert "employeeId" not in data_for("BookingAssigned", world.vendor_admin)
-
-
-def test_the_answer_of_an_employee_goes_to_the_company(app: Flask):
-    world = make_world()
-    world.accepted()
-    assert told("AssignmentAccepted") == on((IN_APP, EMAIL), world.company_admin)
-
-
-def test_a_handover_by_the_vendor_is_told_to_the_company_only(app: Flask):
-    world = make_world()
-    world.active()
-    assert told("BookingActivated") == on((IN_APP, EMAIL), world.company_admin)
 
 
 def test_a_cancellation_by_the_company_is_told_to_the_vendor_and_the_employee(app: Flask):
@@ -108,22 +88,6 @@ def test_a_cancellation_by_the_company_is_told_to_the_vendor_and_the_employee(ap
     world.deliver()
     assert told("BookingCancelled") == on((IN_APP, EMAIL), world.vendor_admin, world.employee)
     assert told("AssignmentClosed") == on((IN_APP, EMAIL), world.employee)
-
-
-def test_what_the_clock_notices_is_told_to_both_sides_and_the_employee(app: Flask):
-    world = make_world()
-    made = world.active()
-    event = make_event(
-        BookingOverdue,
-        booking_id=made.id,
-        vehicle_id=world.vehicle,
-        vendor_organization_id=world.vendor,
-        corporate_organization_id=world.company,
-        employee_id=world.employee.user_id,
-    )
-    with transaction():
-        tell_of_bookings(make_envelope(event))
-    assert told("BookingOverdue") == on((IN_APP, EMAIL), world.vendor_admin, world.company_admin, world.employee)
 
 
 def test_maintenance_is_told_to_the_owner_and_to_companies_whose_bookings_it_touches(app: Flask):
