@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
+from karokar.kernel.codes import in_words, name_codes
 from karokar.kernel.errors import RuleBroken, StateConflict
 
 REMINDERS = (24, 2)
@@ -91,9 +92,13 @@ SYSTEM_REASONS: dict[str, str] = {
 }
 
 
+name_codes("Assignment", "reason", CLOSE_REASONS, SYSTEM_REASONS)
+name_codes("Assignment", "flag", SYSTEM_REASONS)
+
+
 def reason_label(code: str | None) -> str:
     """Return a reason's words; the text itself where it is not from one of our lists."""
-    return CLOSE_REASONS.get(code or "") or SYSTEM_REASONS.get(code or "") or code or ""
+    return in_words("Assignment", "reason", code or "") or code or ""
 
 
 def next_status(status: Status, action: str) -> Status:

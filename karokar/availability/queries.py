@@ -11,6 +11,7 @@ from karokar.availability.models import AvailabilityBlock, AvailabilityConflict
 from karokar.availability.permissions import CONFLICT_READ, CONFLICT_RESOLVE
 from karokar.availability.rules import BlockKind, ConflictStatus
 from karokar.kernel.actor import Actor
+from karokar.kernel.codes import in_words
 from karokar.kernel.db import db
 from karokar.kernel.errors import NotFound
 from karokar.kernel.many import fetch_ids
@@ -56,6 +57,11 @@ class ConflictFacts:
     resolved_at: datetime | None
     resolved_by: UUID | None
     version: int
+
+    @property
+    def resolution_label(self) -> str:
+        """How it ended, in words."""
+        return in_words("AvailabilityConflict", "resolution", self.resolution) or ""
 
     @property
     def sources(self) -> tuple[tuple[str, UUID], tuple[str, UUID]]:

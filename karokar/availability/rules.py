@@ -7,6 +7,7 @@ from enum import StrEnum
 from itertools import combinations
 from uuid import UUID, uuid5
 
+from karokar.kernel.codes import name_codes
 from karokar.kernel.errors import StateConflict
 
 NAMESPACE = UUID("6e0d3f5a-7c43-5b0e-9d0a-2f5a4f0a9b1c")
@@ -44,6 +45,12 @@ class Resolution(StrEnum):
     NO_OVERLAP = "NO_OVERLAP"
     ACCEPTED = "ACCEPTED"
 
+
+name_codes(
+    "AvailabilityConflict",
+    "resolution",
+    {Resolution.NO_OVERLAP: "Nothing overlaps any more", Resolution.ACCEPTED: "It goes ahead anyway"},
+)
 
 CONFLICT_TRANSITIONS: dict[tuple[ConflictStatus, str], ConflictStatus] = {
     (ConflictStatus.OPEN, "resolve"): ConflictStatus.RESOLVED,

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
+from karokar.kernel.codes import in_words, name_codes
 from karokar.kernel.errors import RuleBroken, StateConflict
 from karokar.kernel.pictures import unfolds_too_far
 
@@ -155,12 +156,12 @@ SYSTEM_REASONS: dict[str, str] = {
 }
 
 
+name_codes("Booking", "reason", REJECT_REASONS, CANCEL_REASONS, TERMINATE_REASONS, SYSTEM_REASONS)
+
+
 def reason_label(code: str | None) -> str:
     """Return a reason's words; the code itself where it is not from one of our lists."""
-    for reasons in (REJECT_REASONS, CANCEL_REASONS, TERMINATE_REASONS, SYSTEM_REASONS):
-        if code in reasons:
-            return reasons[code]
-    return code or ""
+    return in_words("Booking", "reason", code or "") or code or ""
 
 
 def check_reason(code: str, note: str, reasons: dict[str, str]) -> str:

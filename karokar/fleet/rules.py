@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
+from karokar.kernel.codes import name_codes
 from karokar.kernel.errors import RuleBroken, StateConflict
 
 
@@ -118,6 +119,11 @@ DOCUMENT_REASONS: dict[str, str] = {
     "DOCUMENT_REVOKED": "A document was revoked",
 }
 """Reasons that the documents give by themselves."""
+
+name_codes("Vehicle", "category", CATEGORIES)
+name_codes("Vehicle", "reason", SUSPENSION_REASONS, DOCUMENT_REASONS)
+name_codes("Vehicle", "suspension_reason", SUSPENSION_REASONS, DOCUMENT_REASONS)
+name_codes("MaintenanceWindow", "kind", WINDOW_KINDS)
 
 REQUIRED_DOCUMENTS: dict[str, str] = {
     "VEHICLE_REGISTRATION": "registration certificate",

@@ -4,6 +4,8 @@ from enum import StrEnum
 from uuid import UUID
 from zoneinfo import available_timezones
 
+from karokar.kernel.codes import name_codes
+
 PLATFORM_ID = UUID("01900000-0000-7000-8000-000000000001")
 """The platform's own organization. It is there from the first migration on."""
 
@@ -56,6 +58,8 @@ SUSPENSION_REASONS = {
     "REQUESTED": "The company asked for it",
     "OTHER": "Something else (see the note)",
 }
+
+name_codes("Organization", "reason", REJECTION_REASONS, SUSPENSION_REASONS)
 
 LONGEST_BUFFER_MINUTES = 24 * 60
 

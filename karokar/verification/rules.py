@@ -2,6 +2,8 @@
 
 from enum import StrEnum
 
+from karokar.kernel.codes import name_codes
+
 
 class VerificationStatus(StrEnum):
     """Where a verification stands. A new try is a new record."""
@@ -56,6 +58,9 @@ REVOCATION_REASONS = {
     "MISTAKE": "It was approved by mistake",
     "OTHER": "Something else (see the note)",
 }
+
+name_codes("Verification", "kind", {kind: label for kind, (_of, label, _ends) in KINDS.items()})
+name_codes("Verification", "reason", REJECTION_REASONS, REVOCATION_REASONS)
 
 
 def kinds_of(entity_type: str) -> list[str]:

@@ -28,6 +28,8 @@ PAGES = {
 }
 """The page of each kind of thing, by its type in lower case; the first that exists."""
 
+NO_BREAK_SPACE = "\N{NO-BREAK SPACE}"
+
 
 def entity_url(type_: str, id_: UUID | str) -> str | None:
     """Return the address of a thing's page, None where its kind has no page or the acting person may not open it."""
@@ -52,6 +54,12 @@ def _reads_organization(id_: UUID | str) -> bool:
 def _opens(endpoint: str) -> bool:
     access = getattr(current_app.view_functions.get(endpoint), "__access__", None)
     return access in {"public", "signed_in"} or (access is not None and scope_of(access) is not None)
+
+
+def unbroken(label: str) -> str:
+    """Return what a thing is called with its last part kept on one line: the plate of "Make Model · KA 01 MJ 4471"."""
+    name, dot, last = label.rpartition(" · ")
+    return name + dot + last.replace(" ", NO_BREAK_SPACE) if dot else label
 
 
 def short_id(id_: UUID | str) -> str:

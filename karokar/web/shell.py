@@ -14,7 +14,7 @@ from karokar.kernel.permissions import may, scope_of
 from karokar.kernel.settings import settings
 from karokar.web import saved_views, times
 from karokar.web.asking import ask
-from karokar.web.links import entity_url, page_path, page_url, short_id
+from karokar.web.links import entity_url, page_path, page_url, short_id, unbroken
 from karokar.web.navigation import LinkGroup, navigation
 from karokar.web.states import state_choices, state_of
 
@@ -219,6 +219,7 @@ def init_app(app: Flask) -> None:
         time_ago=times.time_ago,
         duration=times.duration,
         short_id=short_id,
+        unbroken=unbroken,
     )
     app.jinja_env.trim_blocks = True
     app.jinja_env.lstrip_blocks = True

@@ -233,7 +233,7 @@ def _who(event: FoundEvent, viewer: Actor, names: Names) -> tuple[str, str]:
 def _sentence(event: FoundEvent) -> str:
     """Return what happened; of documents also which, since there are many of them."""
     kind = event.payload.get("kind") if event.aggregate_type == "Verification" else None
-    return f"{event.sentence}: {show('kind', kind, Names()).lower()}" if kind else event.sentence
+    return f"{event.sentence}: {show('kind', kind, Names(), 'Verification').lower()}" if kind else event.sentence
 
 
 def _kind_of_source(name: str, event: FoundEvent) -> str:
@@ -288,7 +288,7 @@ def _details(event: FoundEvent) -> list[tuple[str, str]]:
         if value is None or value == "" or _SAME.get(key, key).lower() in changed:
             continue
         snake = "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in key)
-        found.append((label(snake), show("reason" if key == "reason" else snake, value, Names())))
+        found.append((label(snake), show(snake, value, Names(), event.aggregate_type)))
     return found
 
 

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from karokar.kernel.codes import in_words
 from karokar.web.asking import ask
 from karokar.web.states import STATES
 from karokar.web.times import local_time
@@ -127,7 +128,7 @@ def name_of(kind: str, entity_id: UUID, payload: Mapping[str, Any], names: Names
         return str(payload["name"])
     otherwise = ""
     if kind in {"Verification", "MaintenanceWindow"} and payload.get("kind"):
-        otherwise = show("kind", payload["kind"], Names()).lower()
+        otherwise = show("kind", payload["kind"], Names(), kind).lower()
     elif kind == "Assignment" and payload.get("employeeId"):
         otherwise = f"of {names.of(payload['employeeId'])}"
     elif kind == "Membership" and payload.get("userId"):
@@ -144,7 +145,7 @@ def label(name: str) -> str:
 
 
 def show(name: str, value: Any, names: Names, of: str = "") -> str:
-    """Return a field's value as people read it; `of` is the kind of thing, which gives a status its word."""
+    """Return a field's value as people read it; `of`, the kind of thing, gives statuses and codes their words."""
     if is_empty(value):
         return "nothing"
     if isinstance(value, bool):
@@ -159,11 +160,10 @@ def show(name: str, value: Any, names: Names, of: str = "") -> str:
         state = STATES.get(_STATES_OF.get(of, ""), {}).get(str(value))
         if state is not None:
             return state.word
-    return _show_text(name, str(value), names)
+    return in_words(of, name, str(value)) or _show_text(name, str(value), names)
 
 
 _READINGS = ("odometer", "kilometres")
-_RESOLUTIONS = {"ACCEPTED": "It goes ahead anyway", "NO_OVERLAP": "Nothing overlaps any more"}
 _CODES = frozenset({"status", "kind", "type", "reason", "suspended_by", "channel", "category", "method"})
 
 
@@ -178,8 +178,6 @@ def _show_text(name: str, text: str, names: Names) -> str:
         return local_time(moment)
     if as_uuid(text) is not None:
         return names.of(text)
-    if name == "resolution":
-        return _RESOLUTIONS.get(text, text)
     if text.isupper() and name != "license_plate" and "_" in text:
         return text.replace("_", " ").capitalize()
     is_code = name in _CODES and text.isupper() and text != "SUV"

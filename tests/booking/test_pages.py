@@ -185,6 +185,16 @@ def test_what_an_approval_would_not_let_out_is_not_offered(app: Flask, client: F
     assert "Skoda Buffered" not in text_of(client.get(page))
 
 
+def test_a_reason_reads_everywhere_as_it_was_chosen(world: World, as_company: FlaskClient) -> None:
+    made = world.requested()
+    with world.acting(world.vendor_admin):
+        actions.reject_booking(made.id, "NEEDED_IN_WORKSHOP", "Brakes")
+    world.deliver()
+    assert "The vehicle has to go to the workshop (Brakes)" in text_of(as_company.get("/notification/"))
+    assert "The vehicle has to go to the workshop" in text_of(as_company.get(f"/booking/{made.id}"))
+    assert "The vehicle has to go to the workshop" in text_of(as_company.get(f"/timeline/Booking/{made.id}"))
+
+
 def test_a_decided_request_leads_back_to_the_booking(world: World, as_vendor: FlaskClient) -> None:
     made = world.approved()
     answer = as_vendor.get(f"/booking/{made.id}/decide")

@@ -11,6 +11,9 @@ from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from karokar.events.base import LATEST
+from karokar.kernel.codes import in_words
+
 
 @dataclass(frozen=True)
 class Text:
@@ -265,7 +268,7 @@ def words(template: str, data: Mapping[str, Any], names: Mapping[UUID, str], zon
     A template without a text of its own reads as its name in words.
     """
     text = TEXTS.get(template) or Text(_sentence(template))
-    facts = _Facts(data, names, zone)
+    facts = _Facts(LATEST[template].aggregate_type if template in LATEST else "", data, names, zone)
     title = text.title.format_map(facts)
     return Words(title[:1].upper() + title[1:], text.body.format_map(facts), text.button, text.link)
 
@@ -287,8 +290,9 @@ def code_in_words(code: str) -> str:
 class _Facts(dict[str, str]):
     """The facts of a message by the names that texts use."""
 
-    def __init__(self, data: Mapping[str, Any], names: Mapping[UUID, str], zone: str) -> None:
+    def __init__(self, of: str, data: Mapping[str, Any], names: Mapping[UUID, str], zone: str) -> None:
         super().__init__()
+        self._of = of
         self._data, self._names, self._zone = data, names, zone
 
     def __missing__(self, name: str) -> str:
@@ -300,9 +304,13 @@ class _Facts(dict[str, str]):
             return INSTEAD.get(name, "")
         if name in _MOMENTS:
             return moment(str(value), self._zone)
-        if name == "reason" and self._data.get("note"):
-            return f"{code_in_words(str(value))} ({str(self._data['note']).rstrip('.')})"
-        return code_in_words(str(value)).rstrip(".") if name in _CODES else str(value)
+        if name not in _CODES:
+            return str(value)
+        said = (in_words(self._of, name, str(value)) or code_in_words(str(value))).rstrip(".")
+        note = str(self._data.get("note") or "").rstrip(".") if name == "reason" else ""
+        if note and value == "OTHER":
+            return note
+        return f"{said} ({note})" if note else said
 
 
 def _sentence(template: str) -> str:
