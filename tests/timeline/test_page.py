@@ -37,7 +37,7 @@ def test_it_says_each_thing_once_and_in_the_words_of_the_pages(client: FlaskClie
     page = unescape(client.get(f"/timeline/Organization/{company.id}").text)
     assert f"<strong>{company.name}</strong> applied for the marketplace" in page, "not KaroKar did"
     assert "asked for a verification: company registration" in page
-    assert "approved the verification: organization registration" in page
+    assert "approved the verification: company registration" in page
     assert "What it began with" in page, "what a new thing began with is folded away"
     for noise in ("Choice number", "Reviewed at", "Requested at", "Kind of thing"):
         assert noise not in page
