@@ -6,7 +6,8 @@ from datetime import datetime
 from typing import Any, Protocol
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, and_, func, or_, select
+from sqlalchemy import ColumnElement, Select, and_, exists, func, or_, select
+from sqlalchemy.orm import aliased
 
 from karokar.assignment import rules
 from karokar.assignment.models import Assignment, AssignmentSetting
@@ -95,6 +96,14 @@ def of_booking(booking_id: UUID) -> list[AssignmentFacts]:
     """Return all assignments of a booking, the newest round first."""
     statement = select(Assignment).where(Assignment.booking_id == booking_id).order_by(Assignment.round.desc())
     return [_facts(row) for row in db.session.scalars(statement)]
+
+
+def answers_of(rounds: Mapping[UUID, int]) -> dict[UUID, str]:
+    """Return how the assignment of each booking's given round stands; without those that have none yet."""
+    statement = select(Assignment.booking_id, Assignment.round, Assignment.status).where(
+        Assignment.booking_id.in_(list(rounds))
+    )
+    return {row.booking_id: row.status for row in db.session.execute(statement) if rounds[row.booking_id] == row.round}
 
 
 def live_in_period(vehicle_ids: Iterable[UUID], start: datetime, end: datetime) -> list[AssignmentFacts]:
@@ -326,7 +335,7 @@ def _listed(wanted: AssignmentFilter) -> Select[Assignment]:
 
 def list_waiting_for(actor: Actor) -> list[WaitingItem]:
     """Return the actor's assignments without an answer; for those who run a company's vehicles, what is stuck."""
-    return [*_unanswered(actor), *_to_fetch(actor)]
+    return [*_unanswered(actor), *_to_replace(actor), *_to_fetch(actor)]
 
 
 def _unanswered(actor: Actor) -> list[WaitingItem]:
@@ -360,8 +369,52 @@ def _unanswered(actor: Actor) -> list[WaitingItem]:
     ]
 
 
+def _to_replace(actor: Actor) -> list[WaitingItem]:
+    """Promised vehicles that nobody will collect, because the employee declined or may act no longer."""
+    if actor.is_platform or not may(ASSIGNMENT_CLOSE, actor) or not may("booking.assign", actor):
+        return []
+    later = aliased(Assignment)
+    gone = and_(Assignment.status == Status.CLOSED.value, Assignment.reason.not_in(rules.ENDED_WITH_BOOKING))
+    statement = (
+        select(Assignment)
+        .where(
+            permitted(Assignment, ASSIGNMENT_CLOSE, actor),
+            Assignment.booking_id.is_not(None),
+            or_(Assignment.status == Status.REJECTED.value, gone),
+            Assignment.end > clock.now(),
+            ~exists().where(later.booking_id == Assignment.booking_id, later.round > Assignment.round),
+        )
+        .order_by(Assignment.start)
+        .limit(200)
+    )
+    return [
+        WaitingItem(
+            kind="Assignment",
+            title="Choose somebody else",
+            since=row.answered_at or row.updated_at,
+            due=row.start,
+            endpoint="booking.assign",
+            values={"booking_id": str(row.booking_id)},
+            verb="Choose",
+            detail=_why_to_replace(row),
+            subject_id=row.booking_id,
+            about=(("Vehicle", row.vehicle_id), ("User", row.employee_id)),
+            period=(row.start, row.end),
+            # Only booking knows whether the vehicle is promised still.
+            holds_if=("booking", "which_are_assigned"),
+        )
+        for row in db.session.scalars(statement)
+    ]
+
+
+def _why_to_replace(row: Assignment) -> str:
+    if row.status == Status.REJECTED.value:
+        return f"Declined: “{row.reason}”" if row.reason else "Declined."
+    return f"{rules.reason_label(row.reason)}."
+
+
 def _to_fetch(actor: Actor) -> list[WaitingItem]:
-    """Declined, flagged or late ones: somebody who runs the company's vehicles has to act."""
+    """Flagged or late ones: somebody who runs the company's vehicles has to act."""
     if actor.is_platform or not may(ASSIGNMENT_CLOSE, actor):
         return []
     now = clock.now()

@@ -95,6 +95,9 @@ SYSTEM_REASONS: dict[str, str] = {
 name_codes("Assignment", "reason", CLOSE_REASONS, SYSTEM_REASONS)
 name_codes("Assignment", "flag", SYSTEM_REASONS)
 
+ENDED_WITH_BOOKING = ("REPLACED", "BOOKING_CANCELLED", "BOOKING_TERMINATED")
+"""Closed so, an assignment leaves nothing to be done: the booking is over, or somebody else was chosen."""
+
 
 def reason_label(code: str | None) -> str:
     """Return a reason's words; the text itself where it is not from one of our lists."""

@@ -27,7 +27,8 @@ class WaitingItem:
     `kind` is a short label ("Booking request"), `since` when it began to wait, `due` when it is too late (None: never),
     `endpoint` and `values` make the link to the page on which it is done, `verb` says what is done there; `deed`, with
     the same values, does it from the list. `about` names the things that it concerns by kind and id ("Vehicle", …):
-    home asks for their names; `period` is when it takes place.
+    home asks for their names; `period` is when it takes place. `holds_if` names another context and its question: the
+    item stands only while that question, asked for the items' `subject_id`s, returns its own.
     """
 
     kind: str
@@ -42,6 +43,7 @@ class WaitingItem:
     subject_id: UUID | None = None
     about: tuple[tuple[str, UUID], ...] = ()
     period: tuple[datetime, datetime | None] | None = None
+    holds_if: tuple[str, str] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,7 +11,7 @@ from karokar.kernel import clock
 from karokar.kernel.actor import Actor
 from karokar.kernel.log import get_logger
 from karokar.kernel.waiting import Figure, Hit, WaitingItem
-from karokar.web.asking import questions
+from karokar.web.asking import ask, questions
 from karokar.web.navigation import NAVIGATION, is_open
 from karokar.web.words import Names, names_by_kind
 
@@ -27,13 +27,23 @@ class WaitingGroup:
 
 def list_waiting(actor: Actor) -> list[WaitingItem]:
     """Return everything that waits for this person, what is due first first, then what has waited longest."""
-    items = [item for question in questions("list_waiting_for") for item in question(actor)]
+    items = _holding([item for question in questions("list_waiting_for") for item in question(actor)])
     known = [item for item in items if item.endpoint in current_app.view_functions]
     if len(known) < len(items):
         lost = {item.endpoint for item in items} - {item.endpoint for item in known}
         get_logger(__name__).warning("waiting_without_page", endpoints=sorted(lost))
     far = clock.now() + timedelta(days=3650)
     return sorted(known, key=lambda item: (item.due or far, item.since))
+
+
+def _holding(items: list[WaitingItem]) -> list[WaitingItem]:
+    """Return the items without those whose other context says that they wait no more."""
+    asked: dict[tuple[str, str], set[UUID]] = {}
+    for item in items:
+        if item.holds_if and item.subject_id:
+            asked.setdefault(item.holds_if, set()).add(item.subject_id)
+    holding = {key: ask(*key, ids, default=set()) for key, ids in asked.items()}
+    return [item for item in items if item.holds_if is None or item.subject_id in holding.get(item.holds_if, ())]
 
 
 def group_waiting(items: list[WaitingItem]) -> list[WaitingGroup]:

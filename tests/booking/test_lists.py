@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import pytest
 from flask.testing import FlaskClient
 
+from karokar.assignment import actions as assignments
 from karokar.booking import actions
 from karokar.fleet import actions as fleet
 from karokar.kernel import clock
@@ -158,6 +159,62 @@ def test_home_lists_what_waits_for_whom(world: World, client: FlaskClient) -> No
     page = text_of(client.get("/"))
     assert f"Choose who gets {promised.reference}" in page
     assert f"Answer the request {asked.reference}" not in page
+
+
+def test_home_asks_for_somebody_else_until_one_is_chosen_or_the_booking_is_over(
+    world: World, client: FlaskClient
+) -> None:
+    declined, cancelled = world.assigned(), world.assigned(start=NOON + hours(96), end=NOON + hours(99))
+    for made in (declined, cancelled):
+        with world.acting(world.employee):
+            assignments.reject_assignment(make.assignment_of(made.id).id, "On leave")
+    world.deliver()
+    make.sign_in(client, world.company_admin)
+    with clock.standing_at(NOON):
+        page = client.get("/").get_data(as_text=True)
+    assert page.count("Choose somebody else") >= 2, "One for each booking."
+    assert "On leave" in page
+    assert f"/booking/{declined.id}/assign" in page
+    with world.acting(world.company_admin):
+        actions.cancel_booking(cancelled.id, "PLANS_CHANGED", "Changed plans")
+        actions.assign_booking(declined.id, world.colleague.user_id)
+    world.deliver()
+    with clock.standing_at(NOON):
+        page = client.get("/").get_data(as_text=True)
+    assert "Choose somebody else" not in page
+
+
+def test_today_says_who_declined_and_leads_the_company_to_choose_again(world: World, client: FlaskClient) -> None:
+    today = {"start": NOON + hours(2), "end": NOON + hours(30)}
+    declined = world.assigned(**today)
+    with world.acting(world.employee):
+        assignments.reject_assignment(make.assignment_of(declined.id).id, "On leave")
+    world.deliver()
+    promised = world.approved(vehicle_id=make.vehicle(world.vendor), **today)
+    make.sign_in(client, world.company_admin)
+    page = client.get("/booking/today").get_data(as_text=True)
+    assert "Declined" in page
+    for made in (declined, promised):
+        assert f"/booking/{made.id}/assign" in page
+        assert f"/booking/{made.id}/activate" not in page
+    make.sign_in(client, world.vendor_admin)
+    page = client.get("/booking/today").get_data(as_text=True)
+    assert "Declined" in page
+    assert f"/booking/{declined.id}/assign" not in page
+
+
+def test_a_booking_names_to_its_company_who_was_chosen_before(world: World, client: FlaskClient) -> None:
+    made = world.assigned(world.colleague)
+    with world.acting(world.colleague):
+        assignments.reject_assignment(make.assignment_of(made.id).id, "On leave")
+    with world.acting(world.company_admin):
+        actions.assign_booking(made.id, world.employee.user_id)
+    world.deliver()
+    make.sign_in(client, world.company_admin)
+    page = text_of(client.get(f"/booking/{made.id}"))
+    assert "Cora" in page.split("Earlier choices")[1].split("Messages")[0]
+    make.sign_in(client, world.vendor_admin)
+    assert "Cora" not in text_of(client.get(f"/booking/{made.id}"))
 
 
 def test_the_search_box_finds_a_reference_however_it_is_typed(world: World, as_company: FlaskClient) -> None:

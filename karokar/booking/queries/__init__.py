@@ -11,6 +11,7 @@ from karokar.booking.queries.facts import (
     live_in_period,
     requests_in_period,
     vehicles_requested_by,
+    which_are_assigned,
 )
 from karokar.booking.queries.pages import (
     SORTS,
@@ -60,4 +61,5 @@ __all__ = [
     "search",
     "today",
     "vehicles_requested_by",
+    "which_are_assigned",
 ]

@@ -10,6 +10,7 @@ from sqlalchemy import ColumnElement, and_, func, or_, select
 from karokar.booking import rules
 from karokar.booking.models import Booking, BookingHandover
 from karokar.booking.rules import Status
+from karokar.kernel import clock
 from karokar.kernel.db import db
 from karokar.kernel.errors import NotFound
 
@@ -83,6 +84,14 @@ def bookings(ids: Iterable[UUID]) -> dict[UUID, BookingFacts]:
     if not wanted:
         return {}
     return {row.id: facts(row) for row in db.session.scalars(select(Booking).where(Booking.id.in_(wanted)))}
+
+
+def which_are_assigned(ids: Iterable[UUID]) -> set[UUID]:
+    """Return which of these bookings are in ASSIGNED and not over: somebody is to collect their vehicle."""
+    statement = select(Booking.id).where(
+        Booking.id.in_(list(ids)), Booking.status == Status.ASSIGNED.value, Booking.end > clock.now()
+    )
+    return set(db.session.scalars(statement))
 
 
 def count_live(vehicle_id: UUID) -> int:

@@ -2,13 +2,17 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
+from uuid import UUID
 
 from flask import render_template
 from werkzeug.wrappers import Response
 
+from karokar.assignment import queries as assignments
 from karokar.booking import queries
-from karokar.booking.permissions import BOOKING_READ
+from karokar.booking.models import Booking
+from karokar.booking.permissions import BOOKING_ASSIGN, BOOKING_READ
 from karokar.booking.queries import SORTS, BookingFilter
+from karokar.booking.rules import Status
 from karokar.booking.views.blueprint import bp
 from karokar.booking.views.bulk import offered
 from karokar.booking.views.filtered import FILTERS
@@ -17,13 +21,15 @@ from karokar.fleet import queries as fleet
 from karokar.kernel import clock
 from karokar.kernel.actor import Scope, current_actor
 from karokar.kernel.paging import Page
-from karokar.kernel.permissions import requires, scope_of
+from karokar.kernel.permissions import may, requires, scope_of
 from karokar.runs.views.exports import ListExport
 from karokar.web.exports import Column
 from karokar.web.filters import Filters
 from karokar.web.states import state_of
 from karokar.web.times import end_of_day, to_local
 
+UNAVAILABLE = frozenset({"REJECTED", "CLOSED"})
+"""How an assignment stands whose employee will not collect the vehicle."""
 COLUMNS = (
     Column("Reference", lambda line: line.booking.reference),
     Column("Status", lambda line: state_of("booking", line.booking.status).word),
@@ -103,6 +109,7 @@ def today() -> str:
         "coming_back": found.coming_back,
         "waiting": found.waiting,
     }
+    answers = assignments.answers_of({row.id: row.round for row in found.going_out})
     lines = {line.booking.id: line for line in shown_many(row for rows in sections.values() for row in rows)}
     return render_template(
         "booking/today.html",
@@ -114,4 +121,15 @@ def today() -> str:
         out_now=found.out_now,
         is_vendor=current_actor().organization_type == "VENDOR",
         sections={name: [lines[row.id] for row in rows] for name, rows in sections.items()},
+        answers=answers,
+        steps={row.id: step for row in found.going_out if (step := _step_before_handover(row, answers))},
     )
+
+
+def _step_before_handover(booking: Booking, answers: Mapping[UUID, str]) -> tuple[str, str] | None:
+    """Return what the company has to do first, as endpoint and words: nobody can collect the vehicle as it is."""
+    if current_actor().organization_id != booking.corporate_organization_id or not may(BOOKING_ASSIGN):
+        return None
+    if booking.status == Status.APPROVED.value:
+        return "booking.assign", "Assign"
+    return ("booking.assign", "Reassign") if answers.get(booking.id) in UNAVAILABLE else None

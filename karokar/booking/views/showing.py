@@ -72,8 +72,11 @@ def photo(booking_id: UUID, photo_id: UUID) -> Response:
 
 def _page(booking: Booking, form: CommentForm) -> str:
     comments = queries.list_comments(booking.id)
-    line = shown(booking, also_people=[one.author_id for one in comments if one.organization_id == _own()])
     rounds = assignment.of_booking(booking.id) if booking.round else []
+    own_people = [one.author_id for one in comments if one.organization_id == _own()]
+    if booking.corporate_organization_id == _own() or current_actor().is_platform:
+        own_people += [one.employee_id for one in rounds]
+    line = shown(booking, also_people=own_people)
     current = find_current(booking, rounds)
     found = queries.find_handovers(booking.id) if booking.activated_at else {}
     return render_template(
