@@ -134,13 +134,15 @@ def overlapping(vehicle_id: UUID, start: datetime, end: datetime | None) -> list
     return [_facts(row) for row in db.session.scalars(statement.order_by(Assignment.start))]
 
 
-def who_had(vehicle_id: UUID, at: datetime) -> list[AssignmentFacts]:
-    """Return who had the vehicle at that moment: from its handover until its return (or still)."""
+def who_had(vehicle_id: UUID, at: datetime, until: datetime | None = None) -> list[AssignmentFacts]:
+    """Return who had the vehicle at that moment, or at some time in `[at, until)`: from its handover until its return
+    (or still), the latest first.
+    """
     statement = (
         select(Assignment)
         .where(
             Assignment.vehicle_id == vehicle_id,
-            Assignment.activated_at <= at,
+            Assignment.activated_at < until if until else Assignment.activated_at <= at,
             or_(Assignment.actual_end.is_(None), Assignment.actual_end > at),
         )
         .order_by(Assignment.activated_at.desc())

@@ -358,6 +358,14 @@ class TestPages:
             client, send(client, f"{url}/close", reason="NO_LONGER_NEEDED")
         )
 
+    def test_the_page_of_an_own_vehicle_says_who_has_it(self, world: World, client: FlaskClient) -> None:
+        made = world.direct(end=None)
+        make.sign_in(client, world.company_admin)
+        with clock.standing_at(NOON):
+            page = client.get(f"/fleet/{world.own_vehicle}")
+        assert f"/assignment/{made.id}" in page.get_data(as_text=True)
+        assert "Emil Test 18 Nov 2026, 13:00 CET open end" in text_of(page)
+
     def test_what_stands_in_the_way_is_named_at_its_field(self, world: World, client: FlaskClient) -> None:
         world.direct()
         make.sign_in(client, world.company_admin)

@@ -2,6 +2,7 @@
 
 import re
 from datetime import timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -14,6 +15,8 @@ from karokar.kernel import clock
 from tests.factories import booking as make
 from tests.factories.booking import NOON, hours
 from tests.factories.browsing import send, text_of
+
+BERLIN = ZoneInfo("Europe/Berlin")
 
 
 @pytest.fixture(autouse=True)
@@ -231,7 +234,11 @@ def test_times_of_maintenance_are_typed_and_shown_in_the_organizations_zone(worl
 
 
 def who_had(client, world, when):
-    return text_of(client.get(f"/fleet/who-had-it?plate={plate(world.vehicle).lower()}&at={when:%Y-%m-%dT%H:%M}"))
+    return text_of(
+        client.get(
+            f"/fleet/who-had-it?plate={plate(world.vehicle).lower()}&at={when.astimezone(BERLIN):%Y-%m-%dT%H:%M}"
+        )
+    )
 
 
 def test_plate_and_moment_lead_to_booking_company_and_driver(client, world):
@@ -247,6 +254,24 @@ def test_plate_and_moment_lead_to_booking_company_and_driver(client, world):
         assert booking.reference in page
         assert "Emil Test" in page
         assert "Meridian Textiles" in page
+
+
+def test_the_minute_of_a_handover_belongs_to_all_who_had_the_vehicle_in_it(client, world):
+    taken, returned = world.start + timedelta(seconds=57), world.start + hours(5) + timedelta(seconds=12)
+    booking = world.accepted()
+    with world.acting(world.vendor_admin, taken):
+        bookings.activate_booking(booking.id, 10_000, 100)
+    world.deliver(taken)
+    with world.acting(world.vendor_admin, returned):
+        bookings.complete_booking(booking.id, 10_100, 60)
+    world.deliver(returned)
+    had = {}
+    with clock.standing_at(returned + hours(1)):
+        make.sign_in(client, world.vendor_admin)
+        for minutes in (-1, 0, 300, 301):
+            had[minutes] = "Emil Test" in who_had(client, world, world.start + timedelta(minutes=minutes))
+        assert "still to come" in who_had(client, world, returned + hours(30))
+    assert had == {-1: False, 0: True, 300: True, 301: False}
 
 
 def test_a_vendor_learns_the_driver_for_thirty_days_only(client, world):

@@ -8,6 +8,7 @@ from uuid import UUID
 
 from flask import flash, redirect, render_template, request, url_for
 
+from karokar.assignment import queries as assignments
 from karokar.availability import queries as availability
 from karokar.booking import queries as bookings
 from karokar.fleet import actions, queries
@@ -32,6 +33,7 @@ from karokar.fleet.rules import (
 )
 from karokar.fleet.views.blueprint import bp
 from karokar.fleet.views.hits import hits
+from karokar.identity import queries as identity
 from karokar.kernel import clock
 from karokar.kernel.actor import Scope, current_actor
 from karokar.kernel.errors import NotFound, RuleBroken, StateConflict
@@ -153,7 +155,7 @@ def page_of(vehicle_id: UUID, *, reading_form: ReadingForm | None = None) -> Any
             "coverage": covered,
             "readings": queries.list_readings(vehicle_id),
             "windows": queries.list_windows(vehicle_id),
-            "bookings": bookings.live_in_period([vehicle_id], now - timedelta(days=30), now + timedelta(days=730)),
+            **_users_of(vehicle, now),
             "conflicts": availability.open_conflicts(vehicle_ids=[vehicle_id]),
             "reading_form": reading_form or ReadingForm(formdata=None),
         }
@@ -170,6 +172,15 @@ def page_of(vehicle_id: UUID, *, reading_form: ReadingForm | None = None) -> Any
         **values,
     )
     return (page, reading_form.status) if reading_form is not None else page
+
+
+def _users_of(vehicle: VehicleFacts, now: datetime) -> dict[str, Any]:
+    """Return who has the vehicle and who will: by booking a vendor's, by assignment a company's own."""
+    since, until = now - timedelta(days=30), now + timedelta(days=730)
+    if vehicle.ownership_type != "CORPORATE_OWNED":
+        return {"bookings": bookings.live_in_period([vehicle.id], since, until)}
+    given = assignments.live_in_period([vehicle.id], since, until)
+    return {"assignments": given, "people": identity.people({one.employee_id for one in given})}
 
 
 def _possible(vehicle: VehicleFacts) -> dict[str, bool]:

@@ -26,6 +26,9 @@ from karokar.web.forms import Form, LocalTimeField
 DRIVER_KNOWN_FOR = timedelta(days=30)
 """How long after the end a vendor may see who drove."""
 
+A_MINUTE = timedelta(minutes=1)
+"""Handovers are known to the second, pages and parking tickets tell the minute: it belongs to all who had it then."""
+
 
 class WhoHadForm(Form):
     """A plate and a moment."""
@@ -63,7 +66,12 @@ def who_had() -> Any:
         answers = [answer for vehicle in known for answer in _answers(vehicle, form.at.data)]
         known = [vehicle for vehicle in known if _may_know(vehicle)]
     return render_template(
-        "fleet/who_had.html", form=form, is_asked=is_asked and not form.errors, answers=answers, known=known
+        "fleet/who_had.html",
+        form=form,
+        is_asked=is_asked and not form.errors,
+        is_to_come=bool(form.at.data and form.at.data > clock.now()),
+        answers=answers,
+        known=known,
     ), form.status
 
 
@@ -73,8 +81,8 @@ def _may_know(vehicle: VehicleFacts) -> bool:
 
 
 def _answers(vehicle: VehicleFacts, at: datetime) -> list[Answer]:
-    """Return who had it, without what concerns other companies alone."""
-    assigned = assignments.who_had(vehicle.id, at)
+    """Return who had it in the minute that begins then, without what concerns other companies alone."""
+    assigned = assignments.who_had(vehicle.id, at, at + A_MINUTE)
     booked = bookings.bookings({one.booking_id for one in assigned if one.booking_id is not None})
     found = []
     for one in assigned:
