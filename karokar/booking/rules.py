@@ -265,21 +265,22 @@ def check_photos(count: int) -> None:
         raise RuleBroken("PHOTO_INVALID", sentence, fields={"photos": sentence})
 
 
-def check_photo(content: bytes, most_mb: int) -> str:
+def check_photo(content: bytes, most_mb: int, position: str = "detail") -> str:
     """Return the media type that the bytes show. Raises PHOTO_INVALID unless it is a JPEG or PNG of at most so many
-    megabytes, which can be shown.
+    megabytes, which can be shown. `position` tells at which field it was chosen.
     """
+    field = "photos" if position == "detail" else f"photo_{position}"
     if len(content) > most_mb * MEGABYTE:
         sentence = f"A photo may have {most_mb} MB at most. Take a smaller one."
-        raise RuleBroken("PHOTO_INVALID", sentence, fields={"photos": sentence})
+        raise RuleBroken("PHOTO_INVALID", sentence, fields={field: sentence})
     for signature, media_type in _PHOTO_SIGNATURES:
         if content.startswith(signature):
             if unfolds_too_far(content):
                 sentence = "This photo has more pixels than can be shown. Take a smaller one."
-                raise RuleBroken("PHOTO_INVALID", sentence, fields={"photos": sentence})
+                raise RuleBroken("PHOTO_INVALID", sentence, fields={field: sentence})
             return media_type
     sentence = "A photo has to be a JPEG or PNG picture."
-    raise RuleBroken("PHOTO_INVALID", sentence, fields={"photos": sentence})
+    raise RuleBroken("PHOTO_INVALID", sentence, fields={field: sentence})
 
 
 # --- references -------------------------------------------------------------------------------------------------------

@@ -16,7 +16,7 @@ from werkzeug.wrappers import Response
 from karokar.kernel.actor import current_actor
 from karokar.web.guard import is_program
 from karokar.web.problems import problem, wants_json
-from karokar.web.session_end import kept_fields
+from karokar.web.session_end import chosen_files, kept_fields
 
 _SECRET = "csrf"  # noqa: S105 - the name of a key, not a secret
 _LENGTH = 24
@@ -75,7 +75,7 @@ def protect() -> Response | None:
     if _is_valid(token):
         return None
     if request.form and current_actor().user_id is not None and not request.headers.get("HX-Request"):
-        page = render_template("errors/send_again.html", fields=kept_fields(), has_files=bool(request.files))
+        page = render_template("errors/send_again.html", fields=kept_fields(), files=chosen_files())
         return make_response(page, 403)
     return _refuse("This page has been open for too long. Load it again, then send the form once more.")
 

@@ -1,5 +1,6 @@
 """What somebody gets whose session has ended: the way to sign in, and nothing typed is lost."""
 
+from collections import Counter
 from urllib.parse import urlsplit
 
 from flask import current_app, make_response, redirect, render_template, request, url_for
@@ -8,7 +9,9 @@ from werkzeug.wrappers import Response
 from karokar.web.problems import problem, wants_json
 
 SIGN_IN = "identity.login"
-_NOT_KEPT = {"csrf_token", "acting_for", "form_key"}
+FILES = "kept_files"
+"""The name under which a page that keeps a form tells which files had been chosen: a browser keeps no file."""
+_NOT_KEPT = {"csrf_token", "acting_for", "form_key", FILES}
 
 
 def sign_in_url(back_to: str | None = None) -> str:
@@ -42,6 +45,12 @@ def kept_fields() -> list[tuple[str, str]]:
     ]
 
 
+def chosen_files() -> dict[str, int]:
+    """Return the file fields of the form that was just sent, or was kept before, with how many files each had."""
+    names = [name for name, file in request.files.items(multi=True) if file.filename]
+    return dict(Counter(names or request.form.getlist(FILES)))
+
+
 def session_ended() -> Response:
     """Return the answer for somebody who is not signed in: a redirect, a page that keeps the form, or a problem."""
     if wants_json():
@@ -56,7 +65,7 @@ def session_ended() -> Response:
     page = render_template(
         "errors/session_ended.html",
         fields=kept_fields(),
-        has_files=bool(request.files),
+        files=chosen_files(),
         sign_in_url=sign_in_url(url_for("web.signed_in_again")),
     )
     return make_response(page, 401)

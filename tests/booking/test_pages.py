@@ -1,16 +1,20 @@
 """The pages of bookings, as a browser without JavaScript meets them."""
 
 import io
+import re
 from collections.abc import Iterator
 from datetime import timedelta
+from html import unescape
 
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from werkzeug.datastructures import MultiDict
 
 from karokar.booking import actions, rules
 from karokar.kernel import clock
 from tests.factories import booking as make
+from tests.factories import people
 from tests.factories.booking import NOON, World
 from tests.factories.browsing import follow, forms_of, send, send_large, text_of
 from tests.factories.people import PNG
@@ -319,6 +323,43 @@ def test_a_photo_too_large_or_too_many_photos_are_told_and_what_was_typed_stays(
         answer = send(as_vendor, url, **typed, photos=many)
         assert (answer.status_code, "These are 13 photos" in text_of(answer)) == (422, True)
         assert "Scratch on the door" in answer.text
+
+
+def test_a_photo_that_is_none_is_named_at_its_field_and_asked_for_again(world: World, as_vendor: FlaskClient) -> None:
+    made = world.accepted()
+    with clock.standing_at(world.start):
+        make.sign_in(as_vendor, world.vendor_admin)
+        wrong = {"photo_front": (io.BytesIO(PNG), "front.png"), "photo_left": (io.BytesIO(b"no picture"), "left.png")}
+        answer = send(as_vendor, f"/booking/{made.id}/activate", odometer="10100", fuel_percent="75", **wrong)
+    assert '<a href="#photo_left">Left side</a>: A photo has to be a JPEG or PNG picture' in answer.text
+    assert "Choose the files again" in text_of(answer)
+
+
+def test_photos_are_chosen_again_where_the_session_ended_in_between(world: World, as_vendor: FlaskClient) -> None:
+    made = world.accepted()
+    url = f"/booking/{made.id}/activate"
+    with clock.standing_at(world.start):
+        make.sign_in(as_vendor, world.vendor_admin)
+        typed = forms_of(as_vendor.get(url).text)[""] | {"odometer": "10100", "fuel_percent": "75"}
+        people.sign_out(as_vendor)
+        chosen = {"photo_front": (io.BytesIO(PNG), "front.png"), "photos": [(io.BytesIO(PNG), "a.png")] * 2}
+        ended = as_vendor.post(url, data={**typed, **chosen})
+        assert (ended.status_code, "files must be chosen again" in text_of(ended)) == (401, True)
+        kept = re.findall(r'<input type="hidden" name="(\w+)" value="([^"]*)">', ended.text)
+        make.sign_in(as_vendor, world.vendor_admin)
+        again = as_vendor.post(url, data=MultiDict([(name, unescape(value)) for name, value in kept]))
+        assert 'enctype="multipart/form-data"' in again.text
+        assert re.findall(r'<input type="file" class="[^"]*" id="[^"]*" name="(\w+)"( multiple)?>', again.text) == [
+            ("photo_front", ""),
+            ("photos", " multiple"),
+        ]
+        fields = {
+            name: unescape(value)
+            for name, value in re.findall(r'type="hidden" name="(\w+)" value="([^"]*)"', again.text)
+        }
+        sent = as_vendor.post(url, data=fields | {"photo_front": (io.BytesIO(PNG), "front.png")})
+        assert sent.status_code == 303
+        assert as_vendor.get(f"/booking/{made.id}").text.count("<img src=") == 1
 
 
 def test_photos_too_large_together_are_told_with_the_way_back_to_what_was_typed(

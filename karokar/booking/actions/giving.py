@@ -153,7 +153,7 @@ def add_handover(
     db.session.flush()
     rules.check_photos(len(photos))
     for photo in photos:
-        media_type = rules.check_photo(photo.content, settings().max_upload_mb)
+        media_type = rules.check_photo(photo.content, settings().max_upload_mb, photo.position)
         db.session.add(
             BookingPhoto(
                 handover_id=handover.id,
