@@ -26,9 +26,9 @@ from karokar.kernel.permissions import signed_in
 from karokar.kernel.settings import settings
 from karokar.outbox.cursors import hide, reveal
 from karokar.outbox.search import FoundEvent
+from karokar.outbox.story import TimelineFilter
 from karokar.outbox.timeline import (
     Timeline,
-    TimelineFilter,
     entries_of,
     families,
     news,

@@ -10,7 +10,8 @@ from karokar.booking import actions as bookings
 from karokar.kernel.actor import Actor, acting_as
 from karokar.kernel.db import db
 from karokar.outbox.search import EventFilter, list_events
-from karokar.outbox.timeline import TimelineFilter, entries_of, news, state_then, timeline, whole_story
+from karokar.outbox.story import TimelineFilter
+from karokar.outbox.timeline import entries_of, news, state_then, timeline, whole_story
 from tests.factories.booking import World, assignment_of, make_world
 
 WHOLE_LIFE = [

@@ -1,0 +1,5 @@
+"""Organization's blueprint."""
+
+from flask import Blueprint
+
+bp = Blueprint("organization", __name__)
