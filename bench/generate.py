@@ -30,6 +30,7 @@ from karokar.kernel.ids import new_id
 CHUNK = 5_000
 CITIES = ("Bengaluru", "Chennai", "Delhi", "Hyderabad", "Kochi", "Mumbai", "Mysuru", "Pune")
 LENGTH, PITCH = timedelta(hours=8), timedelta(hours=12)
+STRIDE = 7_368_787
 CALENDAR = UUID("4ff54c6c-5f3d-5d7c-9d8f-0c2f8b6d0a11")
 
 
@@ -190,8 +191,10 @@ def _block(row: dict[str, Any], vehicle: dict[str, Any]) -> dict[str, Any]:
 
 
 def _references(taken: set[str]) -> Iterator[str]:
-    for number in range(len(ALPHABET) ** 5):
-        body, rest = "", number
+    count = len(ALPHABET) ** 5
+    for number in range(count):
+        # In no order, as real ones are: a prime that does not divide their number leads to each of them once.
+        body, rest = "", number * STRIDE % count
         for _ in range(5):
             rest, sign = divmod(rest, len(ALPHABET))
             body = ALPHABET[sign] + body

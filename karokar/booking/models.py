@@ -4,11 +4,12 @@ A method of Booking checks the rule, changes the booking and returns the event t
 hold one vehicle at the same time is a constraint of the database (`no_overlap`, see the migration).
 """
 
+from collections.abc import Iterator
 from datetime import datetime
 from typing import Any, TypedDict
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, ColumnElement, ForeignKey, Index, String, and_, false, or_, text
+from sqlalchemy import CheckConstraint, ColumnElement, ForeignKey, Index, String, and_, false, literal_column, or_, text
 from sqlalchemy.dialects.postgresql import ExcludeConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -39,6 +40,19 @@ NO_OVERLAP = "ex_bookings_no_overlap"
 """The constraint's name on PostgreSQL and the trigger's message on SQLite."""
 
 _LIVE_SQL = "status IN ('APPROVED', 'ASSIGNED', 'ACTIVE')"
+
+
+def _orders() -> Iterator[tuple[str, ...]]:
+    """Yield the columns of an index for each order of a list, for each side, with a status and without.
+
+    A state and a time go together (what waits for an answer is yet to come, what is over is not), which the database
+    does not know: going by the order alone, it would read all that is over to find the first request.
+    """
+    for side in ((), ("vendor_organization_id",), ("corporate_organization_id",)):
+        for by in ("start", "end"):
+            yield (*side, by, "id")
+            yield (*side, "status", by, "id")
+        yield (*side, "status", "id")
 
 
 class _Facts(TypedDict):
@@ -97,14 +111,23 @@ class Booking(Aggregate):
             using="gist",
             name=NO_OVERLAP,
         ).ddl_if(dialect="postgresql"),
-        Index(None, "start", "id"),
-        Index(None, "vendor_organization_id", "start", "id"),
-        Index(None, "corporate_organization_id", "start", "id"),
-        Index(None, "vendor_organization_id", "status", "start"),
-        Index(None, "corporate_organization_id", "status", "start"),
+        *(Index(None, *columns) for columns in _orders()),
         Index(None, "vehicle_id", "start"),
         Index(None, "employee_id"),
-        Index(None, "status", "start"),
+        Index(None, "requested_by"),
+        Index(
+            "ix_bookings_period",
+            text('tstzrange(start, "end")'),
+            postgresql_using="gist",
+            info={"dialects": ("postgresql",)},
+        ).ddl_if(dialect="postgresql"),
+        Index(
+            "ix_bookings_reference_signs",
+            literal_column("replace(reference, '-', '')").label("signs"),
+            postgresql_using="gin",
+            postgresql_ops={"signs": "gin_trgm_ops"},
+            info={"dialects": ("postgresql",)},
+        ).ddl_if(dialect="postgresql"),
     )
 
     @staticmethod

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, and_, func, or_, select
+from sqlalchemy import ColumnElement, Select, and_, func, literal, or_, select
 
 from karokar.booking import rules
 from karokar.booking.models import Booking, BookingComment, BookingPhoto
@@ -20,7 +20,6 @@ from karokar.kernel.permissions import permitted
 SORTS: dict[str, Any] = {
     "start": Booking.start,
     "end": Booking.end,
-    "created": Booking.created_at,
     "reference": Booking.reference,
     "status": Booking.status,
 }
@@ -58,7 +57,7 @@ def list_bookings(
 ) -> Page[Booking]:
     """Return one page of the bookings that the acting person may see, as narrowed."""
     return paginate(
-        _listed(wanted), sorts=SORTS, tie=Booking.id, sort=wanted.sort, cursor=cursor, size=size, counted=counted
+        _listed(wanted), sorts=SORTS, tie=Booking.id, sort=_sort(wanted), cursor=cursor, size=size, counted=counted
     )
 
 
@@ -69,10 +68,16 @@ def count_listed(wanted: BookingFilter, limit: int) -> int:
 
 def iterate_bookings(wanted: BookingFilter) -> Iterator[Booking]:
     """Return all bookings that `list_bookings` would show, in its order."""
-    column = SORTS.get(wanted.sort.removeprefix("-"), Booking.start)
-    order = column.desc() if wanted.sort.startswith("-") else column.asc()
+    sort = _sort(wanted)
+    column = SORTS.get(sort.removeprefix("-"), Booking.start)
+    order = column.desc() if sort.startswith("-") else column.asc()
     statement = _listed(wanted).order_by(order, Booking.id).execution_options(yield_per=500)
     return iter(db.session.scalars(statement))
+
+
+def _sort(wanted: BookingFilter) -> str:
+    # Of one state alone the state orders nothing: the database would look for its bookings among all, by id.
+    return "-start" if wanted.status and wanted.sort.removeprefix("-") == "status" else wanted.sort
 
 
 def _listed(wanted: BookingFilter) -> Select[Booking]:
@@ -98,10 +103,34 @@ def _listed(wanted: BookingFilter) -> Select[Booking]:
     if wanted.employee_id:
         conditions.append(Booking.employee_id == wanted.employee_id)
     if wanted.from_:
-        conditions.append(Booking.end > wanted.from_)
+        conditions += [Booking.end > wanted.from_, Booking.start >= _first_start(wanted.from_)]
     if wanted.until:
-        conditions.append(Booking.start < wanted.until)
+        conditions += [Booking.start < wanted.until, Booking.end <= _last_end(wanted.until)]
     return select(Booking).where(*conditions)
+
+
+def _first_start(moment: datetime) -> datetime:
+    """Return when the first of the bookings starts that end after a moment: before it, an order by start holds none.
+
+    Said with the question it lets the database begin there, where it would read all that was over before.
+    """
+    return _bound(Booking.start, moment, func.min) or moment
+
+
+def _last_end(moment: datetime) -> datetime:
+    """Return when the last of the bookings ends that start before a moment."""
+    return _bound(Booking.end, moment, func.max) or moment
+
+
+def _bound(column: Any, moment: datetime, furthest: Any) -> datetime | None:
+    """Return the furthest start or end of the bookings that run at a moment, anybody's; None where none does."""
+    runs: ColumnElement[bool] = and_(Booking.start < moment, Booking.end > moment)
+    if db.session.get_bind().dialect.name == "postgresql":
+        # By the index of periods.
+        runs = func.tstzrange(Booking.start, Booking.end).op("@>", is_comparison=True)(literal(moment))
+    # Found first, compared then: asked for the furthest alone, the database would go by the column's own order.
+    running = select(column.label("bound")).where(runs).offset(0).subquery()
+    return db.session.scalar(select(furthest(running.c.bound)))
 
 
 def count_by_status(*, vehicle_id: UUID | None = None) -> dict[str, int]:
