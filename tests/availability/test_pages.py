@@ -12,6 +12,7 @@ from karokar.booking import actions as bookings
 from karokar.fleet import actions as fleet
 from karokar.fleet import queries as fleet_queries
 from karokar.kernel import clock
+from karokar.web.times import iso
 from tests.factories import booking as make
 from tests.factories.booking import NOON, hours
 from tests.factories.browsing import send, text_of
@@ -55,6 +56,21 @@ def test_a_hit_leads_to_a_request_with_the_dates_filled_in(world, as_company):
     filled = as_company.get(link.replace("&amp;", "&")).get_data(as_text=True)
     assert 'value="2026-11-18T13:00"' in filled
     assert 'value="2026-11-19T13:00"' in filled
+
+
+def test_a_vendor_in_the_search_leads_to_what_is_known_of_it(world, as_company):
+    page = as_company.get("/availability/?start=2026-11-18T13:00&end=2026-11-19T13:00").get_data(as_text=True)
+    link = f"/organization/{world.vendor}"
+    assert f'<a href="{link}">Harbour Cars</a>' in page
+    assert "Harbour Cars" in text_of(as_company.get(link))
+
+
+def test_a_search_in_a_time_that_has_begun_says_that_no_request_can_be_sent(world, as_company):
+    said = [
+        "This time has begun" in text_of(as_company.get(f"/availability/?start={start}&end=2026-11-19T13:00"))
+        for start in ("2026-11-16T11:30", "2026-11-16T12:30")
+    ]
+    assert said == [True, False]  # NOON is 13:00 there
 
 
 def test_what_is_not_free_says_why(world, as_company):
@@ -190,6 +206,15 @@ def test_either_side_says_that_it_goes_ahead_anyway(world, as_company):
     assert "All done" in text_of(as_company.get("/availability/conflicts?status=OPEN")) or "Nothing matches" in text_of(
         as_company.get("/availability/conflicts?status=OPEN")
     )
+
+
+def test_a_conflict_leads_the_company_to_what_else_is_free_in_its_time(client, world):
+    url = f"/availability/conflicts/{in_conflict(world).id}"
+    make.sign_in(client, world.company_admin)
+    (link,) = re.findall(r'href="(/availability/\?start=[^"]+)"', client.get(url).get_data(as_text=True))
+    assert f"start={iso(world.start)}&end={iso(world.end)}" in link.replace("&amp;", "&").replace("%3A", ":")
+    make.sign_in(client, world.vendor_admin)
+    assert "/availability/?start=" not in client.get(url).get_data(as_text=True)
 
 
 def test_a_conflict_is_nobody_elses_business(client, world):

@@ -19,6 +19,7 @@ from karokar.booking import queries as bookings
 from karokar.fleet import queries as fleet
 from karokar.fleet.queries import VehicleFacts
 from karokar.identity import queries as identity
+from karokar.kernel import clock
 from karokar.kernel.actor import current_actor
 from karokar.kernel.errors import RuleBroken
 from karokar.kernel.paging import Page
@@ -29,7 +30,7 @@ from karokar.web.exports import Column
 from karokar.web.filters import Choice, Filters
 from karokar.web.forms import Form
 from karokar.web.states import state_choices, state_of
-from karokar.web.times import to_local
+from karokar.web.times import iso, to_local
 
 
 class ResolveForm(Form):
@@ -51,6 +52,8 @@ class Side:
     is_open_to_viewer: bool
     start: datetime | None
     end: datetime | None
+    search_url: str = ""
+    """Where another vehicle for the same time is found, to who could book or assign it."""
 
 
 @bp.get("/conflicts")
@@ -168,11 +171,23 @@ def _side(found: ConflictFacts, source_type: str, source_id: UUID) -> Side:
     held = next((block for block in blocks if block.released_at is None), blocks[-1] if blocks else None)
     label = queries.SOURCE_NAMES[source_type]
     is_known = actor.is_platform or found.organization_id == actor.organization_id or _is_company_of(held)
+    search_url = ""
     if source_type == "Booking" and is_known:
         booking = bookings.bookings([source_id]).get(source_id)
-        label = f"Booking {booking.reference}" if booking else label
+        if booking:
+            label = f"Booking {booking.reference}"
+            search_url = _search_url(booking.start, booking.end) if _is_company_of(held) else ""
+    elif source_type == "Assignment" and held is not None and held.end is not None and _is_company_of(held):
+        search_url = _search_url(held.start, held.end)
     is_open = is_known and source_type in {"Booking", "MaintenanceWindow", "Assignment"}
-    return Side(source_type, source_id, label, is_open, held.start if held else None, held.end if held else None)
+    start, end = (held.start, held.end) if held else (None, None)
+    return Side(source_type, source_id, label, is_open, start, end, search_url)
+
+
+def _search_url(start: datetime, end: datetime) -> str:
+    if not may("booking.create") or end <= clock.now():
+        return ""
+    return url_for("availability.index", start=iso(max(start, clock.now())), end=iso(end))
 
 
 def _is_company_of(block: BlockFacts | None) -> bool:

@@ -13,6 +13,7 @@ from wtforms.validators import InputRequired, NumberRange, Optional
 from karokar.availability import queries
 from karokar.availability.views.blueprint import bp
 from karokar.availability.views.market import Wish, search_market
+from karokar.booking import queries as bookings
 from karokar.fleet import queries as fleet
 from karokar.fleet.queries import CATEGORIES
 from karokar.kernel import clock
@@ -75,6 +76,7 @@ def index() -> Any:
         "availability/index.html",
         form=form,
         market=market,
+        has_begun=bool(market and may("booking.create") and form.start.data < bookings.earliest_start()),
         page=page,
         size=PAGE,
         can_book=may("booking.create"),

@@ -86,6 +86,11 @@ def bookings(ids: Iterable[UUID]) -> dict[UUID, BookingFacts]:
     return {row.id: facts(row) for row in db.session.scalars(select(Booking).where(Booking.id.in_(wanted)))}
 
 
+def earliest_start() -> datetime:
+    """Return the earliest start that a request sent now may have."""
+    return clock.now() - rules.GRACE
+
+
 def which_are_assigned(ids: Iterable[UUID]) -> set[UUID]:
     """Return which of these bookings are in ASSIGNED and not over: somebody is to collect their vehicle."""
     statement = select(Booking.id).where(
