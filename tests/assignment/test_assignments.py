@@ -358,6 +358,17 @@ class TestPages:
             client, send(client, f"{url}/close", reason="NO_LONGER_NEEDED")
         )
 
+    def test_who_can_have_an_own_vehicle_is_judged_for_the_time_given(self, world: World, client: FlaskClient) -> None:
+        world.direct(end=None)
+        make.sign_in(client, world.company_admin)
+        chosen = {"vehicle_id": world.own_vehicle, "employee_id": world.employee.user_id}
+        with clock.standing_at(NOON):
+            before = text_of(client.get("/assignment/new", query_string=chosen))
+            page = client.get("/assignment/new", query_string={**chosen, "start": "2026-11-19T13:00"})
+        assert "said once you have given the time" in before
+        assert "Emil Test (this person has another assignment in this period)" in text_of(page)
+        assert f'<option selected value="{world.employee.user_id}">' in page.get_data(as_text=True)
+
     def test_the_page_of_an_own_vehicle_says_who_has_it(self, world: World, client: FlaskClient) -> None:
         made = world.direct(end=None)
         make.sign_in(client, world.company_admin)

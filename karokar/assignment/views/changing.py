@@ -36,7 +36,10 @@ from karokar.web.forms import sent_version
 def new() -> Response | tuple[str, int]:
     """Assign one of the company's own vehicles to an employee."""
     form = AssignmentForm(
-        vehicle_id=request.args.get("vehicle_id", ""), start=asked_moment("start"), end=asked_moment("end")
+        vehicle_id=request.args.get("vehicle_id", ""),
+        start=asked_moment("start"),
+        end=asked_moment("end"),
+        employee_id=request.args.get("employee_id", ""),
     )
     own = current_actor().organization_id
     vehicles = fleet.list_candidates(vendor_ids=[], own_organization_id=own, limit=1000)
@@ -52,7 +55,7 @@ def new() -> Response | tuple[str, int]:
             )
             flash("Assigned. The employee has been asked to accept.", "good")
             return redirect(url_for("assignment.show", assignment_id=assignment_id), 303)
-    page = render_template("assignment/new.html", form=form, vehicles=vehicles, candidates=candidates)
+    page = render_template("assignment/new.html", form=form, vehicles=vehicles, is_judged=form.start.data is not None)
     return page, form.status
 
 
