@@ -3,8 +3,10 @@ what is saved now and what was typed here.
 """
 
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from flask import request
@@ -21,6 +23,8 @@ from karokar.web.times import to_local
 
 _FORM_PARTS = {"csrf_token", "acting_for", "form_key", "version", "form_base"}
 _MOST_TOLD = 3
+_TYPED_TIME = re.compile(r"\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])T([01]\d|2[0-3]):[0-5]\d")
+"""As the control of a moment sends it."""
 
 
 @dataclass(frozen=True)
@@ -95,6 +99,12 @@ def in_words(name: str, value: str) -> str:
         return "nothing"
     if name.startswith(_MAY):
         return _REACHES.get(value, value)
+    if _TYPED_TIME.fullmatch(value):
+        try:
+            at = datetime.fromisoformat(value)
+        except ValueError:  # The thirtieth of February, say.
+            return value
+        return f"{at.day} {at:%b %Y, %H:%M}"
     return "yes" if value == "y" else words.show(name, value, _NO_NAMES)
 
 

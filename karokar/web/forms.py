@@ -20,12 +20,14 @@ from zoneinfo import available_timezones
 
 from flask import Flask, request
 from flask_wtf import FlaskForm
+from markupsafe import Markup
 from wtforms import DateTimeLocalField, Field, PasswordField, StringField, ValidationError
 from wtforms.fields.choices import SelectChoice
+from wtforms.widgets import DateTimeLocalInput
 
 from karokar.kernel.errors import DomainError, RuleBroken, StaleVersion
 from karokar.kernel.ids import new_id
-from karokar.web.times import from_local, read_moment, to_local
+from karokar.web.times import comes_twice, from_local, read_moment, to_local, viewer_zone
 
 LONGEST_NUMBER = 18
 """Digits of the largest number that any database holds for us."""
@@ -139,14 +141,46 @@ class Form(FlaskForm):
             self.refuse(error)
 
 
-class LocalTimeField(DateTimeLocalField):
-    """A moment typed as local time of the viewer (or of `zone`, set by the view); `data` is aware and in UTC."""
+WHICH = "_which"
+"""What follows the name of a moment's field in the name of the choice between an hour and its return in autumn."""
 
+
+class _LocalTimeInput(DateTimeLocalInput):
+    """The control of a moment, with a choice beside it where the clocks show the time twice."""
+
+    def __call__(self, field: Any, **kwargs: Any) -> Markup:
+        control: Markup = super().__call__(field, **kwargs)
+        shown = field.shown_twice()
+        if shown is None:
+            return control
+        options = Markup().join(
+            Markup('<option value="{}"{}>{}</option>').format(
+                number, Markup(" selected") if number == int(field.is_second()) else "", text
+            )
+            for number, text in enumerate(shown)
+        )
+        select = Markup('<select class="form-select mt-1" name="{}" aria-label="{}: which one">{}</select>')
+        return Markup().join((control, select.format(field.name + WHICH, field.label.text, options)))
+
+
+class LocalTimeField(DateTimeLocalField):
+    """A moment typed as local time of the viewer (or of `zone`, set by the view); `data` is aware and in UTC.
+
+    A time that the clocks show twice in autumn is never guessed: the form asks which one is meant.
+    """
+
+    widget = _LocalTimeInput()
     zone: Any = None
     data: Any
+    _which: str | None = None
 
     def __init__(self, label: str = "", validators: Any = None, **kwargs: Any) -> None:
         super().__init__(label, validators, format=["%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M"], **kwargs)
+
+    def process(self, formdata: Any, *args: Any, **kwargs: Any) -> None:
+        """Take the field's own value and, where one was asked for, the choice between an hour and its return."""
+        self._which = formdata.get(self.name + WHICH) if formdata is not None else None
+        super().process(formdata, *args, **kwargs)
 
     def process_formdata(self, valuelist: list[str]) -> None:
         """Read local time as a moment; one that names its own offset ("…Z", as links carry it) is taken as it is."""
@@ -161,7 +195,28 @@ class LocalTimeField(DateTimeLocalField):
         super().process_formdata(valuelist)
         if self.data is not None:
             typed, self.data = self.data, None
-            self.data = from_local(typed, self.zone)
+            if comes_twice(typed, self.zone) and self._which not in {"0", "1"}:
+                message = f"{typed:%H:%M} comes twice on that day: the clocks go back. Choose which one you mean."
+                raise ValueError(message)
+            self.data = from_local(typed, self.zone, is_second=self._which == "1")
+
+    def shown_twice(self) -> tuple[str, str] | None:
+        """Return how the two moments are told apart that the time in the control may mean; None where it is one."""
+        try:
+            shown = datetime.fromisoformat(self._value())
+        except ValueError:
+            return None
+        zone = self.zone or viewer_zone()
+        if shown.tzinfo is not None or not comes_twice(shown, zone):
+            return None
+        first, second = (f"{shown.replace(tzinfo=zone, fold=fold):%H:%M %Z}" for fold in (0, 1))
+        return f"{first}, before the clocks go back", f"{second}, after the clocks went back"
+
+    def is_second(self) -> bool:
+        """Whether the moment is the one after the clocks went back."""
+        if self.data is not None and self.data.tzinfo is not None:
+            return bool(self.data.astimezone(self.zone or viewer_zone()).fold)
+        return self._which == "1"
 
     def _value(self) -> str:
         if self.raw_data:

@@ -99,15 +99,21 @@ def end_of_day(on: date, zone: ZoneInfo | None = None) -> datetime:
     return start_of_day(on + timedelta(days=1), zone)
 
 
-def from_local(value: datetime, zone: ZoneInfo | None = None) -> datetime:
+def comes_twice(value: datetime, zone: ZoneInfo | None = None) -> bool:
+    """Whether the clocks of the viewer's zone show this local time twice: they are put back over it in autumn."""
+    first, second = (value.replace(tzinfo=zone or viewer_zone(), fold=fold).utcoffset() for fold in (0, 1))
+    return first is not None and second is not None and first > second
+
+
+def from_local(value: datetime, zone: ZoneInfo | None = None, *, is_second: bool = False) -> datetime:
     """Return the moment that somebody typed as local time ("2026-11-20T14:30") in the viewer's zone, in UTC.
 
-    An hour that comes twice in autumn is taken as the first one. Raises ValueError for one that is left out in spring,
-    and for a year that no calendar of ours reaches.
+    An hour that comes twice in autumn is taken as the first one unless `is_second`. Raises ValueError for one that is
+    left out in spring, and for a year that no calendar of ours reaches.
     """
     _expect_a_year_of_ours(value)
     zone = zone or viewer_zone()
-    moment = value.replace(tzinfo=zone).astimezone(UTC)
+    moment = value.replace(tzinfo=zone, fold=int(is_second)).astimezone(UTC)
     if moment.astimezone(zone).replace(tzinfo=None) != value:
         message = f"There is no {value:%H:%M} on that day in {zone.key}: the clocks go forward. Choose another time."
         raise ValueError(message)

@@ -428,3 +428,17 @@ def test_booking_on_begins_where_the_booking_ends_and_its_turnaround_is_over(app
     assert "The request was sent" in follow(client, sent)
     early = send(client, page, do="send", start="2026-11-19T13:30", end="2026-11-20T14:00")
     assert f"Your own booking {made.reference} keeps the vehicle" in text_of(early)
+
+
+def test_two_who_change_a_drafts_time_at_once_compare_times_as_people_read_them(
+    world: World, as_company: FlaskClient
+) -> None:
+    made = world.drafted()
+    url = f"/booking/{made.id}/edit"
+    typed = {"start": "2026-11-18T13:00", "end": "2026-11-20T18:00"}
+    opened = forms_of(as_company.get(url).text)[""]
+    send(as_company, url, **typed, purpose="Somebody was faster")
+    told = text_of(as_company.post(url, data={**opened, **typed, "end": "2026-11-21T09:00"}))
+    assert "20 Nov 2026, 18:00" in told
+    assert "21 Nov 2026, 09:00" in told
+    assert "2026-11-21T" not in told

@@ -61,6 +61,26 @@ def test_an_hour_that_the_clocks_leave_out_is_no_time(world: World, client: Flas
     assert 'value="2027-03-28T02:30"' in answer.text, "what was typed is kept"
 
 
+def test_an_hour_that_comes_twice_is_asked_for_and_kept_as_it_was_meant(world: World, client: FlaskClient) -> None:
+    make.sign_in(client, world.company_admin)
+    url = f"/booking/new?vehicle_id={world.vehicle}"
+    typed = {"do": "keep", "start": "2027-10-31T02:30", "end": "2027-10-31T12:00"}
+    asked = send(client, url, **typed)
+    assert asked.status_code == 422
+    assert "02:30 comes twice on that day: the clocks go back. Choose which one you mean." in text_of(asked)
+    assert "02:30 CEST, before the clocks go back 02:30 CET, after the clocks went back" in text_of(asked)
+    starts = {}
+    for which in ("0", "1"):
+        answer = send(client, url, **typed, start_which=which)
+        starts[which] = make.booking(UUID(answer.location.rsplit("/", 1)[-1])).start
+    assert starts == {"0": moment("2027-10-31 00:30"), "1": moment("2027-10-31 01:30")}
+    # What is only looked at and saved again stays the hour that it was.
+    edit = f"{answer.location}/edit"
+    assert '<option value="1" selected>02:30 CET, after the clocks went back</option>' in client.get(edit).text
+    assert send(client, edit, **typed, start_which="1", purpose="Later").status_code == 303
+    assert make.booking(UUID(answer.location.rsplit("/", 1)[-1])).start == moment("2027-10-31 01:30")
+
+
 def test_a_vehicle_in_another_zone_shows_the_clocks_there_as_well(world: World, client: FlaskClient) -> None:
     vehicle = make.vehicle(world.vendor, time_zone="Asia/Kolkata", city="Pune")
     made = world.requested(vehicle_id=vehicle)
