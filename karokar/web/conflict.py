@@ -19,6 +19,7 @@ from karokar.kernel.permissions import PERMISSIONS
 from karokar.outbox.timeline import timeline
 from karokar.web import story, words
 from karokar.web.links import entity_url
+from karokar.web.session_end import chosen_files
 from karokar.web.times import to_local
 
 _FORM_PARTS = {"csrf_token", "acting_for", "form_key", "version", "form_base"}
@@ -77,6 +78,7 @@ def compare(error: StaleVersion) -> dict[str, Any]:
     return {
         "differences": differences,
         "untouched": untouched,
+        "files": chosen_files(),
         "happened": _happened(entity, error.facts.get("expected")) if isinstance(entity, Aggregate) else (),
         "version": getattr(entity, "version", None),
         "changed_at": getattr(entity, "updated_at", None),

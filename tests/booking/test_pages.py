@@ -362,6 +362,22 @@ def test_photos_are_chosen_again_where_the_session_ended_in_between(world: World
         assert as_vendor.get(f"/booking/{made.id}").text.count("<img src=") == 1
 
 
+def test_photos_are_chosen_again_where_somebody_was_faster(world: World, as_vendor: FlaskClient) -> None:
+    made = world.accepted()
+    url = f"/booking/{made.id}/activate"
+    with clock.standing_at(world.start):
+        make.sign_in(as_vendor, world.vendor_admin)
+        opened = forms_of(as_vendor.get(url).text)[""] | {"odometer": "10100", "fuel_percent": "75"}
+        make.change("bookings", made.id, version=made.version + 1)
+        stale = as_vendor.post(url, data={**opened, "photo_front": (io.BytesIO(PNG), "front.png")})
+        assert stale.status_code == 409
+        fields = forms_of(stale.text.replace(' enctype="multipart/form-data"', ""))[url]
+        assert 'name="photo_front"' in stale.text
+        sent = as_vendor.post(url, data={**fields, "photo_front": (io.BytesIO(PNG), "front.png")})
+        assert sent.status_code == 303
+        assert as_vendor.get(f"/booking/{made.id}").text.count("<img src=") == 1
+
+
 def test_photos_too_large_together_are_told_with_the_way_back_to_what_was_typed(
     world: World, as_vendor: FlaskClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
