@@ -25,6 +25,9 @@ from karokar.kernel.db import primitive
 from karokar.web import saved_views
 from karokar.web.times import end_of_day, local_day, read_moment, start_of_day
 
+LARGEST_NUMBER = 2**31 - 1
+"""What a column of numbers holds: beyond it the database refuses to compare."""
+
 
 @dataclass(frozen=True)
 class Field:
@@ -108,8 +111,8 @@ class Number(Field):
 
     def read(self, raw: str) -> Any:
         """Return the number."""
-        # No column holds more digits, and int() would also take "1_000".
-        if not re.fullmatch(r"[+-]?[0-9]{1,15}", raw, re.ASCII):
+        # int() would also take "1_000".
+        if not re.fullmatch(r"[+-]?[0-9]{1,10}", raw, re.ASCII) or abs(int(raw)) > LARGEST_NUMBER:
             message = "Type a whole number."
             raise ValueError(message)
         return int(raw)

@@ -89,7 +89,7 @@ def test_a_time_that_no_calendar_of_ours_reaches_is_none(desk, text):
         assert desk.client().get(f"/timeline/Vehicle/{new_id()}", query_string=asked).status_code in {200, 404}
 
 
-@pytest.mark.parametrize("text", ["9" * 30, "1_000", "x", "१२३", "1" * 5000])
+@pytest.mark.parametrize("text", ["9" * 30, "2147483648", "-2147483648", "1_000", "x", "१२३", "1" * 5000])
 def test_a_number_that_no_column_holds_is_refused_at_its_field(text):
     with pytest.raises(ValueError, match="whole number"):
         Number("n", "N").read(text)
