@@ -35,8 +35,7 @@ def iso(at: datetime) -> str:
 def local_time(at: datetime, zone: str | None = None, seconds: bool = False) -> str:  # noqa: FBT001, FBT002 - a template filter
     """Return "20 Nov 2026, 14:30 IST" in the zone given, else in the viewer's."""
     there = _there(at, zone_of(zone) if zone else viewer_zone())
-    clock_part = there.strftime("%H:%M:%S" if seconds else "%H:%M")
-    return f"{there.day} {there.strftime('%b %Y')}, {clock_part} {there.strftime('%Z')}"
+    return f"{there.day} {there.strftime('%b %Y, %H:%M:%S %Z' if seconds else '%b %Y, %H:%M %Z')}"
 
 
 def _there(at: datetime, zone: ZoneInfo) -> datetime:

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
+from functools import cached_property
 from typing import Any, Generic, Protocol, TypeVar
 from zoneinfo import ZoneInfo
 
@@ -73,17 +74,17 @@ class Grid:
         """Return the moment at which a local day begins."""
         return datetime.combine(on, time(), self.zone)
 
-    @property
+    @cached_property
     def start(self) -> datetime:
         """The moment at which the first column begins."""
         return self.begin_of(self.first)
 
-    @property
+    @cached_property
     def end(self) -> datetime:
         """The moment at which the last column is over."""
         return self.begin_of(self.first + timedelta(days=self.days))
 
-    @property
+    @cached_property
     def columns(self) -> int:
         """How many columns there are."""
         return self._column(self.end, up=True)

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
-from functools import partial
+from functools import cached_property, partial
 from typing import Any
 from uuid import UUID
 
@@ -21,7 +21,7 @@ from karokar.kernel.actor import Scope, current_actor
 from karokar.kernel.errors import NotFound
 from karokar.kernel.permissions import may, requires, scope_of
 from karokar.web.filters import Choice, Filters, Text, asked_moment
-from karokar.web.times import NO_MOMENT, iso, to_local, viewer_zone
+from karokar.web.times import NO_MOMENT, iso, local_time, to_local, viewer_zone
 
 SPANS = {"day": "Day", "week": "Week", "month": "Month"}
 PAGE = 50
@@ -37,6 +37,11 @@ class Bar:
     end: datetime | None
     url: str | None = None
     is_conflict: bool = False
+
+    @cached_property
+    def times(self) -> str:
+        """From when to when, in words."""
+        return f"{local_time(self.start)} to {local_time(self.end) if self.end else 'open end'}"
 
 
 @dataclass
@@ -148,7 +153,7 @@ def _vehicles(filters: Filters, grid: Grid, then: datetime | None) -> tuple[list
 def _rows(vehicles: Sequence[VehicleFacts], grid: Grid, then: datetime | None) -> list[Row]:
     ids = [vehicle.id for vehicle in vehicles]
     blocks = queries.blocks(ids, grid.start, grid.end, at=then)
-    known = bookings.bookings(
+    known = bookings.references(
         {block.source_id for found in blocks.values() for block in found if block.source_type == "Booking"}
     )
     requests = bookings.requests_in_period(ids, grid.start, grid.end, at=then)
@@ -187,7 +192,7 @@ def _is_party(*organization_ids: UUID | None) -> bool:
 def _bar(
     vehicle: VehicleFacts,
     block: BlockFacts,
-    known: Mapping[UUID, Any],
+    known: Mapping[UUID, str],
     conflicts: Mapping[tuple[str, UUID], UUID],
 ) -> Bar:
     """Return what the acting person may know of a block: to the market it is just not free."""
@@ -195,7 +200,7 @@ def _bar(
     if not _is_party(vehicle.organization_id, block.corporate_organization_id):
         return Bar("suspended" if kind == "suspended" else "maintenance", "Not free", block.start, block.end)
     if block.source_type == "Booking" and block.source_id in known:
-        label = f"{known[block.source_id].reference} {label.lower()}"
+        label = f"{known[block.source_id]} {label.lower()}"
         url = url_for("booking.show", booking_id=block.source_id)
     elif block.source_type == "Assignment":
         url = url_for("assignment.show", assignment_id=block.source_id)

@@ -13,6 +13,7 @@ from karokar.booking.rules import Status
 from karokar.kernel import clock
 from karokar.kernel.db import db
 from karokar.kernel.errors import NotFound
+from karokar.kernel.many import is_one_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,6 +98,15 @@ def which_are_assigned(ids: Iterable[UUID]) -> set[UUID]:
         Booking.id.in_(list(ids)), Booking.status == Status.ASSIGNED.value, Booking.end > clock.now()
     )
     return set(db.session.scalars(statement))
+
+
+def references(ids: Iterable[UUID]) -> dict[UUID, str]:
+    """Return the references of the bookings of these ids, thousands at once; an unknown one is left out."""
+    wanted = {booking_id.hex for booking_id in ids}
+    if not wanted:
+        return {}
+    statement = select(Booking.id, Booking.reference).where(is_one_of(Booking.id, wanted))
+    return dict(db.session.execute(statement).all())
 
 
 def count_live(vehicle_id: UUID) -> int:
