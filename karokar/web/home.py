@@ -13,6 +13,7 @@ from karokar.kernel.log import get_logger
 from karokar.kernel.waiting import Figure, Hit, WaitingItem
 from karokar.web.asking import ask, questions
 from karokar.web.navigation import NAVIGATION, is_open
+from karokar.web.put_off import Noted
 from karokar.web.words import Names, names_by_kind
 
 
@@ -22,7 +23,7 @@ class WaitingGroup:
 
     title: str
     tone: str
-    items: list[WaitingItem]
+    items: list[Noted]
 
 
 def list_waiting(actor: Actor) -> list[WaitingItem]:
@@ -46,13 +47,13 @@ def _holding(items: list[WaitingItem]) -> list[WaitingItem]:
     return [item for item in items if item.holds_if is None or item.subject_id in holding.get(item.holds_if, ())]
 
 
-def group_waiting(items: list[WaitingItem]) -> list[WaitingGroup]:
+def group_waiting(noted: list[Noted]) -> list[WaitingGroup]:
     """Return the items in the groups in which home shows them; empty groups are left out."""
     now = clock.now()
     soon = now + timedelta(hours=24)
-    late = [item for item in items if item.due is not None and item.due <= now]
-    today = [item for item in items if item.due is not None and now < item.due <= soon]
-    later = [item for item in items if item.due is None or item.due > soon]
+    late = [one for one in noted if one.item.due is not None and one.item.due <= now]
+    today = [one for one in noted if one.item.due is not None and now < one.item.due <= soon]
+    later = [one for one in noted if one.item.due is None or one.item.due > soon]
     groups = [
         WaitingGroup("Overdue", "bad", late),
         WaitingGroup("Due within a day", "wait", today),

@@ -49,3 +49,25 @@ class DefaultView(Base):
     user_id: Mapped[UUID] = mapped_column(primary_key=True)  # owner: identity
     endpoint: Mapped[str] = mapped_column(String(100), primary_key=True)
     view_id: Mapped[UUID] = mapped_column(ForeignKey("saved_views.id", ondelete="CASCADE"), index=True)
+
+
+class PutAside(Base):
+    """Something on home that a person does not want to see before a moment."""
+
+    __tablename__ = "put_aside"
+
+    organization_id: Mapped[UUID] = mapped_column(primary_key=True)  # owner: organization
+    user_id: Mapped[UUID] = mapped_column(primary_key=True)  # owner: identity
+    item: Mapped[str] = mapped_column(String(300), primary_key=True)
+    until: Mapped[datetime]
+
+
+class AtIt(Base):
+    """Something on home at which one person of the organization is, as far as the others know, until a moment."""
+
+    __tablename__ = "at_it"
+
+    organization_id: Mapped[UUID] = mapped_column(primary_key=True)  # owner: organization
+    item: Mapped[str] = mapped_column(String(300), primary_key=True)
+    user_id: Mapped[UUID]  # owner: identity
+    until: Mapped[datetime]

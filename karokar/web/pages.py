@@ -9,11 +9,12 @@ from werkzeug.wrappers import Response
 from karokar.kernel.actor import current_actor
 from karokar.kernel.permissions import public, requires, signed_in
 from karokar.outbox.metrics import CONTENT_TYPE, exposition
-from karokar.web import health, saved_views
+from karokar.web import health, put_off, saved_views
 from karokar.web.home import find_hits, group_waiting, hit_url, list_figures, list_waiting, names_of_waiting
 from karokar.web.navigation import navigation
 from karokar.web.session_end import local_path, sign_in_url
 from karokar.web.shell import THEMES, current_shell
+from karokar.web.times import local_time
 
 bp = Blueprint("web", __name__)
 
@@ -28,13 +29,36 @@ def home() -> Any:
     if actor.user_id is None:
         return redirect(sign_in_url(), 303)
     items = list_waiting(actor)
+    shown, aside = put_off.split(put_off.note(items, actor))
     return render_template(
         "web/home.html",
-        groups=group_waiting(items),
-        count=len(items),
+        groups=group_waiting(shown),
+        count=len(shown),
+        aside=aside,
         names=names_of_waiting(items),
         hit_url=hit_url,
     )
+
+
+@bp.post("/waiting")
+@signed_in
+def note_waiting() -> Response:
+    """Note something beside a thing that waits: put it aside or bring it back, be at it or let it go."""
+    key, deed = request.form.get("item", ""), request.form.get("do", "")
+    item = next((item for item in list_waiting(current_actor()) if put_off.key_of(item) == key), None)
+    if item is None:
+        flash("That waits for you no more.", "info")
+    elif deed == "aside":
+        until = put_off.put_aside(item, request.form.get("until", "day"))
+        flash(f"Put aside until {local_time(until)}. You find it below the list.", "good")
+    elif deed == "claim":
+        put_off.be_at_it(item)
+        flash("Your colleagues see for half an hour that you are at it.", "good")
+    elif deed == "back":
+        put_off.bring_back(item)
+    elif deed == "release":
+        put_off.let_go(item)
+    return redirect(url_for("web.home"), 303)
 
 
 @bp.after_app_request

@@ -1,6 +1,7 @@
 """Home: what waits, said so that nobody has to open it to know what it is about, and how things stand in numbers."""
 
 import re
+from datetime import timedelta
 from html import unescape
 
 import pytest
@@ -11,7 +12,7 @@ from karokar.kernel.clock import standing_at
 from karokar.outbox.drain import drain_all
 from karokar.verification import actions as verifications
 from tests.factories import fleet, people
-from tests.factories.booking import NOON, World, make_world, sign_in
+from tests.factories.booking import NOON, World, actor, make_world, member, person, sign_in
 
 
 @pytest.fixture
@@ -114,3 +115,85 @@ def test_a_reviewer_sees_whose_document_waits(client: FlaskClient):
     page = words(client.get("/").text)
     assert "Harbour Cars" in page
     assert "Documents to review" in client.get("/figures").text
+
+
+# --- later, or somebody else ------------------------------------------------------------------------------------------
+
+
+def note_beside(client: FlaskClient, title: str, label: str) -> str:
+    """Press one of the buttons that note something beside what waits, and return the page that follows."""
+    html = client.get("/").text
+    assert title in html
+    forms = re.findall(r'<form method="post" action="(/waiting)"(.*?)</form>', html, re.DOTALL)
+    address, form = next((address, form) for address, form in forms if label in words(form))
+    data = {name: unescape(value) for name, value in re.findall(r'name="([^"]+)" value="([^"]*)"', form)}
+    return client.post(address, data=data, follow_redirects=True).text
+
+
+def waits(html: str) -> str:
+    """What home says above what was put aside."""
+    return words(html).partition("Put aside:")[0]
+
+
+@pytest.mark.usefixtures("_before_it_begins")
+def test_what_was_put_aside_comes_back_in_the_morning_or_when_somebody_wants_it(world: World, client: FlaskClient):
+    made = world.requested()
+    sign_in(client, world.vendor_admin)
+    page = note_beside(client, made.reference, "Until tomorrow morning")
+    assert "17 Nov 2026, 08:00" in words(page)
+    assert f"Answer the request {made.reference}" not in waits(page)
+    assert "Nothing else waits for you" in waits(page)
+    assert f"Answer the request {made.reference}" in words(page).partition("Put aside: 1")[2]
+    with standing_at(NOON + timedelta(days=1)):
+        sign_in(client, world.vendor_admin)
+        assert f"Answer the request {made.reference}" in waits(client.get("/").text)
+    sign_in(client, world.vendor_admin)
+    page = note_beside(client, made.reference, "Bring it back")
+    assert f"Answer the request {made.reference}" in waits(page)
+
+
+@pytest.mark.usefixtures("_before_it_begins")
+def test_what_is_due_comes_back_whatever_was_chosen(world: World, client: FlaskClient):
+    made = world.requested()
+    sign_in(client, world.vendor_admin)
+    assert made.reference not in waits(note_beside(client, made.reference, "For a week"))
+    with standing_at(made.start - timedelta(hours=1)):
+        sign_in(client, world.vendor_admin)
+        assert made.reference not in waits(client.get("/").text)
+    with standing_at(made.start):
+        assert made.reference in waits(client.get("/").text)
+
+
+@pytest.mark.usefixtures("_before_it_begins")
+def test_colleagues_see_who_is_at_it_and_nobody_else_does(world: World, app: Flask):
+    made = world.requested()
+    with standing_at(NOON - timedelta(days=1)):
+        user_id = person("Vikram")
+        member(user_id, world.vendor, "VENDOR_ADMIN")
+    first, second, company = app.test_client(), app.test_client(), app.test_client()
+    sign_in(first, world.vendor_admin)
+    sign_in(second, actor(user_id, world.vendor, "VENDOR_ADMIN"))
+    sign_in(company, world.company_admin)
+    stale = second.get("/").text
+    assert "You are at it" in words(note_beside(first, made.reference, "I am at it"))
+    assert "Vera Test is at it" in words(second.get("/").text)
+    assert "is at it" not in words(company.get("/").text)
+    form = next(form for form in re.findall(r"\"/waiting\"(.*?)</form>", stale, re.DOTALL) if '"claim"' in form)
+    data = {name: unescape(value) for name, value in re.findall(r'name="([^"]+)" value="([^"]*)"', form)}
+    late = second.post("/waiting", data=data)
+    assert (late.status_code, "quicker" in words(late.text)) == (409, True)
+    with standing_at(NOON + timedelta(minutes=31)):
+        assert "is at it" not in words(second.get("/").text), "nobody is at it for ever"
+    assert "is at it" not in words(note_beside(first, made.reference, "Let it go"))
+
+
+def test_nobody_notes_anything_beside_what_is_not_theirs(world: World, client: FlaskClient):
+    sign_in(client, world.vendor_admin)
+    token = re.findall(r'name="csrf_token" value="([^"]+)"', client.get("/").text)
+    data = {
+        "do": "aside",
+        "item": "booking.decide?booking_id=1#Booking request",
+        **({"csrf_token": token[0]} if token else {}),
+    }
+    page = client.post("/waiting", data=data, follow_redirects=True).text
+    assert "That waits for you no more." in words(page)
