@@ -18,7 +18,7 @@ from tests.factories import booking as make
 from tests.factories.booking import hours
 
 BERLIN = ZoneInfo("Europe/Berlin")
-LENGTHS = (0.25, 0.5, 0.75, 1, 1.5, 2, 3, 5, 6, 8, 12, 21, 24, 25, 36)
+LENGTHS = (0.25, 0.5, 1, 3, 6, 12, 24)
 SPANS = {
     "day": Grid.of("day", date(2027, 1, 19), BERLIN),
     "week": Grid.of("week", date(2026, 12, 7), BERLIN),
