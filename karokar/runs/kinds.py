@@ -57,7 +57,7 @@ class End:
 class RowKind:
     """Work on many rows, one transaction each; `ended` is called in the transaction that ends the run, however it
     ended, as the system. `is_bulk`: people start it over what a list's filters match (`karokar.runs.views.bulk`); else
-    only code starts it.
+    only code starts it. `explains` is what they read before they start it.
     """
 
     name: str
@@ -67,6 +67,7 @@ class RowKind:
     do: Callable[[Item, Mapping[str, Any]], str | Paced | None]
     ended: Callable[[Mapping[str, Any], End], None] | None = None
     is_bulk: bool = True
+    explains: str = ""
 
 
 @dataclass(frozen=True)
@@ -111,9 +112,10 @@ def row_kind(
     do: Callable[[Item, Mapping[str, Any]], str | Paced | None],
     ended: Callable[[Mapping[str, Any], End], None] | None = None,
     is_bulk: bool = True,
+    explains: str = "",
 ) -> RowKind:
     """Declare work on many rows. Raises ValueError for a name used twice."""
-    return _add(RowKind(name, title, permission, list_items, do, ended, is_bulk))
+    return _add(RowKind(name, title, permission, list_items, do, ended, is_bulk, explains))
 
 
 def file_kind(

@@ -7,6 +7,7 @@ from karokar.runs import actions as runs
 from karokar.runs import worker
 from karokar.runs.models import Run
 from tests.factories import booking as make
+from tests.factories.browsing import text_of
 
 
 def run(world, who, kind, **parameters):
@@ -45,3 +46,13 @@ def test_the_filters_of_the_list_are_the_filters_of_the_run(world):
     world.requested()
     done = run(world, world.vendor_admin, "booking.reject", filters={"from": "2099-01-01"}, reason="OTHER", note="No.")
     assert done.total == 0
+
+
+def test_before_it_starts_each_row_says_whom_and_what_it_is_about(world, client):
+    asked = world.requested()
+    make.sign_in(client, world.vendor_admin)
+    with clock.standing_at(make.NOON):
+        page = text_of(client.get("/runs/new/booking.approve"))
+    assert f"{asked.reference} · " in page
+    assert "· Meridian Textiles · 18 Nov 2026, 13:00 CET to 19 Nov 2026, 13:00 CET" in page
+    assert "the one that starts first is approved" in page

@@ -42,6 +42,17 @@ def test_a_free_gap_becomes_a_request_in_one_step(world: World, as_company: Flas
     assert "18 Nov 2026, 13:00 CET" in told
 
 
+def test_who_asks_again_for_the_same_time_is_told_what_waits_already(world: World, client: FlaskClient) -> None:
+    made = world.requested()
+    page = f"/booking/new?vehicle_id={world.vehicle}&start=2026-11-19T06:00:00Z&end=2026-11-20T12:00:00Z"
+    for who, is_told in ((world.company_admin, True), (make.another_company(), False)):
+        make.sign_in(client, who)
+        assert (
+            f"already asked for this vehicle in this time: {made.reference}" in text_of(client.get(page))
+        ) is is_told
+        assert (made.reference in client.get(page).text) is is_told
+
+
 def test_a_draft_is_kept_edited_and_sent(world: World, as_company: FlaskClient) -> None:
     page = f"/booking/new?vehicle_id={world.vehicle}"
     kept = send(as_company, page, do="keep", start="2026-11-18T13:00", end="2026-11-19T13:00")

@@ -172,6 +172,14 @@ def test_a_dry_run_names_line_and_column_of_every_bad_cell_and_changes_nothing(a
         assert queries.list_vehicles().rows == []
 
 
+def test_problems_stand_in_the_order_of_the_file(as_vendor, vendor):
+    heading, first, *_ = CSV.splitlines()
+    seen = text_of(
+        as_vendor.get(upload(as_vendor, "\n".join([heading, first.replace("2024", "1850"), first + ",more"])))
+    )
+    assert seen.index("2 C (year) 1850") < seen.index("3 the whole line")
+
+
 def test_the_good_rows_are_imported_by_a_run_that_names_the_others(as_vendor, vendor):
     checked = upload(as_vendor)
     answer = send(as_vendor, checked)

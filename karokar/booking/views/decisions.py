@@ -119,7 +119,7 @@ def _page(line: Shown, others_form: ReasonForm, reject_form: RejectForm, alterna
 
 def _others_form() -> ReasonForm:
     # Two forms on one page: without a name of its own, a label would lead to the other one's field.
-    form = ReasonForm(prefix="others-")
+    form = ReasonForm(prefix="others-", note="Another request for this time was approved.")
     form.reason.choices = choices(rules.REJECT_REASONS.items())
     return form
 

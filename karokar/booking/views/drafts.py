@@ -10,13 +10,21 @@ from werkzeug.wrappers import Response
 from karokar.availability import queries as availability
 from karokar.booking import actions, queries
 from karokar.booking.forms import BookingForm
-from karokar.booking.permissions import BOOKING_CREATE, BOOKING_DISCARD, BOOKING_EDIT, BOOKING_SUBMIT
+from karokar.booking.permissions import (
+    BOOKING_CREATE,
+    BOOKING_DISCARD,
+    BOOKING_EDIT,
+    BOOKING_READ,
+    BOOKING_SUBMIT,
+)
+from karokar.booking.queries import BookingFacts
 from karokar.booking.views.blueprint import bp
 from karokar.booking.views.shown import offers, shown
 from karokar.fleet import queries as fleet
 from karokar.kernel import clock
+from karokar.kernel.actor import Scope, current_actor
 from karokar.kernel.errors import DomainError, NotFound, RuleBroken, StateConflict
-from karokar.kernel.permissions import may, requires
+from karokar.kernel.permissions import may, requires, scope_of
 from karokar.organization import queries as organization
 from karokar.web.filters import asked_moment
 from karokar.web.forms import sent_version
@@ -46,6 +54,7 @@ def new() -> Response | str | tuple[str, int]:
         vehicle=vehicle,
         vendor=organization.get_organization(vehicle.organization_id),
         is_free=_is_free(vehicle_id, form.start.data, form.end.data),
+        asked_already=_asked_already(vehicle_id, form.start.data, form.end.data),
         may_send=may(BOOKING_SUBMIT),
         search_url=_search_url(),
     )
@@ -110,3 +119,12 @@ def _is_free(vehicle_id: UUID, start: datetime | None, end: datetime | None) -> 
     if start is None or end is None or not start < end or start < clock.now() - timedelta(days=1):
         return None
     return availability.is_free(vehicle_id, start, end)
+
+
+def _asked_already(vehicle_id: UUID, start: datetime | None, end: datetime | None) -> list[BookingFacts]:
+    """Return the company's own requests for the vehicle then that wait for an answer, where the person may see them."""
+    if start is None or end is None or not start < end or scope_of(BOOKING_READ) is not Scope.PARTY:
+        return []
+    own = current_actor().organization_id
+    waiting = queries.requests_in_period([vehicle_id], start, end)
+    return [one for one in waiting if one.corporate_organization_id == own]

@@ -99,6 +99,8 @@ class ListImport:
         report = read(text, self.headings)
         if not report.problems or report.lines:
             self.check(report)
+        # As the file has them: what was noted first is what reading it showed, then what checking its cells did.
+        report.problems.sort(key=lambda problem: problem.line)
         return report
 
 
