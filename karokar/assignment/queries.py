@@ -11,7 +11,7 @@ from sqlalchemy.orm import aliased
 
 from karokar.assignment import rules
 from karokar.assignment.models import Assignment, AssignmentSetting
-from karokar.assignment.permissions import ASSIGNMENT_ACCEPT, ASSIGNMENT_CLOSE, ASSIGNMENT_READ
+from karokar.assignment.permissions import ASSIGNMENT_ACCEPT, ASSIGNMENT_CLOSE, ASSIGNMENT_CREATE, ASSIGNMENT_READ
 from karokar.assignment.rules import Status
 from karokar.kernel import clock
 from karokar.kernel.actor import Actor
@@ -337,7 +337,7 @@ def _listed(wanted: AssignmentFilter) -> Select[Assignment]:
 
 def list_waiting_for(actor: Actor) -> list[WaitingItem]:
     """Return the actor's assignments without an answer; for those who run a company's vehicles, what is stuck."""
-    return [*_unanswered(actor), *_to_replace(actor), *_to_fetch(actor)]
+    return [*_unanswered(actor), *_to_replace(actor), *_to_give_again(actor), *_to_fetch(actor)]
 
 
 def _unanswered(actor: Actor) -> list[WaitingItem]:
@@ -404,6 +404,49 @@ def _to_replace(actor: Actor) -> list[WaitingItem]:
             period=(row.start, row.end),
             # Only booking knows whether the vehicle is promised still.
             holds_if=("booking", "which_are_assigned"),
+        )
+        for row in db.session.scalars(statement)
+    ]
+
+
+def _to_give_again(actor: Actor) -> list[WaitingItem]:
+    """Own vehicles that somebody declined for a time to come, and that nobody was given for it since."""
+    if actor.is_platform or not may(ASSIGNMENT_CREATE, actor):
+        return []
+    later = aliased(Assignment)
+    overlaps = and_(
+        or_(Assignment.end.is_(None), later.start < Assignment.end),
+        or_(later.end.is_(None), later.end > Assignment.start),
+    )
+    statement = (
+        select(Assignment)
+        .where(
+            permitted(Assignment, ASSIGNMENT_CREATE, actor),
+            Assignment.booking_id.is_(None),
+            Assignment.status == Status.REJECTED.value,
+            Assignment.start > clock.now(),
+            ~exists().where(later.vehicle_id == Assignment.vehicle_id, later.id > Assignment.id, overlaps),
+        )
+        .order_by(Assignment.start)
+        .limit(50)
+    )
+    return [
+        WaitingItem(
+            kind="Assignment",
+            title="Choose somebody else",
+            since=row.answered_at or row.updated_at,
+            due=row.start,
+            endpoint="assignment.new",
+            values={
+                "vehicle_id": str(row.vehicle_id),
+                "start": row.start.isoformat(),
+                **({"end": row.end.isoformat()} if row.end else {}),
+            },
+            verb="Choose",
+            detail=_why_to_replace(row),
+            subject_id=row.id,
+            about=(("Vehicle", row.vehicle_id), ("User", row.employee_id)),
+            period=(row.start, row.end),
         )
         for row in db.session.scalars(statement)
     ]

@@ -295,6 +295,18 @@ def get_conflict(conflict_id: UUID) -> ConflictFacts:
     return _conflict_facts(row)
 
 
+def _way_out(row: AvailabilityConflict, actor: Actor) -> str:
+    """Return what the acting side can do about a conflict, in one sentence."""
+    sources = {row.first_source_type, row.second_source_type}
+    ways = []
+    if row.organization_id == actor.organization_id:
+        ways += ["put the vehicle back on the road"] if "Vehicle" in sources else []
+        ways += ["move the maintenance"] if "MaintenanceWindow" in sources else []
+    ways += ["cancel the booking or take another vehicle for it"] if "Booking" in sources else []
+    ways += ["close the assignment"] if "Assignment" in sources else []
+    return f"{', '.join([*ways, 'or say that it goes ahead anyway']).capitalize()}."
+
+
 def list_waiting_for(actor: Actor) -> list[WaitingItem]:
     """Return the open conflicts for those who may decide about them."""
     if actor.organization_id is None or not may(CONFLICT_RESOLVE, actor):
@@ -317,7 +329,7 @@ def list_waiting_for(actor: Actor) -> list[WaitingItem]:
             endpoint="availability.conflict",
             values={"conflict_id": str(row.id)},
             verb="Resolve",
-            detail="Cancel one, move the maintenance, take another vehicle, or say that it goes ahead anyway.",
+            detail=_way_out(row, actor),
             subject_id=row.id,
             about=(("Vehicle", row.vehicle_id),),
             period=(row.start, row.end),

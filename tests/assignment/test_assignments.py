@@ -1,7 +1,9 @@
 """Direct assignments and the employee's answer: given facts, when somebody acts, then this event or that refusal."""
 
+import re
 from collections.abc import Callable, Iterator
 from datetime import timedelta
+from html import unescape
 from itertools import product
 
 import pytest
@@ -368,6 +370,23 @@ class TestPages:
         assert "said once you have given the time" in before
         assert "Emil Test (this person has another assignment in this period)" in text_of(page)
         assert f'<option selected value="{world.employee.user_id}">' in page.get_data(as_text=True)
+
+    def test_a_declined_own_vehicle_waits_on_home_until_somebody_else_is_given_it(
+        self, world: World, client: FlaskClient
+    ) -> None:
+        made = world.direct()
+        with world.acting(world.employee):
+            actions.reject_assignment(made.id, "On leave")
+        make.sign_in(client, world.company_admin)
+        page = text_of(client.get("/"))
+        assert "Choose somebody else" in page
+        assert "On leave" in page
+        (link,) = set(re.findall(r'href="(/assignment/new[^"]+)"', client.get("/").get_data(as_text=True)))
+        opened = client.get(unescape(link)).get_data(as_text=True)
+        assert f'<option selected value="{world.own_vehicle}">' in opened
+        assert 'value="2026-11-18T13:00"' in opened
+        world.direct(world.colleague)
+        assert "Choose somebody else" not in text_of(client.get("/"))
 
     def test_the_page_of_an_own_vehicle_says_who_has_it(self, world: World, client: FlaskClient) -> None:
         made = world.direct(end=None)

@@ -227,9 +227,14 @@ def test_a_conflict_is_nobody_elses_business(client, world):
 
 def test_an_open_conflict_waits_on_both_homes(world):
     in_conflict(world)
+    can_move = []
     for who in (world.vendor_admin, world.company_admin):
         with world.acting(who):
-            assert [item.kind for item in queries.list_waiting_for(who)] == ["Conflict"]
+            (item,) = queries.list_waiting_for(who)
+        assert item.kind == "Conflict"
+        assert "take another vehicle" in item.detail
+        can_move.append(item.detail.startswith("Move the maintenance"))
+    assert can_move == [True, False]
 
 
 # --- maintenance and who had it ---------------------------------------------------------------------------------------
