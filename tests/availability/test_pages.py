@@ -8,6 +8,7 @@ import pytest
 
 from karokar.assignment import actions as assignments
 from karokar.availability import queries
+from karokar.availability.views import timeline
 from karokar.booking import actions as bookings
 from karokar.fleet import actions as fleet
 from karokar.fleet import queries as fleet_queries
@@ -154,6 +155,15 @@ def test_a_company_sees_its_own_vehicles_and_those_it_booked(world, as_company):
     other = make.vehicle(world.vendor)
     asked = world.requested(vehicle_id=other)
     assert f"Request {asked.reference}" in text_of(as_company.get("/availability/timeline?on=2026-11-18"))
+
+
+def test_of_many_booked_vehicles_a_company_sees_a_page_and_how_many_more_there_are(world, as_company, monkeypatch):
+    monkeypatch.setattr(timeline, "PAGE", 2)
+    for _ in range(3):
+        world.requested(vehicle_id=make.vehicle(world.vendor))
+    page = as_company.get(f"/availability/timeline?on={world.start:%Y-%m-%d}")
+    assert page.text.count("<tbody>") == 1 + 2  # their own, and two that are booked
+    assert "1 more booked vehicle is not shown" in text_of(page)
 
 
 def test_another_company_sees_that_a_vehicle_is_taken_and_not_by_whom(client, world):

@@ -82,7 +82,7 @@ def timeline() -> str:
     span = request.args.get("span", "week")
     then, problem = _then(now)
     grid = Grid.of(span if span in SPANS else "week", _day(request.args.get("on", ""), then or now), zone)
-    vehicles, page = _vehicles(filters, grid, then)
+    vehicles, page, left_out = _vehicles(filters, grid, then)
     return render_template(
         "availability/timeline.html",
         filters=filters,
@@ -93,6 +93,7 @@ def timeline() -> str:
         then_typed=to_local(then).isoformat(timespec="seconds") if then else "",
         headings=grid.headings(now),
         page=page,
+        left_out=left_out,
         spans=SPANS,
         today=now.astimezone(zone).date(),
         before=grid.first - timedelta(days=grid.days if grid.span == "week" else 1),
@@ -121,18 +122,19 @@ def _day(text: str, now: datetime) -> date:
     return min(max(on, date(1970, 1, 8)), date(2199, 12, 1))
 
 
-def _vehicles(filters: Filters, grid: Grid, then: datetime | None) -> tuple[list[VehicleFacts], Any]:
+def _vehicles(filters: Filters, grid: Grid, then: datetime | None) -> tuple[list[VehicleFacts], Any, int]:
     """Return the fleet's page of vehicles, without those that were not there yet; to a company also those that it has
-    booked in this time.
+    booked in this time, a page of them at most, and how many of these are left out.
     """
     asked = request.args.get("vehicle_id")
     if asked:
         try:
-            return [fleet.get_seen(UUID(asked))], None
+            return [fleet.get_seen(UUID(asked))], None, 0
         except ValueError:
             raise NotFound("vehicle") from None
     page = fleet.list_vehicles(**filters.values, sort="plate", cursor=filters.cursor, size=PAGE)
     found = list(page.rows)
+    left_out = 0
     actor = current_actor()
     if (
         actor.organization_type == "CORPORATE"
@@ -143,11 +145,14 @@ def _vehicles(filters: Filters, grid: Grid, then: datetime | None) -> tuple[list
         booked = queries.vehicles_of_company(actor.organization_id, grid.start, grid.end, at=then)
         requested = bookings.vehicles_requested_by(actor.organization_id, grid.start, grid.end, at=then)
         others = fleet.vehicles((booked | requested) - {vehicle.id for vehicle in found})
-        found += sorted(
+        hired = sorted(
             (vehicle for vehicle in others.values() if vehicle.organization_id != actor.organization_id),
             key=lambda vehicle: vehicle.label,
         )
-    return [vehicle for vehicle in found if not then or not vehicle.created_at or vehicle.created_at <= then], page
+        found += hired[:PAGE]
+        left_out = len(hired[PAGE:])
+    there = [vehicle for vehicle in found if not then or not vehicle.created_at or vehicle.created_at <= then]
+    return there, page, left_out
 
 
 def _rows(vehicles: Sequence[VehicleFacts], grid: Grid, then: datetime | None) -> list[Row]:
