@@ -1,12 +1,12 @@
 """What may be asked about assignments: by other contexts, and by the pages of the acting person."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, and_, exists, func, or_, select
+from sqlalchemy import ColumnElement, Select, and_, exists, func, literal, or_, select, union_all
 from sqlalchemy.orm import aliased
 
 from karokar.assignment import rules
@@ -337,119 +337,114 @@ def _listed(wanted: AssignmentFilter) -> Select[Assignment]:
 
 def list_waiting_for(actor: Actor) -> list[WaitingItem]:
     """Return the actor's assignments without an answer; for those who run a company's vehicles, what is stuck."""
-    return [*_unanswered(actor), *_to_replace(actor), *_to_give_again(actor), *_to_fetch(actor)]
-
-
-def _unanswered(actor: Actor) -> list[WaitingItem]:
-    if actor.user_id is None or not may(ASSIGNMENT_ACCEPT, actor):
+    tasks = [task for task in _tasks(actor) if may(task.permission, actor)]
+    if not tasks:
         return []
-    statement = (
-        select(Assignment)
-        .where(
-            permitted(Assignment, ASSIGNMENT_ACCEPT, actor),
-            Assignment.status == Status.PENDING.value,
-            or_(Assignment.end.is_(None), Assignment.end > clock.now()),
-        )
-        .order_by(Assignment.start)
-        .limit(50)
-    )
-    return [
-        WaitingItem(
-            kind="Assignment",
-            title="Accept or decline a vehicle",
-            since=row.created_at,
-            due=row.start,
-            endpoint="assignment.show",
-            values={"assignment_id": str(row.id)},
-            deed=Deed(label="Accept", icon="check", endpoint="assignment.accept", version=row.version),
-            detail="Your company wants you to have it.",
-            subject_id=row.id,
-            about=(("Vehicle", row.vehicle_id),),
-            period=(row.start, row.end),
-        )
-        for row in db.session.scalars(statement)
-    ]
-
-
-def _to_replace(actor: Actor) -> list[WaitingItem]:
-    """Promised vehicles that nobody will collect, because the employee declined or may act no longer."""
-    if actor.is_platform or not may(ASSIGNMENT_CLOSE, actor) or not may("booking.assign", actor):
-        return []
-    later = aliased(Assignment)
-    gone = and_(Assignment.status == Status.CLOSED.value, Assignment.reason.not_in(rules.ENDED_WITH_BOOKING))
-    statement = (
-        select(Assignment)
-        .where(
-            permitted(Assignment, ASSIGNMENT_CLOSE, actor),
-            Assignment.booking_id.is_not(None),
-            or_(Assignment.status == Status.REJECTED.value, gone),
-            Assignment.end > clock.now(),
-            ~exists().where(later.booking_id == Assignment.booking_id, later.round > Assignment.round),
-        )
+    # One statement, in which each task has an index of its own to go by.
+    found = [
+        select(Assignment.id, literal(number).label("task"))
+        .where(permitted(Assignment, task.permission, actor), *task.conditions)
         .order_by(Assignment.start)
         .limit(200)
-    )
-    return [
-        WaitingItem(
-            kind="Assignment",
-            title="Choose somebody else",
-            since=row.answered_at or row.updated_at,
-            due=row.start,
-            endpoint="booking.assign",
-            values={"booking_id": str(row.booking_id)},
-            verb="Choose",
-            detail=_why_to_replace(row),
-            subject_id=row.booking_id,
-            about=(("Vehicle", row.vehicle_id), ("User", row.employee_id)),
-            period=(row.start, row.end),
-            # Only booking knows whether the vehicle is promised still.
-            holds_if=("booking", "which_are_assigned"),
-        )
-        for row in db.session.scalars(statement)
+        .subquery()
+        for number, task in enumerate(tasks)
     ]
+    wanted = union_all(*(select(part.c.id, part.c.task) for part in found)).subquery()
+    statement = select(Assignment, wanted.c.task).join(wanted, wanted.c.id == Assignment.id)
+    rows = db.session.execute(statement.order_by(wanted.c.task, Assignment.start))
+    return [tasks[number].item(row) for row, number in rows]
 
 
-def _to_give_again(actor: Actor) -> list[WaitingItem]:
-    """Own vehicles that somebody declined for a time to come, and that nobody was given for it since."""
-    if actor.is_platform or not may(ASSIGNMENT_CREATE, actor):
-        return []
+@dataclass(frozen=True)
+class _Task:
+    """What a person with the permission has to do about the assignments that meet the conditions."""
+
+    permission: str
+    conditions: Sequence[ColumnElement[bool]]
+    item: Callable[[Assignment], WaitingItem]
+
+
+def _tasks(actor: Actor) -> Iterator[_Task]:
+    now = clock.now()
+    is_to_come = or_(Assignment.end.is_(None), Assignment.end > now)
+    if actor.user_id is not None:
+        yield _Task(ASSIGNMENT_ACCEPT, [Assignment.status == Status.PENDING.value, is_to_come], _to_answer)
+    if actor.is_platform:
+        return
     later = aliased(Assignment)
+    gone = and_(Assignment.status == Status.CLOSED.value, Assignment.reason.not_in(rules.ENDED_WITH_BOOKING))
+    if may("booking.assign", actor):
+        # Promised vehicles that nobody will collect, because the employee declined or may act no longer.
+        replaced = exists().where(later.booking_id == Assignment.booking_id, later.round > Assignment.round)
+        is_open = [Assignment.booking_id.is_not(None), or_(Assignment.status == Status.REJECTED.value, gone)]
+        yield _Task(ASSIGNMENT_CLOSE, [*is_open, Assignment.end > now, ~replaced], _to_replace)
+    # Own vehicles that somebody declined for a time to come, and that nobody was given for it since.
     overlaps = and_(
         or_(Assignment.end.is_(None), later.start < Assignment.end),
         or_(later.end.is_(None), later.end > Assignment.start),
     )
-    statement = (
-        select(Assignment)
-        .where(
-            permitted(Assignment, ASSIGNMENT_CREATE, actor),
-            Assignment.booking_id.is_(None),
-            Assignment.status == Status.REJECTED.value,
-            Assignment.start > clock.now(),
-            ~exists().where(later.vehicle_id == Assignment.vehicle_id, later.id > Assignment.id, overlaps),
-        )
-        .order_by(Assignment.start)
-        .limit(50)
+    given_again = exists().where(later.vehicle_id == Assignment.vehicle_id, later.id > Assignment.id, overlaps)
+    is_declined = [Assignment.booking_id.is_(None), Assignment.status == Status.REJECTED.value]
+    yield _Task(ASSIGNMENT_CREATE, [*is_declined, Assignment.start > now, ~given_again], _to_give_again)
+    # Flagged or late ones: somebody who runs the company's vehicles has to act.
+    is_late = and_(Assignment.booking_id.is_(None), Assignment.end <= now)
+    yield _Task(
+        ASSIGNMENT_CLOSE, [Assignment.status == Status.ACTIVE.value, or_(is_late, Assignment.flag != "")], _to_fetch
     )
-    return [
-        WaitingItem(
-            kind="Assignment",
-            title="Choose somebody else",
-            since=row.answered_at or row.updated_at,
-            due=row.start,
-            endpoint="assignment.new",
-            values={
-                "vehicle_id": str(row.vehicle_id),
-                "start": row.start.isoformat(),
-                **({"end": row.end.isoformat()} if row.end else {}),
-            },
-            verb="Choose",
-            detail=_why_to_replace(row),
-            subject_id=row.id,
-            about=(("Vehicle", row.vehicle_id), ("User", row.employee_id)),
-            period=(row.start, row.end),
-        )
-        for row in db.session.scalars(statement)
-    ]
+
+
+def _to_answer(row: Assignment) -> WaitingItem:
+    return WaitingItem(
+        kind="Assignment",
+        title="Accept or decline a vehicle",
+        since=row.created_at,
+        due=row.start,
+        endpoint="assignment.show",
+        values={"assignment_id": str(row.id)},
+        deed=Deed(label="Accept", icon="check", endpoint="assignment.accept", version=row.version),
+        detail="Your company wants you to have it.",
+        subject_id=row.id,
+        about=(("Vehicle", row.vehicle_id),),
+        period=(row.start, row.end),
+    )
+
+
+def _to_replace(row: Assignment) -> WaitingItem:
+    return WaitingItem(
+        kind="Assignment",
+        title="Choose somebody else",
+        since=row.answered_at or row.updated_at,
+        due=row.start,
+        endpoint="booking.assign",
+        values={"booking_id": str(row.booking_id)},
+        verb="Choose",
+        detail=_why_to_replace(row),
+        subject_id=row.booking_id,
+        about=(("Vehicle", row.vehicle_id), ("User", row.employee_id)),
+        period=(row.start, row.end),
+        # Only booking knows whether the vehicle is promised still.
+        holds_if=("booking", "which_are_assigned"),
+    )
+
+
+def _to_give_again(row: Assignment) -> WaitingItem:
+    return WaitingItem(
+        kind="Assignment",
+        title="Choose somebody else",
+        since=row.answered_at or row.updated_at,
+        due=row.start,
+        endpoint="assignment.new",
+        values={
+            "vehicle_id": str(row.vehicle_id),
+            "start": row.start.isoformat(),
+            **({"end": row.end.isoformat()} if row.end else {}),
+        },
+        verb="Choose",
+        detail=_why_to_replace(row),
+        subject_id=row.id,
+        about=(("Vehicle", row.vehicle_id), ("User", row.employee_id)),
+        period=(row.start, row.end),
+    )
 
 
 def _why_to_replace(row: Assignment) -> str:
@@ -458,31 +453,16 @@ def _why_to_replace(row: Assignment) -> str:
     return f"{rules.reason_label(row.reason)}."
 
 
-def _to_fetch(actor: Actor) -> list[WaitingItem]:
-    """Flagged or late ones: somebody who runs the company's vehicles has to act."""
-    if actor.is_platform or not may(ASSIGNMENT_CLOSE, actor):
-        return []
-    now = clock.now()
-    is_late = and_(Assignment.booking_id.is_(None), Assignment.status == Status.ACTIVE.value, Assignment.end <= now)
-    is_flagged = and_(Assignment.status == Status.ACTIVE.value, Assignment.flag != "")
-    statement = (
-        select(Assignment)
-        .where(permitted(Assignment, ASSIGNMENT_CLOSE, actor), or_(is_late, is_flagged))
-        .order_by(Assignment.start)
-        .limit(50)
+def _to_fetch(row: Assignment) -> WaitingItem:
+    return WaitingItem(
+        kind="Fetch vehicle" if row.flag else "Late return",
+        title="Fetch a vehicle" if row.flag else "Take a vehicle back",
+        since=row.end or row.updated_at,
+        due=row.end,
+        endpoint="assignment.show",
+        values={"assignment_id": str(row.id)},
+        detail=rules.reason_label(row.flag) if row.flag else "Its time is over and it is not back.",
+        subject_id=row.id,
+        about=(("Vehicle", row.vehicle_id), ("User", row.employee_id)),
+        period=(row.start, row.end),
     )
-    return [
-        WaitingItem(
-            kind="Fetch vehicle" if row.flag else "Late return",
-            title="Fetch a vehicle" if row.flag else "Take a vehicle back",
-            since=row.end or row.updated_at,
-            due=row.end,
-            endpoint="assignment.show",
-            values={"assignment_id": str(row.id)},
-            detail=rules.reason_label(row.flag) if row.flag else "Its time is over and it is not back.",
-            subject_id=row.id,
-            about=(("Vehicle", row.vehicle_id), ("User", row.employee_id)),
-            period=(row.start, row.end),
-        )
-        for row in db.session.scalars(statement)
-    ]
