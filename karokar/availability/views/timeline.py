@@ -144,13 +144,9 @@ def _vehicles(filters: Filters, grid: Grid, then: datetime | None) -> tuple[list
     ):
         booked = queries.vehicles_of_company(actor.organization_id, grid.start, grid.end, at=then)
         requested = bookings.vehicles_requested_by(actor.organization_id, grid.start, grid.end, at=then)
-        others = fleet.vehicles((booked | requested) - {vehicle.id for vehicle in found})
-        hired = sorted(
-            (vehicle for vehicle in others.values() if vehicle.organization_id != actor.organization_id),
-            key=lambda vehicle: vehicle.label,
-        )
-        found += hired[:PAGE]
-        left_out = len(hired[PAGE:])
+        hired, count = fleet.list_hired(booked | requested, actor.organization_id, PAGE)
+        found += hired
+        left_out = count - len(hired)
     there = [vehicle for vehicle in found if not then or not vehicle.created_at or vehicle.created_at <= then]
     return there, page, left_out
 

@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import func, or_, select
+from sqlalchemy import and_, func, or_, select
 
 from karokar.fleet.models import MaintenanceWindow, Vehicle, VehicleCalendar
 from karokar.fleet.queries.facts import VehicleFacts, WindowFacts, vehicle_facts, window_facts
@@ -16,6 +16,7 @@ from karokar.fleet.rules import (
 from karokar.kernel import clock
 from karokar.kernel.db import db
 from karokar.kernel.errors import NotFound
+from karokar.kernel.many import is_one_of
 
 
 def get_vehicle(vehicle_id: UUID) -> VehicleFacts:
@@ -33,6 +34,16 @@ def vehicles(ids: Iterable[UUID]) -> dict[UUID, VehicleFacts]:
         return {}
     rows = db.session.scalars(select(Vehicle).where(Vehicle.id.in_(wanted)))
     return {row.id: vehicle_facts(row) for row in rows}
+
+
+def list_hired(ids: Iterable[UUID], organization_id: UUID, limit: int) -> tuple[list[VehicleFacts], int]:
+    """Return the first vehicles of these ids by plate but the organization's own, and how many there are in all."""
+    found = and_(
+        is_one_of(Vehicle.id, {vehicle_id.hex for vehicle_id in ids}), Vehicle.organization_id != organization_id
+    )
+    rows = db.session.scalars(select(Vehicle).where(found).order_by(Vehicle.plate_key, Vehicle.id).limit(limit))
+    count = db.session.scalar(select(func.count(Vehicle.id)).where(found)) or 0
+    return [vehicle_facts(row) for row in rows], count
 
 
 def hold_vehicle(vehicle_id: UUID) -> VehicleFacts:
