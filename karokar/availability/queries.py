@@ -167,7 +167,8 @@ def busy_vehicle_ids(start: datetime, end: datetime) -> set[str]:
         AvailabilityBlock.end > AvailabilityBlock.start,
     )
     still_open = select(column).where(AvailabilityBlock.end.is_(None), AvailabilityBlock.start < end)
-    return {*fetch_ids(column, ended), *fetch_ids(column, still_open)}
+    either = ended.union(still_open).subquery()
+    return set(fetch_ids(either.c.vehicle_id, select(either.c.vehicle_id)))
 
 
 def late_vehicles(now: datetime) -> dict[UUID, BlockFacts]:

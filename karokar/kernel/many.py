@@ -10,7 +10,7 @@ from sqlalchemy.orm import InstrumentedAttribute
 from karokar.kernel.db import db
 
 
-def fetch_ids(column: InstrumentedAttribute[UUID], statement: Select[Any]) -> list[str]:
+def fetch_ids(column: ColumnElement[UUID] | InstrumentedAttribute[UUID], statement: Select[Any]) -> list[str]:
     """Return the values of a column that a statement finds, in its order, as hexadecimal digits.
 
     The statement's own columns do not matter. PostgreSQL sends them as one text: it is the driver's work for each row

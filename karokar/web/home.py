@@ -68,11 +68,12 @@ def list_figures(actor: Actor) -> list[Figure]:
     return [figure for figure in figures if figure.endpoint in current_app.view_functions]
 
 
-def names_of_waiting(items: list[WaitingItem]) -> Names:
-    """Return the names of everything that the items are about."""
+def names_of_waiting(noted: list[Noted]) -> Names:
+    """Return the names of everything that the items are about, and of who is at them."""
     by_kind: dict[str, set[UUID]] = {}
-    for item in items:
-        for kind, thing_id in item.about:
+    for one in noted:
+        somebody = [("User", one.somebody.user_id)] if one.somebody else []
+        for kind, thing_id in (*one.item.about, *somebody):
             by_kind.setdefault(kind, set()).add(thing_id)
     return names_by_kind(by_kind)
 

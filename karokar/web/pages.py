@@ -28,14 +28,14 @@ def home() -> Any:
     actor = current_actor()
     if actor.user_id is None:
         return redirect(sign_in_url(), 303)
-    items = list_waiting(actor)
-    shown, aside = put_off.split(put_off.note(items, actor))
+    noted = put_off.note(list_waiting(actor), actor)
+    shown, aside = put_off.split(noted)
     return render_template(
         "web/home.html",
         groups=group_waiting(shown),
         count=len(shown),
         aside=aside,
-        names=names_of_waiting(items),
+        names=names_of_waiting(noted),
         hit_url=hit_url,
     )
 

@@ -3,7 +3,7 @@
 Both are notes beside the thing, not changes of it: nobody is kept from acting, and a note ends by itself.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from hashlib import sha256
@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import urlencode
 from uuid import UUID
 
-from sqlalchemy import delete, or_, select, update
+from sqlalchemy import delete, false, or_, select, true, union_all, update
 
 from karokar.kernel import clock
 from karokar.kernel.actor import Actor, current_actor
@@ -19,7 +19,6 @@ from karokar.kernel.db import action, db
 from karokar.kernel.errors import StateConflict
 from karokar.kernel.rows import insert_if_new
 from karokar.kernel.waiting import WaitingItem
-from karokar.web.asking import ask
 from karokar.web.models import AtIt, PutAside
 from karokar.web.times import viewer_zone
 
@@ -35,7 +34,6 @@ class Somebody:
     """Who is at it, and until when that is believed."""
 
     user_id: UUID
-    name: str
     until: datetime
     is_self: bool
 
@@ -65,36 +63,21 @@ def note(items: Sequence[WaitingItem], actor: Actor) -> list[Noted]:
     if not items or actor.organization_id is None:
         return [Noted(item, key_of(item), None, None) for item in items]
     now = clock.now()
-    aside = dict(
-        db.session.execute(
-            select(PutAside.item, PutAside.until).where(
-                PutAside.organization_id == actor.organization_id, PutAside.user_id == actor.user_id
-            )
-        ).all()
+    aside: dict[str, datetime] = {}
+    at_it: dict[str, Somebody] = {}
+    ours = select(AtIt.item, AtIt.until, AtIt.user_id, true().label("is_at_it")).where(
+        AtIt.organization_id == actor.organization_id, AtIt.until > now
     )
-    at_it = {
-        row.item: row
-        for row in db.session.scalars(
-            select(AtIt).where(AtIt.organization_id == actor.organization_id, AtIt.until > now)
-        )
-    }
-    names = ask("identity", "people", {row.user_id for row in at_it.values()}, default={})
-    return [
-        Noted(
-            item,
-            key := key_of(item),
-            _somebody(at_it.get(key), names, actor),
-            _until(aside.get(key), item, now),
-        )
-        for item in items
-    ]
-
-
-def _somebody(row: AtIt | None, names: Mapping[UUID, object], actor: Actor) -> Somebody | None:
-    if row is None:
-        return None
-    name = getattr(names.get(row.user_id), "name", "Somebody")
-    return Somebody(row.user_id, name, row.until, row.user_id == actor.user_id)
+    mine = select(PutAside.item, PutAside.until, PutAside.user_id, false()).where(
+        PutAside.organization_id == actor.organization_id, PutAside.user_id == actor.user_id
+    )
+    for key, until, user_id, is_at_it in db.session.execute(union_all(ours, mine)):
+        if is_at_it:
+            at_it[key] = Somebody(user_id, until, user_id == actor.user_id)
+        else:
+            aside[key] = until
+    keys = [(item, key_of(item)) for item in items]
+    return [Noted(item, key, at_it.get(key), _until(aside.get(key), item, now)) for item, key in keys]
 
 
 def _until(until: datetime | None, item: WaitingItem, now: datetime) -> datetime | None:

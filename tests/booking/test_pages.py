@@ -196,6 +196,7 @@ def test_what_an_approval_would_not_let_out_is_not_offered(app: Flask, client: F
     assert "Skoda Buffered" in text_of(client.get(page))
     make.verified("Vehicle", lapsing, world.vendor, "VEHICLE_INSURANCE", expires_at=made.end - timedelta(hours=1))
     world.approved(vehicle_id=soon_out, start=made.end + timedelta(minutes=30), end=made.end + timedelta(hours=5))
+    world.deliver()
     assert "Skoda Lapsing" not in text_of(client.get(page))
     assert "Skoda Buffered" not in text_of(client.get(page))
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 from flask import flash, redirect, render_template, request, url_for
@@ -17,7 +17,6 @@ from karokar.booking.views.shown import Shown, offers, shown, shown_many
 from karokar.booking.views.strip import Strip, make_strip
 from karokar.fleet import queries as fleet
 from karokar.fleet.queries import REQUIRED_DOCUMENTS, VehicleFacts, WindowFacts
-from karokar.kernel import clock
 from karokar.kernel.errors import RuleBroken
 from karokar.kernel.permissions import requires
 from karokar.verification import queries as verifications
@@ -26,6 +25,7 @@ from karokar.web.forms import sent_version
 AROUND = timedelta(days=1)
 OFFERED = 15
 """So many other vehicles are offered to choose from."""
+LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 LOOKED_AT = 200
 """Among so many free ones the nearest are looked for."""
 
@@ -45,6 +45,14 @@ class Surroundings:
     checks: Sequence[tuple[bool, str]]
 
 
+@dataclass(frozen=True)
+class Supply:
+    """What the vendor has for a request: whether the vehicle's documents lapse before the end, what else is free."""
+
+    lapses: bool
+    others: Sequence[VehicleFacts]
+
+
 @bp.get("/<uuid:booking_id>/decide")
 @requires(BOOKING_APPROVE)
 def decide(booking_id: UUID) -> Response | str:
@@ -54,8 +62,8 @@ def decide(booking_id: UUID) -> Response | str:
         flash(f"This request is {rules.WORDS[rules.Status(booking.status)]}; there is nothing to decide.", "info")
         return redirect(url_for("booking.show", booking_id=booking_id), 303)
     line = shown(booking)
-    alternatives = _alternatives(line)
-    return _page(line, _others_form(), _reject_form(alternatives), alternatives)
+    supply = _supply(line)
+    return _page(line, _others_form(), _reject_form(supply), supply)
 
 
 @bp.post("/<uuid:booking_id>/approve")
@@ -81,8 +89,8 @@ def approve(booking_id: UUID) -> Response | tuple[str, int]:
             )
             return redirect(url_for("booking.show", booking_id=booking_id), 303)
     line = shown(queries.get_seen(booking_id))
-    alternatives = _alternatives(line)
-    return _page(line, form, _reject_form(alternatives), alternatives), form.status
+    supply = _supply(line)
+    return _page(line, form, _reject_form(supply), supply), form.status
 
 
 @bp.post("/<uuid:booking_id>/reject")
@@ -90,8 +98,8 @@ def approve(booking_id: UUID) -> Response | tuple[str, int]:
 def reject(booking_id: UUID) -> Response | tuple[str, int]:
     """Turn the request down, with another vehicle offered where one was chosen."""
     line = shown(queries.get_seen(booking_id))
-    alternatives = _alternatives(line)
-    form = _reject_form(alternatives)
+    supply = _supply(line)
+    form = _reject_form(supply)
     if form.is_sent():
         with form.refusals(RuleBroken):
             offered = form.offered_vehicle_id.data
@@ -104,14 +112,14 @@ def reject(booking_id: UUID) -> Response | tuple[str, int]:
             )
             flash("Rejected. The company has been told why.", "good")
             return redirect(url_for("booking.show", booking_id=booking_id), 303)
-    return _page(line, _others_form(), form, alternatives), form.status
+    return _page(line, _others_form(), form, supply), form.status
 
 
-def _page(line: Shown, others_form: ReasonForm, reject_form: RejectForm, alternatives: Sequence[VehicleFacts]) -> str:
+def _page(line: Shown, others_form: ReasonForm, reject_form: RejectForm, supply: Supply) -> str:
     return render_template(
         "booking/decide.html",
         line=line,
-        around=_surroundings(line, alternatives),
+        around=_surroundings(line, supply),
         others_form=others_form,
         reject_form=reject_form,
     )
@@ -124,19 +132,19 @@ def _others_form() -> ReasonForm:
     return form
 
 
-def _reject_form(alternatives: Sequence[VehicleFacts]) -> RejectForm:
+def _reject_form(supply: Supply) -> RejectForm:
     form = RejectForm()
     form.reason.choices = choices(rules.REJECT_REASONS.items())
     form.offered_vehicle_id.choices = choices(
         [
             ("", "No other vehicle"),
-            *((str(vehicle.id), f"{vehicle.label}, {vehicle.city}") for vehicle in alternatives),
+            *((str(vehicle.id), f"{vehicle.label}, {vehicle.city}") for vehicle in supply.others),
         ]
     )
     return form
 
 
-def _surroundings(line: Shown, alternatives: Sequence[VehicleFacts]) -> Surroundings:
+def _surroundings(line: Shown, supply: Supply) -> Surroundings:
     booking = line.booking
     until = _held_until(line)
     first, last = booking.start - AROUND, until + AROUND
@@ -151,10 +159,10 @@ def _surroundings(line: Shown, alternatives: Sequence[VehicleFacts]) -> Surround
         windows=in_the_way,
         competing=[lines[row.id] for row in requests],
         before_and_after=[lines[row.id] for row in near],
-        alternatives=alternatives,
+        alternatives=supply.others,
         past=queries.count_with(booking.corporate_organization_id),
         strip=make_strip(booking, until, holders=near, requests=requests, windows=windows, first=first, last=last),
-        checks=_checks(line, is_held=bool(blockers), in_maintenance=bool(in_the_way)),
+        checks=_checks(line, is_held=bool(blockers), in_maintenance=bool(in_the_way), lapses=supply.lapses),
     )
 
 
@@ -163,12 +171,9 @@ def _held_until(line: Shown) -> datetime:
     return line.booking.end + timedelta(minutes=line.vendor.buffer_minutes)
 
 
-def _checks(line: Shown, *, is_held: bool, in_maintenance: bool) -> list[tuple[bool, str]]:
+def _checks(line: Shown, *, is_held: bool, in_maintenance: bool, lapses: bool) -> list[tuple[bool, str]]:
     """Return what the rules say to an approval, one sentence each."""
-    booking, vehicle = line.booking, line.vehicle
-    covered = verifications.coverages("Vehicle", [booking.vehicle_id])[booking.vehicle_id]
-    ends = [one.expires_at for one in covered.values() if one.expires_at is not None]
-    lapsing = any(at < booking.end for at in ends)
+    vehicle = line.vehicle
     return [
         (
             vehicle is not None and vehicle.status == "ACTIVE",
@@ -182,8 +187,8 @@ def _checks(line: Shown, *, is_held: bool, in_maintenance: bool) -> list[tuple[b
             "The vehicle is in maintenance then" if in_maintenance else "No maintenance is planned for the period",
         ),
         (
-            not lapsing,
-            "A document of the vehicle runs out before the end" if lapsing else "Its documents last until the end",
+            not lapses,
+            "A document of the vehicle runs out before the end" if lapses else "Its documents last until the end",
         ),
         (
             line.corporate.status == "ACTIVE",
@@ -194,21 +199,17 @@ def _checks(line: Shown, *, is_held: bool, in_maintenance: bool) -> list[tuple[b
     ]
 
 
-def _alternatives(line: Shown) -> list[VehicleFacts]:
-    """Return the vendor's other vehicles that are free then: of the same category first, then the nearest."""
+def _supply(line: Shown) -> Supply:
+    """Return what the vendor has: of free vehicles those of the same category first, then the nearest."""
     booking, vehicle = line.booking, line.vehicle
     if vehicle is None:
-        return []
-    until = _held_until(line)
-    theirs = [booking.vendor_organization_id]
-    alike = fleet.candidate_ids(vendor_ids=theirs, category=vehicle.category)
-    fleet_ids = list(dict.fromkeys([*alike, *fleet.candidate_ids(vendor_ids=theirs)]))
-    out = {vehicle.id.hex, *availability.busy_vehicle_ids(booking.start, until)}
-    out |= verifications.lapsing_ids("Vehicle", REQUIRED_DOCUMENTS, clock.now(), booking.end, among=fleet_ids)
-    ids = [UUID(id_) for id_ in fleet_ids if id_ not in out][:LOOKED_AT]
-    held = {row.vehicle_id for row in queries.live_in_period(ids, booking.start, until)}
-    free = [other for other in fleet.vehicles(ids).values() if other.id not in held]
-    return sorted(
+        return Supply(lapses=False, others=[])
+    ids = fleet.candidate_ids(vendor_ids=[booking.vendor_organization_id], first=vehicle.category)
+    own = vehicle.id.hex
+    lapsing = verifications.lapsing_ids("Vehicle", REQUIRED_DOCUMENTS, LONG_AGO, booking.end, among={own, *ids})
+    out = {own, *lapsing, *availability.busy_vehicle_ids(booking.start, _held_until(line))}
+    free = fleet.vehicles(UUID(id_) for id_ in [id_ for id_ in ids if id_ not in out][:LOOKED_AT]).values()
+    nearest = sorted(
         free,
         key=lambda other: (
             other.category != vehicle.category,
@@ -216,4 +217,5 @@ def _alternatives(line: Shown) -> list[VehicleFacts]:
             abs(other.seats - vehicle.seats),
             other.label,
         ),
-    )[:OFFERED]
+    )
+    return Supply(lapses=own in lapsing, others=nearest[:OFFERED])

@@ -29,18 +29,20 @@ def candidate_ids(
     category: str = "",
     seats: int | None = None,
     text: str = "",
+    first: str = "",
 ) -> list[str]:
     """Return the ids, as `UUID.hex`, of all vehicles on the road that fit, in the order in which people are shown them.
 
-    That is the own organization's first, then by category, make, model and plate.
+    That is the own organization's, those of the category `first`, then by category, make, model and plate.
     """
-    statement = _on_the_road(vendor_ids, own_organization_id).where(*narrowed(text, category, city, seats))
+    statement = _on_the_road(vendor_ids, own_organization_id, first).where(*narrowed(text, category, city, seats))
     return fetch_ids(Vehicle.id, statement)
 
 
-def _on_the_road(vendor_ids: Collection[UUID], own_organization_id: UUID | None) -> Select[Vehicle]:
+def _on_the_road(vendor_ids: Collection[UUID], own_organization_id: UUID | None, first: str = "") -> Select[Vehicle]:
     is_theirs = and_(is_offered(), Vehicle.organization_id.in_(list(vendor_ids)))
-    order = (Vehicle.category, Vehicle.make, Vehicle.model, Vehicle.plate_key)
+    by_name = (Vehicle.category, Vehicle.make, Vehicle.model, Vehicle.plate_key)
+    order = (Vehicle.category != first, *by_name) if first else by_name
     if own_organization_id is None:
         return select(Vehicle).where(is_theirs).order_by(*order)
     is_own = and_(
