@@ -1,0 +1,35 @@
+"""What may be asked about assignments: by other contexts, and by the pages of the acting person."""
+
+from karokar.assignment.queries.candidates import Candidate, is_licence_required, list_candidates
+from karokar.assignment.queries.facts import (
+    AssignmentFacts,
+    answers_of,
+    count_live,
+    find_accepted,
+    live_in_period,
+    of_booking,
+    overlapping,
+    who_had,
+)
+from karokar.assignment.queries.pages import SORTS, AssignmentFilter, count_listed, get_seen, list_assignments
+from karokar.assignment.queries.waiting import list_waiting_for
+
+__all__ = [
+    "SORTS",
+    "AssignmentFacts",
+    "AssignmentFilter",
+    "Candidate",
+    "answers_of",
+    "count_listed",
+    "count_live",
+    "find_accepted",
+    "get_seen",
+    "is_licence_required",
+    "list_assignments",
+    "list_candidates",
+    "list_waiting_for",
+    "live_in_period",
+    "of_booking",
+    "overlapping",
+    "who_had",
+]
