@@ -41,9 +41,9 @@ def list_hired(ids: Iterable[UUID], organization_id: UUID, limit: int) -> tuple[
     found = and_(
         is_one_of(Vehicle.id, {vehicle_id.hex for vehicle_id in ids}), Vehicle.organization_id != organization_id
     )
-    rows = db.session.scalars(select(Vehicle).where(found).order_by(Vehicle.plate_key, Vehicle.id).limit(limit))
-    count = db.session.scalar(select(func.count(Vehicle.id)).where(found)) or 0
-    return [vehicle_facts(row) for row in rows], count
+    statement = select(Vehicle, func.count().over()).where(found).order_by(Vehicle.plate_key, Vehicle.id)
+    rows = db.session.execute(statement.limit(limit)).all()
+    return [vehicle_facts(row) for row, _count in rows], rows[0][1] if rows else 0
 
 
 def hold_vehicle(vehicle_id: UUID) -> VehicleFacts:
