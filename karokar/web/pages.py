@@ -33,6 +33,7 @@ def home() -> Any:
     return render_template(
         "web/home.html",
         groups=group_waiting(shown),
+        is_due=put_off.is_due,
         count=len(shown),
         aside=aside,
         names=names_of_waiting(noted),

@@ -58,6 +58,11 @@ def key_of(item: WaitingItem) -> str:
     return f"{item.endpoint}?{urlencode(sorted(item.values.items()))}#{item.kind}"[:300]
 
 
+def is_due(item: WaitingItem) -> bool:
+    """Whether a thing may not wait any longer: it stands on the list, and is not put aside."""
+    return item.due is not None and item.due <= clock.now()
+
+
 def note(items: Sequence[WaitingItem], actor: Actor) -> list[Noted]:
     """Return the items with the acting person's notes, and with who of their organization is at which."""
     if not items or actor.organization_id is None:
@@ -82,14 +87,19 @@ def note(items: Sequence[WaitingItem], actor: Actor) -> list[Noted]:
 
 def _until(until: datetime | None, item: WaitingItem, now: datetime) -> datetime | None:
     """What is due comes back when it is, whatever somebody chose."""
-    if until is None or until <= now or (item.due is not None and item.due <= now):
+    if until is None or until <= now or is_due(item):
         return None
     return until if item.due is None else min(until, item.due)
 
 
 @action
 def put_aside(item: WaitingItem, how_long: str) -> datetime:
-    """Take a thing off the acting person's list until a morning, "day" or "week". Returns when it comes back."""
+    """Take a thing off the acting person's list until a morning, "day" or "week". Returns when it comes back.
+
+    Raises StateConflict for what is due already.
+    """
+    if is_due(item):
+        raise StateConflict("DUE_ALREADY", "It is due, so it can't be put aside: it stays until it is done.")
     actor = current_actor()
     morning = clock.now().astimezone(viewer_zone()).replace(hour=MORNING, minute=0, second=0, microsecond=0)
     until = morning + timedelta(days=DAYS.get(how_long, 1))

@@ -165,6 +165,24 @@ def test_what_is_due_comes_back_whatever_was_chosen(world: World, client: FlaskC
 
 
 @pytest.mark.usefixtures("_before_it_begins")
+def test_what_is_due_already_stays_on_the_list(world: World, client: FlaskClient):
+    made = world.requested()
+    sign_in(client, world.vendor_admin)
+    html = client.get("/").text
+    forms = [form for form in re.findall(r'"/waiting"(.*?)</form>', html, re.DOTALL) if "Until tomorrow" in form]
+    data = {name: unescape(value) for name, value in re.findall(r'name="([^"]+)" value="([^"]*)"', forms[0])}
+    with standing_at(made.start):
+        sign_in(client, world.vendor_admin)
+        page = client.get("/").text
+        assert "Until tomorrow morning" not in page
+        assert "I am at it" in page
+        data["csrf_token"] = re.findall(r'name="csrf_token" value="([^"]+)"', page)[0] if "csrf_token" in data else ""
+        late = client.post("/waiting", data=data)
+        assert (late.status_code, "can't be put aside" in words(late.text)) == (409, True)
+        assert made.reference in waits(client.get("/").text)
+
+
+@pytest.mark.usefixtures("_before_it_begins")
 def test_colleagues_see_who_is_at_it_and_nobody_else_does(world: World, app: Flask):
     made = world.requested()
     with standing_at(NOON - timedelta(days=1)):

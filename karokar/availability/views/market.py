@@ -86,11 +86,7 @@ def search_market(
     )
     now = clock.now()
     late = queries.late_vehicles(now) if wish.start < now + LATE_COUNTS_FOR else {}
-    lapsing = (
-        verifications.lapsing_ids("Vehicle", REQUIRED_DOCUMENTS, now, wish.end, among=fitting)
-        if wish.end > now
-        else set()
-    )
+    lapsing = verifications.lapsing_ids("Vehicle", REQUIRED_DOCUMENTS, now, wish.end, among=fitting)
     out = queries.busy_vehicle_ids(wish.start, wish.end) | lapsing | _in_buffer(wish.end, vendors)
     out.update(vehicle_id.hex for vehicle_id in late)
     free = [id_ for id_ in fitting if id_ not in out]
