@@ -1,6 +1,6 @@
 """Other queues on the same work, in the same run: for each event three handlers of one INSERT, one worker.
 
-Each runs in an environment of its own (`var/bench`, from requirements/bench.txt) and is given a new PostgreSQL cluster with
+Each runs in an environment of its own (`bin/setup --bench`) and is given a new PostgreSQL cluster with
 fsync on and a new Valkey. None of them keeps order, and none counts an effect once: a killed worker's job runs again.
 """
 
@@ -10,7 +10,6 @@ import re
 import subprocess
 import sys
 import tempfile
-import venv
 from pathlib import Path
 
 from karokar.config import PROJECT
@@ -34,17 +33,8 @@ def main(events: int = 1000) -> None:
 
 
 def _environment() -> Path:
-    directory = PROJECT / "var" / "bench"
-    python = directory / "bin" / "python"
-    if not python.exists():
-        venv.create(directory, with_pip=True)
-        subprocess.run(
-            [str(python), "-m", "pip", "install", "--quiet", "--require-hashes",
-             "--requirement", str(PROJECT / "requirements" / "bench.txt")],
-            check=True,
-            env={**os.environ, "PIP_DISABLE_PIP_VERSION_CHECK": "1", "PIP_ROOT_USER_ACTION": "ignore"},
-        )  # fmt: skip
-    return python
+    subprocess.run([str(PROJECT / "bin" / "setup"), "--bench"], check=True)
+    return PROJECT / "var" / "bench" / "bin" / "python"
 
 
 def _measure(python: Path, name: str, events: int) -> str:
