@@ -1,6 +1,8 @@
 """One line of revisions, both directions, both databases, equal to the models."""
 
 import dataclasses
+import shutil
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -8,7 +10,8 @@ from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from flask_migrate import downgrade, upgrade
-from sqlalchemy import inspect
+from sqlalchemy import CheckConstraint, ForeignKeyConstraint, UniqueConstraint, func, inspect, select, table
+from sqlalchemy.exc import IntegrityError
 
 from karokar.app import create_app
 from karokar.config import PROJECT
@@ -64,3 +67,81 @@ def test_models_and_migrations_say_the_same(empty_app):
 
         context = MigrationContext.configure(connection, opts={"compare_type": True, "include_object": include})
         assert compare_metadata(context, Base.metadata) == []
+
+
+def test_constraints_are_named_as_the_models_name_them(empty_app):
+    upgrade(directory=DIRECTORY)
+    inspector = inspect(db.engine)
+    migrated = {
+        (table, constraint["name"])
+        for table in tables()
+        for constraint in [
+            *inspector.get_check_constraints(table),
+            *inspector.get_unique_constraints(table),
+            *inspector.get_foreign_keys(table),
+        ]
+    }
+    declared = {
+        (table.name, db.engine.dialect.identifier_preparer.format_constraint(constraint))
+        for table in Base.metadata.tables.values()
+        if table.name in tables()
+        for constraint in table.constraints
+        if isinstance(constraint, CheckConstraint | UniqueConstraint | ForeignKeyConstraint)
+    }
+    assert migrated == declared
+
+
+def rows_by_table() -> dict[str, int]:
+    with db.engine.connect() as connection:
+        return {
+            name: connection.execute(select(func.count()).select_from(table(name))).scalar_one() for name in tables()
+        }
+
+
+def load_example_data(app) -> None:
+    upgrade(directory=DIRECTORY)
+    loaded = app.test_cli_runner().invoke(args=["demo", "load"])
+    assert loaded.exit_code == 0, loaded.output
+    db.session.remove()
+    assert sum(rows_by_table().values()) > 500
+
+
+def apply_to_rows(directory: str, *, newer: str, older: str) -> None:
+    """Apply one revision to the rows of a database that is at the revision before it."""
+    before = rows_by_table()
+    upgrade(directory=directory, revision=newer)
+    after = rows_by_table()
+    assert {name: after[name] for name in before} == before, f"{newer} loses rows"
+    downgrade(directory=directory, revision=older)
+
+
+@pytest.mark.slow
+def test_every_revision_can_be_applied_to_a_database_full_of_rows(empty_app):
+    load_example_data(empty_app)
+    for newer, older in pairwise(script.revision for script in ScriptDirectory(DIRECTORY).walk_revisions()):
+        downgrade(directory=DIRECTORY, revision=older)
+        apply_to_rows(DIRECTORY, newer=newer, older=older)
+
+
+PLANTED = """
+import sqlalchemy as sa
+from alembic import op
+revision = "9999_planted"
+down_revision = "{head}"
+def upgrade():
+    with op.batch_alter_table("vehicles", recreate="auto" if op.get_bind().dialect.name == "postgresql" else "always") as batch:
+        batch.add_column(sa.Column("planted", sa.Integer(), nullable=False))
+def downgrade():
+    op.drop_column("vehicles", "planted")
+"""
+
+
+@pytest.mark.slow
+def test_a_column_that_must_be_filled_and_has_no_default_is_caught(empty_app, tmp_path: Path):
+    load_example_data(empty_app)
+    head = ScriptDirectory(DIRECTORY).get_current_head()
+    planted = tmp_path / "migrations"
+    shutil.copytree(DIRECTORY, planted)
+    (planted / "versions/9999_planted.py").write_text(PLANTED.format(head=head))
+    with pytest.raises(IntegrityError, match="planted"):
+        apply_to_rows(str(planted), newer="9999_planted", older=str(head))
