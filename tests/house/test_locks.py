@@ -45,7 +45,9 @@ def read_lock(lock: Path) -> list[Locked]:
     for package in packages:
         for other in packages:
             if package.name in other.via:
-                package.needs.append(f"{other.name}[all]>={other.version}" + (f" ; {other.marker}" * bool(other.marker)))
+                package.needs.append(
+                    f"{other.name}[all]>={other.version}" + (f" ; {other.marker}" * bool(other.marker))
+                )
     return packages
 
 
