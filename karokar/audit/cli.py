@@ -3,11 +3,11 @@
 import sys
 
 import click
-from flask.cli import AppGroup
 
 from karokar.audit import actions, queries
+from karokar.kernel.commands import Commands
 
-cli = AppGroup("audit", help="The audit log's chain: seal it, verify it.")
+cli = Commands("audit", help="The audit log's chain: seal it, verify it.")
 
 
 @cli.command("seal")

@@ -2,14 +2,14 @@
 
 import click
 from flask import current_app
-from flask.cli import AppGroup
 from sqlalchemy import select
 
 from karokar.demo.story import Story
 from karokar.identity.models import User
+from karokar.kernel.commands import Commands
 from karokar.kernel.db import db
 
-cli = AppGroup("demo", help="The example data.")
+cli = Commands("demo", help="The example data.")
 
 
 @cli.command("load")

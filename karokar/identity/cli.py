@@ -3,14 +3,14 @@
 from dataclasses import replace
 
 import click
-from flask.cli import AppGroup
 
 from karokar.identity import actions, queries, rules
 from karokar.kernel.actor import SYSTEM, Actor, acting_as
+from karokar.kernel.commands import Commands
 from karokar.kernel.errors import DomainError
 from karokar.organization import queries as organization
 
-cli = AppGroup("identity", help="People and their ways in.")
+cli = Commands("identity", help="People and their ways in.")
 
 
 @cli.command("create-platform-admin")

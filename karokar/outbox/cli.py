@@ -5,8 +5,8 @@ import threading
 from types import FrameType
 
 from flask import current_app
-from flask.cli import AppGroup
 
+from karokar.kernel.commands import Commands
 from karokar.kernel.memory import keep_what_is_loaded
 from karokar.outbox import relay as relays
 from karokar.outbox import subscriptions
@@ -14,7 +14,7 @@ from karokar.outbox.bell import QUEUE
 from karokar.outbox.cli_catalog import catalog, lock
 from karokar.outbox.cli_deliveries import COMMANDS
 
-events = AppGroup("events", help="Deliver events and look after their deliveries.")
+events = Commands("events", help="Deliver events and look after their deliveries.")
 for command in (catalog, lock, *COMMANDS):
     events.add_command(command)
 

@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from karokar.kernel.text import normal
+
 MOST_ROWS = 5_000
 MOST_BYTES = 2_000_000
 """A file is checked while its sender waits, so it stays small enough for that."""
@@ -120,7 +122,7 @@ def read(text: str, headings: Sequence[Heading]) -> Report:
     if report.problems:
         return report
     for number, row in rest:
-        line = Line(number, {name: cell.strip() for name, cell in zip(names, row, strict=False)})
+        line = Line(number, {name: normal(cell.strip()) for name, cell in zip(names, row, strict=False)})
         report.lines.append(line)
         if len(row) > len(names):
             report.note(line, "", f"This line has {len(row)} cells, the heading has {len(names)}.")
@@ -155,7 +157,7 @@ def _unreadable(line: int, error: str) -> str:
 
 
 def _name(heading: str) -> str:
-    return "_".join(heading.strip().lower().split())
+    return "_".join(normal(heading).strip().lower().split())
 
 
 def letter(index: int) -> str:

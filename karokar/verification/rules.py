@@ -3,6 +3,7 @@
 from enum import StrEnum
 
 from karokar.kernel.codes import name_codes
+from karokar.kernel.text import is_of_a_word
 
 
 class VerificationStatus(StrEnum):
@@ -119,5 +120,5 @@ MOST_DOCUMENTS = 5
 def clean_filename(name: str, media_type: str) -> str:
     """Return a file name that is safe in headers and on every system, ending as its content says."""
     base = name.replace("\\", "/").rsplit("/", maxsplit=1)[-1].rsplit(".", maxsplit=1)[0]
-    kept = "".join(letter if letter.isalnum() or letter in " -_." else "_" for letter in base).strip(" .")
+    kept = "".join(letter if is_of_a_word(letter) or letter in " -_." else "_" for letter in base).strip(" .")
     return f"{kept[:80] or 'document'}.{EXTENSIONS[media_type]}"

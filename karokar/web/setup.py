@@ -9,6 +9,7 @@ from karokar.web import (
     errors,
     forms,
     headers,
+    incoming,
     limits,
     shell,
     submissions,
@@ -21,6 +22,7 @@ from karokar.web.pages import bp
 
 def init_app(app: Flask) -> None:
     """Install assets, headers, checks of every form, error pages, the shell, and the pages of no context."""
+    incoming.install(app)
     assets.install(app)
     headers.install(app)
     errors.init_app(app)

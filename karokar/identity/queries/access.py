@@ -36,11 +36,13 @@ class PasswordCheck:
     """What signing in with an address and a password found.
 
     `mark` changes with the password: a second factor given later counts only for the password checked here.
+    `needs_new_hash`: the hash is of another Unicode form of the password than the one that is compared today.
     """
 
     is_right: bool
     user_id: UUID | None
     mark: str = ""
+    needs_new_hash: bool = False
     needs_code: bool = False
     must_enrol: bool = False
     has_membership: bool = True
@@ -175,10 +177,10 @@ def acting_by_membership(user_id: UUID, organization_id: UUID) -> Acting | None:
 def check_password(email: str, password: str) -> PasswordCheck:
     """Check an address and a password, in the same time whether or not the address is known."""
     user = db.session.scalars(select(User).where(User.email == rules.normal_email(email))).one_or_none()
-    is_right = passwords.verify(user.password_hash if user else None, password, cheap=settings().testing)
+    form = passwords.form_hashed(user.password_hash if user else None, password, cheap=settings().testing)
     if user is None:
         return PasswordCheck(is_right=False, user_id=None)
-    if not is_right:
+    if form is None:
         return PasswordCheck(is_right=False, user_id=user.id)
     roles = active_roles(user.id)
     codes = frozenset(role.code for role in roles if role.code)
@@ -187,6 +189,7 @@ def check_password(email: str, password: str) -> PasswordCheck:
         is_right=True,
         user_id=user.id,
         mark=password_mark(user),
+        needs_new_hash=form != passwords.normal(password),
         needs_code=user.has_second_factor,
         must_enrol=must and not user.has_second_factor,
         has_membership=bool(roles),

@@ -1,6 +1,7 @@
 """Passwords: what is accepted, and how they are kept (argon2id)."""
 
 from functools import cache
+from unicodedata import normalize
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerifyMismatchError
@@ -15,11 +16,17 @@ _COMMON = frozenset(
 )  # fmt: skip
 
 
+def normal(password: str) -> str:
+    """Return a password in the form in which it is compared (NFKC): keyboards compose "ö" differently."""
+    return normalize("NFKC", password)
+
+
 def problem_of(password: str, *, email: str, names: tuple[str, ...] = ()) -> str | None:
     """Return why this password is not accepted, as a sentence; None where it is.
 
     Length is what makes a password strong; rules about digits and signs make people write it down.
     """
+    password = normal(password)
     if len(password) < SHORTEST:
         return f"Use at least {SHORTEST} characters. A few words in a row are easy to remember."
     if len(password) > LONGEST:
@@ -41,7 +48,7 @@ def _hasher(cheap: bool) -> PasswordHasher:  # noqa: FBT001 - the cache's key
 
 def hash_password(password: str, *, cheap: bool = False) -> str:
     """Return the argon2id hash of a password."""
-    return _hasher(cheap).hash(password)
+    return _hasher(cheap).hash(normal(password))
 
 
 @cache
@@ -50,11 +57,21 @@ def _dummy(cheap: bool) -> str:  # noqa: FBT001 - the cache's key
 
 
 def verify(password_hash: str | None, password: str, *, cheap: bool = False) -> bool:
-    """Whether the password belongs to the hash. Without a hash one is verified all the same, and the answer is no: the
-    time taken does not tell whether an account exists.
+    """Whether the password belongs to the hash, in whichever Unicode form it was hashed."""
+    return form_hashed(password_hash, password, cheap=cheap) is not None
+
+
+def form_hashed(password_hash: str | None, password: str, *, cheap: bool = False) -> str | None:
+    """Return the Unicode form of the password to which the hash belongs, or None if the password is wrong.
+
+    Hashes made before passwords were normalized hold whatever the keyboard sent. A wrong password takes the same time
+    with and without a hash, so that the time does not reveal whether an account exists.
     """
-    try:
-        _hasher(cheap).verify(password_hash or _dummy(cheap), password[: LONGEST + 1])
-    except (VerifyMismatchError, InvalidHashError):
-        return False
-    return password_hash is not None
+    forms = dict.fromkeys((normal(password), password, normalize("NFC", password), normalize("NFD", password)))
+    for form in forms:
+        try:
+            _hasher(cheap).verify(password_hash or _dummy(cheap), form[: LONGEST + 1])
+        except (VerifyMismatchError, InvalidHashError):
+            continue
+        return form if password_hash is not None else None
+    return None

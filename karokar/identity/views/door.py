@@ -46,17 +46,20 @@ def sign_in() -> ResponseReturnValue:
         actions.refuse_sign_in(check.user_id, reason="password")
         form.refuse(RuleBroken("SIGN_IN_REFUSED", REFUSED))
         return render_template("identity/login.html", form=form), 422
+    mark = check.mark
+    if check.needs_new_hash:
+        mark = actions.renew_hash(check.user_id, form.password.data, mark=mark)
     if check.has_membership and (check.needs_code or check.must_enrol):
         session.clear()
         session[_WAITING] = {
             "user": str(check.user_id),
-            "mark": check.mark,
+            "mark": mark,
             "at": clock.now().timestamp(),
             "next": form.next.data,
         }
         return redirect(url_for("identity.second_factor" if check.needs_code else "identity.enrol"), 303)
     try:
-        token = actions.open_session(check.user_id, mark=check.mark, device=device_of(), address=address_of())
+        token = actions.open_session(check.user_id, mark=mark, device=device_of(), address=address_of())
     except StateConflict as refusal:
         form.refuse(refusal)
         return render_template("identity/login.html", form=form), 422
