@@ -1,6 +1,11 @@
 """How bookings react to what happens elsewhere."""
 
-from karokar.booking.models import SuspensionWork
+from sqlalchemy import update
+
+from karokar.assignment import queries as assignment
+from karokar.booking.models import Booking, SuspensionWork
+from karokar.booking.rules import Status, Vacancy
+from karokar.events.assignment import AssignmentClosed, AssignmentRejected
 from karokar.events.base import Envelope
 from karokar.events.organization import OrganizationReinstated, OrganizationSuspended
 from karokar.kernel.db import db
@@ -37,3 +42,29 @@ def stop_cancellations(envelope: Envelope[OrganizationReinstated]) -> None:
         SuspensionWork.asked_at <= envelope.occurred_at,
     ):
         work.ended_at = envelope.occurred_at
+
+
+@handles(
+    AssignmentRejected,
+    AssignmentClosed,
+    effect="projection",
+    key="stream",
+    from_start=True,
+    description="Notes that an assigned booking needs another driver, because the employee declined or left.",
+)
+def note_vacancy(envelope: Envelope[AssignmentRejected | AssignmentClosed]) -> None:
+    """Mark the booking as vacant, unless it is over or somebody else was chosen in the meantime."""
+    event = envelope.event
+    if event.booking_id is None:
+        return
+    vacancy = Vacancy.DECLINED if isinstance(event, AssignmentRejected) else Vacancy.LEFT
+    db.session.execute(
+        update(Booking)
+        .where(
+            Booking.id == event.booking_id,
+            Booking.status == Status.ASSIGNED.value,
+            Booking.vacancy.is_(None),
+            Booking.round == assignment.get_round(event.assignment_id),
+        )
+        .values(vacancy=vacancy.value, updated_at=envelope.occurred_at)
+    )

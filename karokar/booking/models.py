@@ -14,7 +14,7 @@ from sqlalchemy.dialects.postgresql import ExcludeConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from karokar.booking import rules
-from karokar.booking.rules import Status
+from karokar.booking.rules import Status, Vacancy
 from karokar.events.booking import (
     BookingActivated,
     BookingApproved,
@@ -82,6 +82,9 @@ class Booking(Aggregate):
     requested_by: Mapped[UUID] = mapped_column(comment="identity.users")
     employee_id: Mapped[UUID | None] = mapped_column(comment="identity.users; the choice of the current round")
     round: Mapped[int] = mapped_column(default=0)
+    vacancy: Mapped[str | None] = mapped_column(
+        String(10), info={"untracked": True}, comment="Why nobody drives in this round; the assignments' events say so"
+    )
     start: Mapped[datetime]
     end: Mapped[datetime]
     held_until: Mapped[datetime | None] = mapped_column(comment="End plus the vendor's buffer, set at approval")
@@ -129,6 +132,20 @@ class Booking(Aggregate):
             info={"dialects": ("postgresql",)},
         ).ddl_if(dialect="postgresql"),
     )
+
+    @property
+    def state(self) -> str:
+        """The state that people are shown; see `rules.state_of`."""
+        return rules.state_of(self.status, self.vacancy)
+
+    @staticmethod
+    def is_in(state: str) -> ColumnElement[bool]:
+        """Bookings in a state that people are shown; see `rules.state_of`."""
+        if state in set(Vacancy):
+            return and_(Booking.status == Status.ASSIGNED.value, Booking.vacancy == state)
+        if state == Status.ASSIGNED.value:
+            return and_(Booking.status == state, Booking.vacancy.is_(None))
+        return Booking.status == state
 
     @staticmethod
     def within(scope: Scope, actor: Actor) -> ColumnElement[bool]:
@@ -229,6 +246,7 @@ class Booking(Aggregate):
         """Choose the employee, in a new round. Raises INVALID_BOOKING_TRANSITION."""
         self._move("assign")
         self.employee_id = employee_id
+        self.vacancy = None
         self.round += 1
         return BookingAssigned(**self._facts(), employee_id=employee_id, round=self.round)
 

@@ -36,6 +36,22 @@ class Status(StrEnum):
 LIVE = frozenset({Status.APPROVED, Status.ASSIGNED, Status.ACTIVE})
 """The states in which a booking holds its vehicle."""
 
+
+class Vacancy(StrEnum):
+    """Why an ASSIGNED booking has nobody to drive: the employee declined, or may not act for the company any more."""
+
+    DECLINED = "DECLINED"
+    LEFT = "LEFT"
+
+
+def state_of(status: str, vacancy: str | None) -> str:
+    """Return the state that people are shown: the status, or the vacancy of a booking that needs another driver.
+
+    The one place that decides it, for pages, lists, filters, figures, search and exports.
+    """
+    return vacancy if vacancy and status == Status.ASSIGNED else status
+
+
 CANCELLABLE = frozenset({Status.REQUESTED, Status.APPROVED, Status.ASSIGNED})
 VENDOR_CANCELS = frozenset({Status.APPROVED, Status.ASSIGNED})
 """A vendor turns a request down; calling off is for what it has approved."""
@@ -89,6 +105,17 @@ WORDS: dict[Status, str] = {
     Status.TERMINATED: "ended early",
 }
 """How a sentence calls a booking in this state ("This booking is …")."""
+
+VACANCY_WORDS: dict[str, str] = {
+    Vacancy.DECLINED: "declined by the employee and needs another driver",
+    Vacancy.LEFT: "without a driver, because the employee left",
+}
+
+
+def words_for(state: str) -> str:
+    """Return how a sentence calls a booking in a state that `state_of` gives ("This booking is …")."""
+    return VACANCY_WORDS.get(state) or WORDS[Status(state)]
+
 
 DONE: dict[str, str] = {
     "edit": "edited",

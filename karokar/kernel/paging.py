@@ -129,16 +129,21 @@ def count_up_to(statement: Select[Any], limit: int) -> int:
 
 
 def count_each(statement: Select[Any], column: Any, values: Iterable[str]) -> dict[str, int]:
-    """Count a statement's rows for each value of a column, in one go and each up to COUNT_LIMIT + 1 at most.
+    """Count a statement's rows for each value of a column; see `count_where`."""
+    return count_where(statement, {value: column == value for value in values})
 
-    Values without a row are left out. `count_words` says a count as people read it.
+
+def count_where(statement: Select[Any], conditions: Mapping[str, ColumnElement[bool]]) -> dict[str, int]:
+    """Count a statement's rows that meet each condition, in one go and each up to COUNT_LIMIT + 1 at most.
+
+    Those that no row meets are left out. `count_words` says a count as people read it.
     """
     counts = [
         select(
             literal(value).label("value"),
             select(func.count())
             .select_from(
-                statement.where(column == value)
+                statement.where(condition)
                 .order_by(None)
                 .with_only_columns(literal_column("1"), maintain_column_froms=True)
                 .limit(COUNT_LIMIT + 1)
@@ -147,7 +152,7 @@ def count_each(statement: Select[Any], column: Any, values: Iterable[str]) -> di
             .scalar_subquery()
             .label("count"),
         )
-        for value in values
+        for value, condition in conditions.items()
     ]
     return {value: count for value, count in db.session.execute(union_all(*counts)) if count}
 

@@ -71,6 +71,8 @@ STATES: dict[str, dict[str, State]] = {
         "REQUESTED": State("wait", "hourglass", "Requested"),
         "APPROVED": State("info", "circle-check", "Approved"),
         "ASSIGNED": State("info", "user-check", "Assigned"),
+        "DECLINED": State("bad", "user-x", "Declined: needs a driver"),
+        "LEFT": State("bad", "user-x", "Driver left: needs a driver"),
         "ACTIVE": State("live", "steering-wheel", "In use"),
         "COMPLETED": State("good", "flag-check", "Completed"),
         "REJECTED": State("bad", "circle-x", "Rejected"),

@@ -10,6 +10,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 from werkzeug.datastructures import MultiDict
 
+from karokar.assignment import actions as assignments
 from karokar.booking import rules
 from karokar.kernel import clock
 from tests.factories import booking as make
@@ -90,7 +91,9 @@ def test_a_handover_names_what_is_missing_before_anything_is_filled_in(world: Wo
 def test_who_declined_is_not_called_the_driver(world: World, as_company: FlaskClient) -> None:
     made = world.assigned()
     assert "Asked to drive Emil" in text_of(as_company.get(f"/booking/{made.id}"))
-    make.change("assignments", make.assignment_of(made.id).id, status="REJECTED")
+    with world.acting(world.employee):
+        assignments.reject_assignment(make.assignment_of(made.id).id)
+    world.deliver()
     page = text_of(as_company.get(f"/booking/{made.id}"))
     assert "Emil Test declined. Choose somebody else" in page
     assert "Declined to drive Emil" in page

@@ -87,6 +87,11 @@ def of_booking(booking_id: UUID) -> list[AssignmentFacts]:
     return [facts(row) for row in db.session.scalars(statement)]
 
 
+def get_round(assignment_id: UUID) -> int | None:
+    """Return the round of its booking that an assignment belongs to; None for an unknown assignment."""
+    return db.session.scalar(select(Assignment.round).where(Assignment.id == assignment_id))
+
+
 def answers_of(rounds: Mapping[UUID, int]) -> dict[UUID, str]:
     """Return how the assignment of each booking's given round stands; without those that have none yet."""
     statement = select(Assignment.booking_id, Assignment.round, Assignment.status).where(

@@ -104,8 +104,8 @@ def _to_replace(row: Assignment) -> WaitingItem:
         subject_id=row.booking_id,
         about=(("Vehicle", row.vehicle_id), ("User", row.employee_id)),
         period=(row.start, row.end),
-        # Only booking knows whether the vehicle is promised still.
-        holds_if=("booking", "which_are_assigned"),
+        # Only booking knows whether it still needs a driver.
+        holds_if=("booking", "which_are_vacant"),
     )
 
 

@@ -21,6 +21,7 @@ from karokar.kernel.actor import Scope, current_actor
 from karokar.kernel.errors import NotFound
 from karokar.kernel.permissions import may, requires, scope_of
 from karokar.web.filters import Choice, Filters, Text, asked_moment
+from karokar.web.states import state_of
 from karokar.web.times import NO_MOMENT, iso, local_time, to_local, viewer_zone
 
 SPANS = {"day": "Day", "week": "Week", "month": "Month"}
@@ -157,6 +158,9 @@ def _rows(vehicles: Sequence[VehicleFacts], grid: Grid, then: datetime | None) -
     known = bookings.references(
         {block.source_id for found in blocks.values() for block in found if block.source_type == "Booking"}
     )
+    if then:
+        # How a booking stands is known for now only.
+        known = {booking_id: (reference, "") for booking_id, (reference, _) in known.items()}
     requests = bookings.requests_in_period(ids, grid.start, grid.end, at=then)
     conflicts: dict[tuple[str, UUID], UUID] = {}
     if may("conflict.read"):
@@ -193,7 +197,7 @@ def _is_party(*organization_ids: UUID | None) -> bool:
 def _bar(
     vehicle: VehicleFacts,
     block: BlockFacts,
-    known: Mapping[UUID, str],
+    known: Mapping[UUID, tuple[str, str]],
     conflicts: Mapping[tuple[str, UUID], UUID],
 ) -> Bar:
     """Return what the acting person may know of a block: to the market it is just not free."""
@@ -201,7 +205,9 @@ def _bar(
     if not _is_party(vehicle.organization_id, block.corporate_organization_id):
         return Bar("suspended" if kind == "suspended" else "maintenance", "Not free", block.start, block.end)
     if block.source_type == "Booking" and block.source_id in known:
-        label = f"{known[block.source_id]} {label.lower()}"
+        reference, state = known[block.source_id]
+        # What is planned reads as the booking does: the vehicle is held, and nobody is to collect it.
+        label = f"{reference} {(state_of('booking', state).word if state in bookings.VACANCIES else label).lower()}"
         url = url_for("booking.show", booking_id=block.source_id)
     elif block.source_type == "Assignment":
         url = url_for("assignment.show", assignment_id=block.source_id)

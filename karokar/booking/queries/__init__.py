@@ -1,6 +1,7 @@
 """What may be asked about bookings."""
 
 from karokar.booking.queries.facts import (
+    VACANCIES,
     BookingFacts,
     HandoverFacts,
     bookings,
@@ -13,7 +14,7 @@ from karokar.booking.queries.facts import (
     references,
     requests_in_period,
     vehicles_requested_by,
-    which_are_assigned,
+    which_are_vacant,
 )
 from karokar.booking.queries.pages import (
     SORTS,
@@ -36,6 +37,7 @@ from karokar.booking.queries.waiting import list_figures_for, list_waiting_for, 
 
 __all__ = [
     "SORTS",
+    "VACANCIES",
     "BookingFacts",
     "BookingFilter",
     "HandoverFacts",
@@ -65,5 +67,5 @@ __all__ = [
     "search",
     "today",
     "vehicles_requested_by",
-    "which_are_assigned",
+    "which_are_vacant",
 ]

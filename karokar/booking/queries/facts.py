@@ -15,6 +15,9 @@ from karokar.kernel.db import db
 from karokar.kernel.errors import NotFound
 from karokar.kernel.many import is_one_of
 
+VACANCIES = frozenset(vacancy.value for vacancy in rules.Vacancy)
+"""The shown states of a booking that needs another driver."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class BookingFacts:
@@ -32,6 +35,7 @@ class BookingFacts:
     end: datetime
     held_until: datetime | None
     status: str
+    state: str
     purpose: str
     reason: str | None
     note: str
@@ -61,6 +65,7 @@ def facts(row: Booking) -> BookingFacts:
         end=row.end,
         held_until=row.held_until,
         status=row.status,
+        state=row.state,
         purpose=row.purpose,
         reason=row.reason,
         note=row.note,
@@ -92,21 +97,23 @@ def earliest_start() -> datetime:
     return clock.now() - rules.GRACE
 
 
-def which_are_assigned(ids: Iterable[UUID]) -> set[UUID]:
-    """Return which of these bookings are in ASSIGNED and not over: somebody is to collect their vehicle."""
-    statement = select(Booking.id).where(
-        Booking.id.in_(list(ids)), Booking.status == Status.ASSIGNED.value, Booking.end > clock.now()
+def which_are_vacant(ids: Iterable[UUID]) -> set[UUID]:
+    """Return which of these bookings need another driver and are not over."""
+    statement = select(Booking.id, Booking.status, Booking.vacancy).where(
+        Booking.id.in_(list(ids)), Booking.end > clock.now()
     )
-    return set(db.session.scalars(statement))
+    found = db.session.execute(statement)
+    return {row.id for row in found if rules.state_of(row.status, row.vacancy) in VACANCIES}
 
 
-def references(ids: Iterable[UUID]) -> dict[UUID, str]:
-    """Return the references of the bookings of these ids, thousands at once; an unknown one is left out."""
+def references(ids: Iterable[UUID]) -> dict[UUID, tuple[str, str]]:
+    """Return reference and shown state of the bookings of these ids, thousands at once; an unknown one is left out."""
     wanted = {booking_id.hex for booking_id in ids}
     if not wanted:
         return {}
-    statement = select(Booking.id, Booking.reference).where(is_one_of(Booking.id, wanted))
-    return dict(db.session.execute(statement).all())
+    columns = (Booking.id, Booking.reference, Booking.status, Booking.vacancy)
+    found = db.session.execute(select(*columns).where(is_one_of(Booking.id, wanted)))
+    return {row.id: (row.reference, rules.state_of(row.status, row.vacancy)) for row in found}
 
 
 def count_live(vehicle_id: UUID) -> int:

@@ -11,10 +11,10 @@ from sqlalchemy import ColumnElement, Select, and_, func, literal, or_, select
 from karokar.booking import rules
 from karokar.booking.models import Booking, BookingComment, BookingPhoto
 from karokar.booking.permissions import BOOKING_READ
-from karokar.booking.rules import Status
+from karokar.booking.rules import Status, Vacancy
 from karokar.kernel.db import db
 from karokar.kernel.errors import NotFound
-from karokar.kernel.paging import PAGE_SIZE, Page, count_each, count_up_to, paginate
+from karokar.kernel.paging import PAGE_SIZE, Page, count_up_to, count_where, paginate
 from karokar.kernel.permissions import permitted
 
 SORTS: dict[str, Any] = {
@@ -90,7 +90,7 @@ def _listed(wanted: BookingFilter) -> Select[Booking]:
             options.append(Booking.vehicle_id.in_(list(wanted.vehicle_ids)))
         conditions.append(or_(*options) if options else Booking.reference == "")
     if wanted.status:
-        conditions.append(Booking.status == wanted.status)
+        conditions.append(Booking.is_in(wanted.status))
     if wanted.organization_id:
         conditions.append(
             or_(
@@ -134,19 +134,23 @@ def _bound(column: Any, moment: datetime, furthest: Any) -> datetime | None:
 
 
 def count_by_status(*, vehicle_id: UUID | None = None) -> dict[str, int]:
-    """Return how many of the bookings that the acting person may see are in each state; see `count_each`."""
+    """Return how many of the bookings that the acting person may see are in each shown state; see `count_where`."""
     statement = select(Booking.id).where(permitted(Booking, BOOKING_READ))
     if vehicle_id is not None:
         statement = statement.where(Booking.vehicle_id == vehicle_id)
-    return count_each(statement, Booking.status, [status.value for status in Status])
+    return _count_by_state(statement)
 
 
 def count_with(corporate_organization_id: UUID) -> dict[str, int]:
-    """Return how the acting vendor's bookings with a company ended, or stand, by state; see `count_each`."""
+    """Return how the acting vendor's bookings with a company ended, or stand, by shown state; see `count_where`."""
     statement = select(Booking.id).where(
         permitted(Booking, BOOKING_READ), Booking.corporate_organization_id == corporate_organization_id
     )
-    return count_each(statement, Booking.status, [status.value for status in Status])
+    return _count_by_state(statement)
+
+
+def _count_by_state(statement: Select[Any]) -> dict[str, int]:
+    return count_where(statement, {state.value: Booking.is_in(state.value) for state in (*Status, *Vacancy)})
 
 
 # --- one booking ------------------------------------------------------------------------------------------------------

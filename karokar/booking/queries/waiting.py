@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, func, literal, or_, select, union_all
+from sqlalchemy import ColumnElement, and_, func, literal, or_, select, union_all
 
 from karokar.booking import rules
 from karokar.booking.models import Booking
@@ -17,11 +17,11 @@ from karokar.booking.permissions import (
     BOOKING_READ,
     BOOKING_SUBMIT,
 )
-from karokar.booking.rules import WORDS, Status
+from karokar.booking.rules import Status, Vacancy
 from karokar.kernel import clock
 from karokar.kernel.actor import Actor, Scope, current_actor
 from karokar.kernel.db import db
-from karokar.kernel.paging import count_each, count_words
+from karokar.kernel.paging import count_where, count_words
 from karokar.kernel.permissions import may, permitted, scope_of
 from karokar.kernel.waiting import Deed, Figure, Hit, WaitingItem
 
@@ -159,9 +159,11 @@ def list_figures_for(actor: Actor) -> list[Figure]:
         return []
     now = clock.now()
     mine = permitted(Booking, BOOKING_READ, actor)
-    asked, promised, out = (Status.REQUESTED.value, Status.APPROVED.value, Status.ACTIVE.value)
-    count = count_each(select(Booking).where(mine), Booking.status, [asked, promised, out])
-    late = count_each(select(Booking).where(mine, Booking.end < now), Booking.status, [out]).get(out, 0)
+    asked, promised, out = Status.REQUESTED.value, Status.APPROVED.value, Status.ACTIVE.value
+    declined, left = Vacancy.DECLINED.value, Vacancy.LEFT.value
+    conditions = {state: Booking.is_in(state) for state in (asked, promised, declined, left, out)}
+    count = count_where(select(Booking).where(mine), conditions | {"LATE": and_(conditions[out], Booking.end < now)})
+    late = count.get("LATE", 0)
 
     def figure(label: str, status: str, tone: str = "") -> Figure:
         number = count.get(status, 0)
@@ -173,9 +175,11 @@ def list_figures_for(actor: Actor) -> list[Figure]:
             tone=tone if number else "",
         )
 
+    vacant = (("Declined, need a driver", declined), ("Driver left, need another", left))
     return [
         figure("Requests waiting", asked, "wait"),
         figure("Approved, nobody assigned", promised, "wait" if actor.organization_type == "CORPORATE" else ""),
+        *(figure(label, state, "bad") for label, state in vacant if count.get(state)),
         figure("Out now", out),
         Figure(label="Late", value=count_words(late), endpoint="booking.today", values={}, tone="bad" if late else ""),
     ]
@@ -201,7 +205,7 @@ def search(actor: Actor, text: str) -> list[Hit]:
             title=row.reference,
             endpoint="booking.show",
             values={"booking_id": str(row.id)},
-            detail=f"{row.place} · {WORDS[Status(row.status)]}",
+            detail=f"{row.place} · {rules.words_for(row.state)}",
         )
         for row in db.session.scalars(statement)
     ]

@@ -59,7 +59,7 @@ def decide(booking_id: UUID) -> Response | str:
     """Show the request with everything that a decision rests on."""
     booking = queries.get_seen(booking_id)
     if "approve" not in offers(booking):
-        flash(f"This request is {rules.WORDS[rules.Status(booking.status)]}; there is nothing to decide.", "info")
+        flash(f"This request is {rules.words_for(booking.state)}; there is nothing to decide.", "info")
         return redirect(url_for("booking.show", booking_id=booking_id), 303)
     line = shown(booking)
     supply = _supply(line)

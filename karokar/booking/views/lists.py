@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
-from uuid import UUID
 
 from flask import render_template
 from werkzeug.wrappers import Response
@@ -12,7 +11,7 @@ from karokar.booking import queries
 from karokar.booking.models import Booking
 from karokar.booking.permissions import BOOKING_ASSIGN, BOOKING_READ
 from karokar.booking.queries import SORTS, BookingFilter
-from karokar.booking.rules import Status
+from karokar.booking.rules import Status, Vacancy
 from karokar.booking.views.blueprint import bp
 from karokar.booking.views.bulk import offered
 from karokar.booking.views.filtered import FILTERS
@@ -28,11 +27,9 @@ from karokar.web.filters import Filters
 from karokar.web.states import state_of
 from karokar.web.times import end_of_day, to_local
 
-UNAVAILABLE = frozenset({"REJECTED", "CLOSED"})
-"""How an assignment stands whose employee will not collect the vehicle."""
 COLUMNS = (
     Column("Reference", lambda line: line.booking.reference),
-    Column("Status", lambda line: state_of("booking", line.booking.status).word),
+    Column("Status", lambda line: state_of("booking", line.booking.state).word),
     Column("Vehicle", lambda line: line.vehicle_label),
     Column("Vendor", lambda line: line.vendor.name),
     Column("Company", lambda line: line.corporate.name),
@@ -122,14 +119,14 @@ def today() -> str:
         is_vendor=current_actor().organization_type == "VENDOR",
         sections={name: [lines[row.id] for row in rows] for name, rows in sections.items()},
         answers=answers,
-        steps={row.id: step for row in found.going_out if (step := _step_before_handover(row, answers))},
+        steps={row.id: step for row in found.going_out if (step := _step_before_handover(row))},
     )
 
 
-def _step_before_handover(booking: Booking, answers: Mapping[UUID, str]) -> tuple[str, str] | None:
+def _step_before_handover(booking: Booking) -> tuple[str, str] | None:
     """Return what the company has to do first, as endpoint and words: nobody can collect the vehicle as it is."""
     if current_actor().organization_id != booking.corporate_organization_id or not may(BOOKING_ASSIGN):
         return None
     if booking.status == Status.APPROVED.value:
         return "booking.assign", "Assign"
-    return ("booking.assign", "Reassign") if answers.get(booking.id) in UNAVAILABLE else None
+    return ("booking.assign", "Reassign") if booking.state in set(Vacancy) else None

@@ -20,7 +20,6 @@ from karokar.booking.permissions import (
     BOOKING_COMPLETE,
     BOOKING_TERMINATE,
 )
-from karokar.booking.rules import Status
 from karokar.booking.views.blueprint import bp
 from karokar.booking.views.handover import missing_steps
 from karokar.booking.views.shown import driver_of, find_current, offers, shown
@@ -166,7 +165,7 @@ def _with_reason(
 
 def _nothing_to_do(booking: Booking, action: str) -> Response:
     """Send somebody who came too late (or too early) to the booking, saying how it stands."""
-    words = rules.WORDS[Status(booking.status)]
+    words = rules.words_for(booking.state)
     flash(f"This booking is {words}, so it can't be {rules.DONE[action]} here now.", "info")
     return redirect(url_for("booking.show", booking_id=booking.id), 303)
 

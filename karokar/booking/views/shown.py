@@ -68,15 +68,26 @@ class Shown:
 
     @property
     def employee(self) -> str:
-        """Who gets the vehicle, as far as this side may know it here."""
+        """Who gets the vehicle, as far as this side may know it here; nobody after they declined or left."""
+        return "" if self.is_vacant else self.chosen
+
+    @property
+    def chosen(self) -> str:
+        """Whom the company chose last, whatever they answered, as far as this side may know it."""
         return self.people.get(self.booking.employee_id, "") if self.booking.employee_id else ""
+
+    @property
+    def is_vacant(self) -> bool:
+        """Whether the booking needs another driver."""
+        return self.booking.state in set(rules.Vacancy)
 
     @property
     def contact(self) -> Contact:
         """Whom to call about it: the company its own employee, everybody else the company's contact person, from the
         approval on. A driver's own number is shown to a vendor on the booking and its sheet alone.
         """
-        driver = self.known.get(self.booking.employee_id) if self.booking.employee_id and self.is_corporate else None
+        employee_id = self.booking.employee_id if self.is_corporate and not self.is_vacant else None
+        driver = self.known.get(employee_id) if employee_id else None
         if driver is not None:
             return Contact(driver.name, driver.phone)
         if self.is_corporate or not rules.shows_contacts(Status(self.booking.status)):
@@ -160,7 +171,7 @@ class Driver:
 def driver_of(line: Shown, current: AssignmentFacts | None) -> Driver | None:
     """Return who drives, to both sides as far as they may know: the vendor once it is accepted, until 30 days after."""
     booking = line.booking
-    if booking.employee_id is None:
+    if booking.employee_id is None or line.is_vacant:
         return None
     if line.is_vendor:
         accepted = current is not None and current.status in {"ACCEPTED", "ACTIVE", "COMPLETED"}
