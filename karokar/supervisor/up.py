@@ -24,7 +24,6 @@ from karokar.supervisor.watch import NeverStarted, Part, Question, Watch
 PORT_FREE_WITHIN = 3.0
 REDIS_ANSWERS_WITHIN = 5.0
 BACKLOG = 512
-HEALTH = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
 ACCOUNTS = (
     ("platform@karokar.example", "runs the platform"),
     ("vendor@karokar.example", "runs a fleet (another: vendor2@)"),
@@ -84,7 +83,7 @@ def _run(options: argparse.Namespace) -> None:
             socket_path = _socket_path(run, held)
             parts.append(_valkey(config, environ, socket_path))
             environ["REDIS_URL"] = valkey.url(socket_path)
-        parts += _parts(options, environ, run, listener, needs_redis=needs_redis)
+        parts += _parts(environ, run, listener, needs_redis=needs_redis)
         remember(config, environ)
         held.callback(_leave, config, environ)
         held.callback(_close_database, config)
@@ -249,23 +248,23 @@ def _valkey(config: Config, environ: Mapping[str, str], socket_path: Path) -> Pa
 
 
 def _parts(
-    options: argparse.Namespace,
     environ: Mapping[str, str],
     run: Path,
     listener: socket.socket,
     *,
     needs_redis: bool,
 ) -> list[Part]:
-    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(options.host, options.host)  # noqa: S104 -- compared, not bound
+    # A stranger who occupies the server must not be able to have it ended: its workers say themselves that they live.
+    heartbeat = run / "web.alive"
     web = Part(
         name="The web server",
         command=(
             *(sys.executable, "-m", "gunicorn", "--config", "python:karokar.supervisor.web_server"),
             *("--bind", f"fd://{listener.fileno()}", "--log-level", "warning", "wsgi:app"),
         ),
-        environment=environ,
+        environment={**environ, "KAROKAR_HEARTBEAT": str(heartbeat)},
         directory=PROJECT,
-        question=Question((host, options.port), HEALTH),
+        heartbeat=heartbeat,
         pass_fds=(listener.fileno(),),
     )
     return [web, *(_background(name, environ, run) for name in ("relay", "worker") if needs_redis)]

@@ -1,4 +1,4 @@
-"""Settings of gunicorn under `bin/up`; production gives its own on the command line (docs/operations.md)."""
+"""Settings of gunicorn, under `bin/up` and in production: `gunicorn --config python:karokar.supervisor.web_server`."""
 
 import os
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 from karokar.kernel.memory import keep_what_is_loaded
 from karokar.supervisor.process import die_with_parent
 
-worker_class = "gthread"
+worker_class = "karokar.supervisor.web_worker.WholeRequestWorker"
 workers = 2
 threads = 4
 # The application is loaded once, before the workers are forked; loading opens no connection.
@@ -14,7 +14,6 @@ preload_app = True
 # A worker silent for this long is frozen: gunicorn ends it and starts another.
 timeout = 10
 graceful_timeout = 4
-keepalive = 5
 control_socket_disable = True
 # Sockets for gunicorn's own heartbeat files must not wait for a disk.
 worker_tmp_dir = "/dev/shm" if os.path.isdir("/dev/shm") else None  # noqa: S108, PTH112 -- gunicorn makes unique files
