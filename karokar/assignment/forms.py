@@ -1,18 +1,10 @@
 """The forms of assignments. They check shape; the assignment checks rules."""
 
-from collections.abc import Iterable
-
 from wtforms import IntegerField, SelectField, TextAreaField
-from wtforms.fields.choices import SelectChoice
 from wtforms.validators import DataRequired, InputRequired, Length, NumberRange, Optional
 
 from karokar.assignment import rules
-from karokar.web.forms import Form, LocalTimeField, after
-
-
-def choices(pairs: Iterable[tuple[str, str]]) -> list[SelectChoice]:
-    """Return what a select offers, from (value, words) pairs."""
-    return [SelectChoice(value, label) for value, label in pairs]
+from karokar.web.forms import Form, LocalTimeField, after, choices
 
 
 class AssignmentForm(Form):

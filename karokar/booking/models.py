@@ -35,6 +35,7 @@ from karokar.kernel import clock
 from karokar.kernel.actor import Actor, Scope
 from karokar.kernel.db import Aggregate, Base
 from karokar.kernel.errors import RuleBroken, StateConflict
+from karokar.kernel.handover import HandoverColumns, PhotoColumns, check_reading
 
 NO_OVERLAP = "ex_bookings_no_overlap"
 """The constraint's name on PostgreSQL and the trigger's message on SQLite."""
@@ -254,7 +255,7 @@ class Booking(Aggregate):
         """Hand the vehicle over. Raises INVALID_BOOKING_TRANSITION, TOO_EARLY, TOO_LATE, READING_INVALID."""
         self._move("activate")
         rules.check_handover_time(self.start, self.end, at)
-        rules.check_reading(odometer, fuel_percent)
+        check_reading(odometer, fuel_percent)
         self.activated_at = at
         return BookingActivated(
             **self._facts(),
@@ -271,7 +272,7 @@ class Booking(Aggregate):
     ) -> BookingCompleted:
         """Take the vehicle back. Raises INVALID_BOOKING_TRANSITION, READING_INVALID, RETURN_TIME_INVALID."""
         self._move("complete")
-        rules.check_reading(odometer, fuel_percent)
+        check_reading(odometer, fuel_percent)
         if returned_at > at or (self.activated_at is not None and returned_at < self.activated_at):
             sentence = "The return has to lie between the handover and now."
             raise RuleBroken("RETURN_TIME_INVALID", sentence, fields={"returned_at": sentence})
@@ -398,8 +399,8 @@ class BookingComment(Base):
     written_at: Mapped[datetime] = mapped_column(default=clock.now)
 
 
-class BookingHandover(Base):
-    """What was found when the vehicle went out (OUT) or came back (IN); never changed."""
+class BookingHandover(HandoverColumns, Base):
+    """What was found when the vehicle went out (OUT) or came back (IN)."""
 
     __tablename__ = "booking_handovers"
     __table_args__ = (
@@ -407,30 +408,16 @@ class BookingHandover(Base):
         Index("uq_booking_handovers_booking_id_kind", "booking_id", "kind", unique=True),
     )
 
-    id: Mapped[UUID] = mapped_column(primary_key=True)
     booking_id: Mapped[UUID] = mapped_column(ForeignKey("bookings.id"))
-    kind: Mapped[str] = mapped_column(String(3))
-    organization_id: Mapped[UUID] = mapped_column(comment="organization.organizations; whose person did it")
-    done_by: Mapped[UUID | None] = mapped_column(comment="identity.users")
-    done_at: Mapped[datetime]
-    odometer: Mapped[int]
-    fuel_percent: Mapped[int]
-    checks: Mapped[list[str]]
-    is_damaged: Mapped[bool] = mapped_column(default=False)
-    notes: Mapped[str] = mapped_column(String(2000), default="")
 
 
-class BookingPhoto(Base):
+class BookingPhoto(PhotoColumns, Base):
     """A picture taken at a handover, kept with its record."""
 
     __tablename__ = "booking_photos"
 
-    id: Mapped[UUID] = mapped_column(primary_key=True)
     handover_id: Mapped[UUID] = mapped_column(ForeignKey("booking_handovers.id"), index=True)
     booking_id: Mapped[UUID] = mapped_column(ForeignKey("bookings.id"), index=True)
-    position: Mapped[str] = mapped_column(String(20))
-    media_type: Mapped[str] = mapped_column(String(20))
-    content: Mapped[bytes] = mapped_column(deferred=True)
 
 
 class SuspensionWork(Base):

@@ -10,7 +10,6 @@ from enum import StrEnum
 
 from karokar.kernel.codes import in_words, name_codes
 from karokar.kernel.errors import RuleBroken, StateConflict
-from karokar.kernel.pictures import unfolds_too_far
 
 GRACE = timedelta(hours=1)
 """How long after its start a booking may still be requested and approved, and how long before it may be handed over."""
@@ -241,73 +240,6 @@ def check_handover_time(start: datetime, end: datetime, now: datetime) -> None:
 def overlaps(start: datetime, end: datetime | None, other_start: datetime, other_end: datetime | None) -> bool:
     """Whether two half-open periods have a moment in common; an open end lasts for ever."""
     return (other_end is None or start < other_end) and (end is None or other_start < end)
-
-
-def check_reading(odometer: int, fuel_percent: int) -> None:
-    """Raise READING_INVALID for an odometer or a fuel gauge that can't show this."""
-    if not 0 <= odometer <= 9_999_999:
-        sentence = "Enter the odometer in whole kilometres."
-        raise RuleBroken("READING_INVALID", sentence, fields={"odometer": sentence})
-    if not 0 <= fuel_percent <= 100:
-        sentence = "Enter the fuel or charge as a percentage from 0 to 100."
-        raise RuleBroken("READING_INVALID", sentence, fields={"fuel_percent": sentence})
-
-
-# --- handovers --------------------------------------------------------------------------------------------------------
-
-CHECKS: dict[str, str] = {
-    "KEYS": "Keys, also the spare one",
-    "PAPERS": "Registration and insurance papers",
-    "LIGHTS": "Lights and indicators work",
-    "TYRES": "Tyres look sound",
-    "BODY": "Body and windows looked at together",
-    "INSIDE": "Inside is clean",
-    "SAFETY": "Warning triangle, vest and first-aid kit",
-}
-"""What is looked at when a vehicle goes out or comes back."""
-
-PHOTO_POSITIONS: dict[str, str] = {
-    "front": "Front",
-    "back": "Back",
-    "left": "Left side",
-    "right": "Right side",
-    "detail": "Detail",
-}
-"""Where on the vehicle a picture is taken; of details there may be several."""
-MOST_PHOTOS = 12
-MEGABYTE = 1024 * 1024
-
-_PHOTO_SIGNATURES = ((b"\xff\xd8\xff", "image/jpeg"), (b"\x89PNG\r\n\x1a\n", "image/png"))
-
-
-def photos_together_mb(each_mb: int) -> int:
-    """Return how many megabytes the photos of one handover may have together, where one may have `each_mb`."""
-    return 6 * each_mb
-
-
-def check_photos(count: int) -> None:
-    """Raise PHOTO_INVALID for more photos than a handover keeps."""
-    if count > MOST_PHOTOS:
-        sentence = f"These are {count} photos; {MOST_PHOTOS} are kept with a handover. Leave some out."
-        raise RuleBroken("PHOTO_INVALID", sentence, fields={"photos": sentence})
-
-
-def check_photo(content: bytes, most_mb: int, position: str = "detail") -> str:
-    """Return the media type that the bytes show. Raises PHOTO_INVALID unless it is a JPEG or PNG of at most so many
-    megabytes, which can be shown. `position` tells at which field it was chosen.
-    """
-    field = "photos" if position == "detail" else f"photo_{position}"
-    if len(content) > most_mb * MEGABYTE:
-        sentence = f"A photo may have {most_mb} MB at most. Take a smaller one."
-        raise RuleBroken("PHOTO_INVALID", sentence, fields={field: sentence})
-    for signature, media_type in _PHOTO_SIGNATURES:
-        if content.startswith(signature):
-            if unfolds_too_far(content):
-                sentence = "This photo has more pixels than can be shown. Take a smaller one."
-                raise RuleBroken("PHOTO_INVALID", sentence, fields={field: sentence})
-            return media_type
-    sentence = "A photo has to be a JPEG or PNG picture."
-    raise RuleBroken("PHOTO_INVALID", sentence, fields={field: sentence})
 
 
 # --- references -------------------------------------------------------------------------------------------------------

@@ -1,21 +1,13 @@
 """What people hand in and decide: its shape. Whether it may be done, the actions decide."""
 
-from typing import Any
-
 from flask_wtf.file import FileRequired, MultipleFileField
 from wtforms import DateField, SelectField, TextAreaField
-from wtforms.fields.choices import SelectChoice
 from wtforms.validators import InputRequired, Length, Optional
 
 from karokar.verification import rules
-from karokar.web.forms import Form
+from karokar.web.forms import Form, choices
 
 NOTE = Length(max=1000, message="Use at most 1000 characters.")
-
-
-def choices(pairs: Any) -> list[SelectChoice]:
-    """Return what a select offers, from pairs of value and label."""
-    return [SelectChoice(value, label) for value, label in pairs]
 
 
 class RequestForm(Form):

@@ -19,10 +19,11 @@ from karokar.kernel.permissions import may, requires, scope_of
 from karokar.kernel.settings import settings
 from karokar.organization import queries as organization
 from karokar.verification import actions, queries, rules
-from karokar.verification.forms import ApproveForm, RejectForm, RequestForm, RevokeForm, choices
+from karokar.verification.forms import ApproveForm, RejectForm, RequestForm, RevokeForm
 from karokar.verification.permissions import VERIFICATION_READ, VERIFICATION_REQUEST, VERIFICATION_REVIEW
 from karokar.verification.storage import storage
 from karokar.web.filters import Carried, Choice, Field, Filters
+from karokar.web.forms import choices
 from karokar.web.headers import CONTENT_POLICY
 from karokar.web.live import live_part
 from karokar.web.states import state_choices

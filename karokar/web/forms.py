@@ -11,7 +11,7 @@ A view reads:
 """
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
 from functools import cache
@@ -45,6 +45,11 @@ def time_zones() -> list[SelectChoice]:
 def _zone_names() -> tuple[str, ...]:
     # Asking for them reads a folder of hundreds of files, and a file of vehicles makes a form for each of its rows.
     return tuple(sorted(name for name in available_timezones() if "/" in name or name == "UTC"))
+
+
+def choices(pairs: Iterable[tuple[str, str]]) -> list[SelectChoice]:
+    """Return what a select offers, from (value, words) pairs."""
+    return [SelectChoice(value, label) for value, label in pairs]
 
 
 _SENTENCES = {

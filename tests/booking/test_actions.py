@@ -7,6 +7,7 @@ from flask import Flask
 
 from karokar.booking import actions
 from karokar.kernel.errors import DomainError, NotFound, PermissionDenied, StaleVersion
+from karokar.kernel.handover import PhotoUpload
 from tests.factories import booking as make
 from tests.factories.booking import NOON, World, hours
 
@@ -321,6 +322,6 @@ def test_a_picture_has_to_be_one(world: World) -> None:
     made = world.accepted()
     with world.acting(world.vendor_admin, world.start):
         with refused("PHOTO_INVALID"):
-            actions.activate_booking(made.id, 1, 1, photos=[actions.PhotoUpload("front", b"<html>")])
+            actions.activate_booking(made.id, 1, 1, photos=[PhotoUpload("front", b"<html>")])
         png = b"\x89PNG\r\n\x1a\n" + bytes(20)
-        actions.activate_booking(made.id, 1, 1, photos=[actions.PhotoUpload("front", png)])
+        actions.activate_booking(made.id, 1, 1, photos=[PhotoUpload("front", png)])

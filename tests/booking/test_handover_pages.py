@@ -11,8 +11,7 @@ from flask.testing import FlaskClient
 from werkzeug.datastructures import MultiDict
 
 from karokar.assignment import actions as assignments
-from karokar.booking import rules
-from karokar.kernel import clock
+from karokar.kernel import clock, handover
 from tests.factories import booking as make
 from tests.factories import people
 from tests.factories.booking import NOON, World
@@ -203,7 +202,7 @@ def test_photos_too_large_together_are_told_with_the_way_back_to_what_was_typed(
 ) -> None:
     made = world.accepted()
     url = f"/booking/{made.id}/activate"
-    monkeypatch.setattr(rules, "photos_together_mb", lambda each_mb: 1)
+    monkeypatch.setattr(handover, "photos_together_mb", lambda each_mb: 1)
     with clock.standing_at(world.start):
         make.sign_in(as_vendor, world.vendor_admin)
         photo = io.BytesIO(b"\xff\xd8\xff" + bytes(3 * 1024 * 1024))

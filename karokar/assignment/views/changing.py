@@ -7,7 +7,7 @@ from flask import flash, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response
 
 from karokar.assignment import actions, queries, rules
-from karokar.assignment.forms import AssignmentForm, CloseForm, DeclineForm, ReadingForm, choices
+from karokar.assignment.forms import AssignmentForm, CloseForm, DeclineForm, ReadingForm
 from karokar.assignment.models import Assignment
 from karokar.assignment.permissions import (
     ASSIGNMENT_ACCEPT,
@@ -28,7 +28,7 @@ from karokar.kernel.errors import RuleBroken, StateConflict
 from karokar.kernel.permissions import requires
 from karokar.verification import queries as verification
 from karokar.web.filters import asked_moment
-from karokar.web.forms import sent_version
+from karokar.web.forms import choices, sent_version
 
 
 @bp.route("/new", methods=["GET", "POST"])

@@ -19,10 +19,9 @@ from karokar.booking.actions.drafting import (
     submit_booking,
 )
 from karokar.booking.actions.ending import cancel_booking, comment_booking, complete_booking, terminate_booking
-from karokar.booking.actions.giving import PhotoUpload, activate_booking, assign_booking
+from karokar.booking.actions.giving import activate_booking, assign_booking
 
 __all__ = [
-    "PhotoUpload",
     "activate_booking",
     "approve_booking",
     "assign_booking",

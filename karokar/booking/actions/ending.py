@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
-from karokar.booking.actions.giving import PhotoUpload, add_handover
+from karokar.booking.actions.giving import add_handover
 from karokar.booking.actions.loading import acts_as_vendor, hold_booking
 from karokar.booking.models import Booking, BookingComment
 from karokar.booking.permissions import (
@@ -20,6 +20,7 @@ from karokar.kernel import clock
 from karokar.kernel.actor import current_actor
 from karokar.kernel.db import action, db
 from karokar.kernel.errors import NotFound, RuleBroken
+from karokar.kernel.handover import Found, PhotoUpload, check_damage
 from karokar.kernel.permissions import check, load
 
 
@@ -43,24 +44,24 @@ def complete_booking(
     """
     booking = hold_booking(booking_id, BOOKING_COMPLETE, version)
     now = clock.now()
-    if is_damaged and not (notes or "").strip():
-        sentence = "Describe the damage, so that both sides know the same."
-        raise RuleBroken("DAMAGE_NOT_DESCRIBED", sentence, fields={"notes": sentence})
-    event = booking.complete(
-        odometer=odometer, fuel_percent=fuel_percent, is_damaged=is_damaged, returned_at=returned_at or now, at=now
-    )
-    publish(event)
-    add_handover(
-        booking,
-        "IN",
+    found = Found(
         odometer=odometer,
         fuel_percent=fuel_percent,
         checks=checks,
-        notes=notes,
-        at=returned_at or now,
         is_damaged=is_damaged,
+        notes=notes,
         photos=photos,
     )
+    check_damage(found)
+    event = booking.complete(
+        odometer=odometer,
+        fuel_percent=fuel_percent,
+        is_damaged=is_damaged,
+        returned_at=returned_at or now,
+        at=now,
+    )
+    publish(event)
+    add_handover(booking, "IN", found, at=returned_at or now)
     return booking
 
 

@@ -1,12 +1,11 @@
 """Who gets the vehicle, and the handover."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
 from karokar.assignment import queries as assignment
-from karokar.booking import queries, rules
+from karokar.booking import queries
 from karokar.booking.actions.loading import REFUSALS, acts_as_vendor, hold_booking
 from karokar.booking.models import Booking, BookingHandover, BookingPhoto
 from karokar.booking.permissions import BOOKING_ACTIVATE, BOOKING_ASSIGN
@@ -14,20 +13,11 @@ from karokar.events.bus import publish
 from karokar.fleet import queries as fleet
 from karokar.identity import queries as identity
 from karokar.kernel import clock
-from karokar.kernel.actor import current_actor
-from karokar.kernel.db import action, db
+from karokar.kernel.db import action
 from karokar.kernel.errors import RuleBroken, StateConflict
-from karokar.kernel.settings import settings
+from karokar.kernel.handover import Found, PhotoUpload, handover_values, keep_handover
 from karokar.organization import queries as organization
 from karokar.verification import queries as verification
-
-
-@dataclass(frozen=True)
-class PhotoUpload:
-    """A picture as it was sent: where on the vehicle it was taken, and its bytes."""
-
-    position: str
-    content: bytes
 
 
 @action
@@ -93,16 +83,8 @@ def activate_booking(
         )
     _check_back(booking)
     publish(event)
-    add_handover(
-        booking,
-        "OUT",
-        odometer=odometer,
-        fuel_percent=fuel_percent,
-        checks=checks,
-        notes=notes,
-        at=now,
-        photos=photos,
-    )
+    found = Found(odometer=odometer, fuel_percent=fuel_percent, checks=checks, notes=notes, photos=photos)
+    add_handover(booking, "OUT", found, at=now)
     return booking
 
 
@@ -123,43 +105,8 @@ def _check_back(booking: Booking) -> None:
     )
 
 
-def add_handover(
-    booking: Booking,
-    kind: str,
-    *,
-    odometer: int,
-    fuel_percent: int,
-    checks: Sequence[str],
-    notes: str,
-    at: datetime,
-    is_damaged: bool = False,
-    photos: Sequence[PhotoUpload] = (),
-) -> None:
+def add_handover(booking: Booking, kind: str, found: Found, *, at: datetime) -> None:
     """Keep what was found on the vehicle when it went OUT or came IN. Raises PHOTO_INVALID."""
-    actor = current_actor()
-    handover = BookingHandover(
-        booking_id=booking.id,
-        kind=kind,
-        organization_id=actor.organization_id or booking.vendor_organization_id,
-        done_by=actor.user_id,
-        done_at=at,
-        odometer=odometer,
-        fuel_percent=fuel_percent,
-        checks=[check for check in checks if check in rules.CHECKS],
-        is_damaged=is_damaged,
-        notes=(notes or "").strip(),
-    )
-    db.session.add(handover)
-    db.session.flush()
-    rules.check_photos(len(photos))
-    for photo in photos:
-        media_type = rules.check_photo(photo.content, settings().max_upload_mb, photo.position)
-        db.session.add(
-            BookingPhoto(
-                handover_id=handover.id,
-                booking_id=booking.id,
-                position=photo.position,
-                media_type=media_type,
-                content=photo.content,
-            )
-        )
+    values = handover_values(kind, found, booking.vendor_organization_id, at)
+    handover = BookingHandover(booking_id=booking.id, **values)
+    keep_handover(handover, BookingPhoto, found.photos, booking_id=booking.id)

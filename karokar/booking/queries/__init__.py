@@ -3,7 +3,6 @@
 from karokar.booking.queries.facts import (
     VACANCIES,
     BookingFacts,
-    HandoverFacts,
     bookings,
     count_cancellable,
     count_live,
@@ -40,7 +39,6 @@ __all__ = [
     "VACANCIES",
     "BookingFacts",
     "BookingFilter",
-    "HandoverFacts",
     "Today",
     "bookings",
     "count_by_status",

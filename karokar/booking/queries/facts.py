@@ -13,6 +13,7 @@ from karokar.booking.rules import Status
 from karokar.kernel import clock
 from karokar.kernel.db import db
 from karokar.kernel.errors import NotFound
+from karokar.kernel.handover import HandoverFacts, handover_facts
 from karokar.kernel.many import is_one_of
 
 VACANCIES = frozenset(vacancy.value for vacancy in rules.Vacancy)
@@ -192,40 +193,7 @@ def count_cancellable(organization_id: UUID) -> int:
     return db.session.scalar(statement) or 0
 
 
-@dataclass(frozen=True, kw_only=True)
-class HandoverFacts:
-    """What was found when the vehicle went OUT or came IN; fuel in percent, odometer in kilometres."""
-
-    id: UUID
-    booking_id: UUID
-    kind: str
-    organization_id: UUID
-    done_by: UUID | None
-    done_at: datetime
-    odometer: int
-    fuel_percent: int
-    checks: tuple[str, ...]
-    is_damaged: bool
-    notes: str
-
-
 def find_handovers(booking_id: UUID) -> dict[str, HandoverFacts]:
     """Return what was found when the booking's vehicle went OUT and came IN, as far as it has."""
     rows = db.session.scalars(select(BookingHandover).where(BookingHandover.booking_id == booking_id))
-    return {row.kind: _handover_facts(row) for row in rows}
-
-
-def _handover_facts(row: BookingHandover) -> HandoverFacts:
-    return HandoverFacts(
-        id=row.id,
-        booking_id=row.booking_id,
-        kind=row.kind,
-        organization_id=row.organization_id,
-        done_by=row.done_by,
-        done_at=row.done_at,
-        odometer=row.odometer,
-        fuel_percent=row.fuel_percent,
-        checks=tuple(row.checks),
-        is_damaged=row.is_damaged,
-        notes=row.notes,
-    )
+    return {row.kind: handover_facts(row) for row in rows}

@@ -10,7 +10,7 @@ from werkzeug.wrappers import Response
 
 from karokar.availability import queries as availability
 from karokar.booking import actions, queries, rules
-from karokar.booking.forms import ReasonForm, RejectForm, choices
+from karokar.booking.forms import ReasonForm, RejectForm
 from karokar.booking.permissions import BOOKING_APPROVE, BOOKING_REJECT
 from karokar.booking.views.blueprint import bp
 from karokar.booking.views.shown import Shown, offers, shown, shown_many
@@ -20,7 +20,7 @@ from karokar.fleet.queries import REQUIRED_DOCUMENTS, VehicleFacts, WindowFacts
 from karokar.kernel.errors import RuleBroken
 from karokar.kernel.permissions import requires
 from karokar.verification import queries as verifications
-from karokar.web.forms import sent_version
+from karokar.web.forms import choices, sent_version
 
 AROUND = timedelta(days=1)
 OFFERED = 15

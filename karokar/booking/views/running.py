@@ -10,8 +10,7 @@ from werkzeug.wrappers import Response
 from karokar.assignment import queries as assignment
 from karokar.assignment.queries import Candidate
 from karokar.booking import actions, queries, rules
-from karokar.booking.actions import PhotoUpload
-from karokar.booking.forms import AssignForm, HandoverForm, ReasonForm, ReturnForm, choices
+from karokar.booking.forms import AssignForm, ReasonForm
 from karokar.booking.models import Booking
 from karokar.booking.permissions import (
     BOOKING_ACTIVATE,
@@ -22,13 +21,14 @@ from karokar.booking.permissions import (
 )
 from karokar.booking.views.blueprint import bp
 from karokar.booking.views.handover import missing_steps
-from karokar.booking.views.shown import driver_of, find_current, offers, shown
+from karokar.booking.views.shown import driver_of, find_current, offers, photo_url, shown
 from karokar.fleet import queries as fleet
 from karokar.identity import queries as identity
 from karokar.kernel.errors import RuleBroken, StateConflict
 from karokar.kernel.permissions import requires
-from karokar.kernel.settings import settings
 from karokar.verification import queries as verification
+from karokar.web.forms import choices
+from karokar.web.handover import HandoverForm, ReturnForm, most_bytes, page_values
 from karokar.web.uploads import takes_up_to
 
 
@@ -64,19 +64,9 @@ def _warn(sentence: str) -> None:
         flash(sentence, "wait")
 
 
-def _photo_limits() -> tuple[int, int]:
-    """Return how many megabytes one photo may have, and all of a handover together."""
-    each = settings().max_upload_mb
-    return each, rules.photos_together_mb(each)
-
-
-def _most_bytes() -> int:
-    return (_photo_limits()[1] + 1) * rules.MEGABYTE
-
-
 @bp.route("/<uuid:booking_id>/activate", methods=["GET", "POST"])
 @requires(BOOKING_ACTIVATE)
-@takes_up_to(_most_bytes)
+@takes_up_to(most_bytes)
 def activate(booking_id: UUID) -> Response | tuple[str, int]:
     """Hand the vehicle over with a checklist."""
     booking = queries.get_seen(booking_id)
@@ -86,25 +76,23 @@ def activate(booking_id: UUID) -> Response | tuple[str, int]:
     if form.is_sent():
         with form.refusals(RuleBroken, StateConflict):
             warning = fleet.reading_warning(booking.vehicle_id, form.odometer.data)
-            actions.activate_booking(booking_id, version=form.sent_version, **_handed(form))
+            actions.activate_booking(booking_id, version=form.sent_version, **form.found())
             flash("Handed over. Have a good trip.", "good")
             _warn(warning)
             return redirect(url_for("booking.show", booking_id=booking_id), 303)
     line, current = shown(booking), find_current(booking, assignment.of_booking(booking_id))
     page = render_template(
         "booking/activate.html",
-        form=form,
-        line=line,
+        **page_values(form=form, line=line),
         driver=driver_of(line, current),
         missing=missing_steps(booking, line, current),
-        photo_limits=_photo_limits(),
     )
     return page, form.status
 
 
 @bp.route("/<uuid:booking_id>/complete", methods=["GET", "POST"])
 @requires(BOOKING_COMPLETE)
-@takes_up_to(_most_bytes)
+@takes_up_to(most_bytes)
 def complete(booking_id: UUID) -> Response | tuple[str, int]:
     """Take the vehicle back with a checklist."""
     booking = queries.get_seen(booking_id)
@@ -114,19 +102,16 @@ def complete(booking_id: UUID) -> Response | tuple[str, int]:
     if form.is_sent():
         with form.refusals(RuleBroken):
             warning = fleet.reading_warning(booking.vehicle_id, form.odometer.data)
-            actions.complete_booking(booking_id, version=form.sent_version, **_handed(form))
+            actions.complete_booking(booking_id, version=form.sent_version, **form.found())
             flash("Taken back. The vehicle is free again.", "good")
             _warn(warning)
             return redirect(url_for("booking.show", booking_id=booking_id), 303)
     page = render_template(
         "booking/complete.html",
-        form=form,
-        line=shown(booking),
+        **page_values(form=form, line=shown(booking)),
+        photo_url=photo_url,
         out=queries.find_handovers(booking_id).get("OUT"),
         photos=queries.list_photos(booking_id),
-        positions=rules.PHOTO_POSITIONS,
-        checks=rules.CHECKS,
-        photo_limits=_photo_limits(),
     )
     return page, form.status
 
@@ -179,14 +164,3 @@ def _candidates(booking: Booking) -> list[Candidate]:
         booking.end,
         except_booking_id=booking.id,
     )
-
-
-def _handed(form: HandoverForm) -> dict[str, Any]:
-    """Return what the form says as the action wants it: the pictures in one list, empty notes as text."""
-    values = form.values()
-    files = [(position, values.pop(f"photo_{position}")) for position in ("front", "back", "left", "right")]
-    files += [("detail", file) for file in values.pop("photos") or []]
-    # One byte more than allowed tells a photo that is too large, without reading the rest of it.
-    most = settings().max_upload_mb * rules.MEGABYTE + 1
-    uploads = [PhotoUpload(position, file.read(most)) for position, file in files if getattr(file, "filename", "")]
-    return {**values, "notes": values.get("notes") or "", "photos": uploads}

@@ -13,9 +13,9 @@ from karokar.booking.models import Booking
 from karokar.booking.permissions import BOOKING_READ
 from karokar.booking.rules import Status
 from karokar.booking.views.blueprint import bp
-from karokar.booking.views.shown import Shown, driver_of, find_current, offers, shown
+from karokar.booking.views.shown import Shown, driver_of, find_current, offers, photo_url, shown
 from karokar.fleet import queries as fleet
-from karokar.kernel import clock
+from karokar.kernel import clock, handover
 from karokar.kernel.actor import current_actor
 from karokar.kernel.permissions import requires
 
@@ -54,7 +54,7 @@ def sheet(booking_id: UUID) -> str:
         shows_contacts=rules.shows_contacts(Status(booking.status)),
         out=found.get("OUT"),
         back=found.get("IN"),
-        checks=rules.CHECKS,
+        checks=handover.CHECKS,
         printed_at=clock.now(),
     )
 
@@ -93,8 +93,9 @@ def _page(booking: Booking, form: CommentForm) -> str:
         out=found.get("OUT"),
         back=found.get("IN"),
         photos=queries.list_photos(booking.id) if found else [],
-        checks=rules.CHECKS,
-        positions=rules.PHOTO_POSITIONS,
+        checks=handover.CHECKS,
+        positions=handover.PHOTO_POSITIONS,
+        photo_url=photo_url,
         now=clock.now(),
         opens_at=booking.start - rules.GRACE,
         answer_until=rules.unanswered_at(booking.start, booking.submitted_at) if booking.submitted_at else None,

@@ -5,9 +5,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
+from flask import url_for
+
 from karokar.assignment.queries import AssignmentFacts
 from karokar.booking import rules
-from karokar.booking.models import Booking
+from karokar.booking.models import Booking, BookingPhoto
 from karokar.booking.permissions import (
     BOOKING_ACTIVATE,
     BOOKING_APPROVE,
@@ -149,6 +151,11 @@ def shown_many(
 def shown(row: Booking, *, also_people: Iterable[UUID] = ()) -> Shown:
     """Return one booking with its names."""
     return shown_many([row], also_people=also_people)[0]
+
+
+def photo_url(photo: BookingPhoto) -> str:
+    """Return the address of a handover's picture."""
+    return url_for("booking.photo", booking_id=photo.booking_id, photo_id=photo.id)
 
 
 def _knows_people(row: Booking, actor: Actor) -> bool:

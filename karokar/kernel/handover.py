@@ -1,0 +1,198 @@
+"""What is found on a vehicle when it goes out or comes back: the checklist, the readings and the photos.
+
+A booking's handover and that of a company's own vehicle are recorded by the same code. Each context keeps the records
+in tables of its own, made of the columns here.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, TypeVar
+from uuid import UUID
+
+from sqlalchemy import String
+from sqlalchemy.orm import Mapped, mapped_column
+
+from karokar.kernel.actor import current_actor
+from karokar.kernel.db import db
+from karokar.kernel.errors import RuleBroken
+from karokar.kernel.pictures import unfolds_too_far
+from karokar.kernel.settings import settings
+
+CHECKS: dict[str, str] = {
+    "KEYS": "Keys, also the spare one",
+    "PAPERS": "Registration and insurance papers",
+    "LIGHTS": "Lights and indicators work",
+    "TYRES": "Tyres look sound",
+    "BODY": "Body and windows looked at together",
+    "INSIDE": "Inside is clean",
+    "SAFETY": "Warning triangle, vest and first-aid kit",
+}
+"""What is looked at when a vehicle goes out or comes back."""
+
+PHOTO_POSITIONS: dict[str, str] = {
+    "front": "Front",
+    "back": "Back",
+    "left": "Left side",
+    "right": "Right side",
+    "detail": "Detail",
+}
+"""Where on the vehicle a picture is taken; of details there may be several."""
+MOST_PHOTOS = 12
+MEGABYTE = 1024 * 1024
+
+_PHOTO_SIGNATURES = ((b"\xff\xd8\xff", "image/jpeg"), (b"\x89PNG\r\n\x1a\n", "image/png"))
+
+
+@dataclass(frozen=True)
+class PhotoUpload:
+    """A picture as it was sent: where on the vehicle it was taken, and its bytes."""
+
+    position: str
+    content: bytes
+
+
+@dataclass(frozen=True, kw_only=True)
+class Found:
+    """What was found on the vehicle, as an action is given it: odometer in kilometres, fuel or charge in percent."""
+
+    odometer: int
+    fuel_percent: int
+    checks: Sequence[str] = ()
+    is_damaged: bool = False
+    notes: str = ""
+    photos: Sequence[PhotoUpload] = ()
+
+
+class HandoverColumns:
+    """The columns of a table of handovers: what was found when the vehicle went OUT or came IN."""
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    kind: Mapped[str] = mapped_column(String(3))
+    organization_id: Mapped[UUID] = mapped_column(comment="organization.organizations; whose person did it")
+    done_by: Mapped[UUID | None] = mapped_column(comment="identity.users")
+    done_at: Mapped[datetime]
+    odometer: Mapped[int]
+    fuel_percent: Mapped[int]
+    checks: Mapped[list[str]]
+    is_damaged: Mapped[bool] = mapped_column(default=False)
+    notes: Mapped[str] = mapped_column(String(2000), default="")
+
+
+class PhotoColumns:
+    """The columns of a table of pictures taken at handovers."""
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    position: Mapped[str] = mapped_column(String(20))
+    media_type: Mapped[str] = mapped_column(String(20))
+    content: Mapped[bytes] = mapped_column(deferred=True)
+
+
+@dataclass(frozen=True, kw_only=True)
+class HandoverFacts:
+    """What was found when the vehicle went OUT or came IN; fuel in percent, odometer in kilometres."""
+
+    id: UUID
+    kind: str
+    organization_id: UUID
+    done_by: UUID | None
+    done_at: datetime
+    odometer: int
+    fuel_percent: int
+    checks: tuple[str, ...]
+    is_damaged: bool
+    notes: str
+
+
+def handover_facts(row: Any) -> HandoverFacts:
+    """Return a row of a table of handovers as others know it."""
+    return HandoverFacts(
+        id=row.id,
+        kind=row.kind,
+        organization_id=row.organization_id,
+        done_by=row.done_by,
+        done_at=row.done_at,
+        odometer=row.odometer,
+        fuel_percent=row.fuel_percent,
+        checks=tuple(row.checks),
+        is_damaged=row.is_damaged,
+        notes=row.notes,
+    )
+
+
+H = TypeVar("H", bound=HandoverColumns)
+
+
+def keep_handover(handover: H, photo_class: type[Any], photos: Sequence[PhotoUpload], **belongs_to: UUID) -> H:
+    """Keep a handover with its pictures; `belongs_to` says what a picture belongs to besides. Raises PHOTO_INVALID."""
+    db.session.add(handover)
+    db.session.flush()
+    check_photos(len(photos))
+    for photo in photos:
+        media_type = check_photo(photo.content, settings().max_upload_mb, photo.position)
+        values = {"position": photo.position, "media_type": media_type, "content": photo.content}
+        db.session.add(photo_class(handover_id=handover.id, **belongs_to, **values))
+    return handover
+
+
+def handover_values(kind: str, found: Found, otherwise: UUID, at: datetime) -> dict[str, Any]:
+    """Return the columns of a handover by the acting person; `otherwise` is the organization where nobody acts."""
+    actor = current_actor()
+    return {
+        "kind": kind,
+        "organization_id": actor.organization_id or otherwise,
+        "done_by": actor.user_id,
+        "done_at": at,
+        "odometer": found.odometer,
+        "fuel_percent": found.fuel_percent,
+        "checks": [check for check in found.checks if check in CHECKS],
+        "is_damaged": found.is_damaged,
+        "notes": (found.notes or "").strip(),
+    }
+
+
+def check_reading(odometer: int, fuel_percent: int) -> None:
+    """Raise READING_INVALID for an odometer or a fuel gauge that can't show this."""
+    if not 0 <= odometer <= 9_999_999:
+        sentence = "Enter the odometer in whole kilometres."
+        raise RuleBroken("READING_INVALID", sentence, fields={"odometer": sentence})
+    if not 0 <= fuel_percent <= 100:
+        sentence = "Enter the fuel or charge as a percentage from 0 to 100."
+        raise RuleBroken("READING_INVALID", sentence, fields={"fuel_percent": sentence})
+
+
+def check_damage(found: Found) -> None:
+    """Raise DAMAGE_NOT_DESCRIBED for damage without a word about it."""
+    if found.is_damaged and not (found.notes or "").strip():
+        sentence = "Describe the damage, so that both sides know the same."
+        raise RuleBroken("DAMAGE_NOT_DESCRIBED", sentence, fields={"notes": sentence})
+
+
+def photos_together_mb(each_mb: int) -> int:
+    """Return how many megabytes the photos of one handover may have together, where one may have `each_mb`."""
+    return 6 * each_mb
+
+
+def check_photos(count: int) -> None:
+    """Raise PHOTO_INVALID for more photos than a handover keeps."""
+    if count > MOST_PHOTOS:
+        sentence = f"These are {count} photos; {MOST_PHOTOS} are kept with a handover. Leave some out."
+        raise RuleBroken("PHOTO_INVALID", sentence, fields={"photos": sentence})
+
+
+def check_photo(content: bytes, most_mb: int, position: str = "detail") -> str:
+    """Return the media type that the bytes show. Raises PHOTO_INVALID unless it is a JPEG or PNG of at most so many
+    megabytes, which can be shown. `position` tells at which field it was chosen.
+    """
+    field = "photos" if position == "detail" else f"photo_{position}"
+    if len(content) > most_mb * MEGABYTE:
+        sentence = f"A photo may have {most_mb} MB at most. Take a smaller one."
+        raise RuleBroken("PHOTO_INVALID", sentence, fields={field: sentence})
+    for signature, media_type in _PHOTO_SIGNATURES:
+        if content.startswith(signature):
+            if unfolds_too_far(content):
+                sentence = "This photo has more pixels than can be shown. Take a smaller one."
+                raise RuleBroken("PHOTO_INVALID", sentence, fields={field: sentence})
+            return media_type
+    sentence = "A photo has to be a JPEG or PNG picture."
+    raise RuleBroken("PHOTO_INVALID", sentence, fields={field: sentence})
