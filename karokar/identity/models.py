@@ -373,6 +373,7 @@ class UserSession(Base):
     device: Mapped[str] = mapped_column(info=PERSONAL)
     address: Mapped[str] = mapped_column(info=PERSONAL)
     has_second_factor: Mapped[bool]
+    proven_at: Mapped[datetime | None]
     started_at: Mapped[datetime]
     last_used_at: Mapped[datetime]
     expires_at: Mapped[datetime]

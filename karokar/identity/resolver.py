@@ -52,18 +52,17 @@ def forget_session() -> None:
 def current_session_id() -> UUID | None:
     """Return the id of the session of this browser; None where a program acts, or nobody."""
     acting = getattr(g, "karokar_acting", None)
-    return acting.session_id if acting is not None and "karokar_bearer" not in g else None
+    return acting.session_id if acting is not None else None
 
 
 def resolve_actor() -> Actor | None:
     """Return who is acting, with the rights that the database says they have now; None where nobody is signed in."""
     # Within one test several requests may share what Flask-Login remembers; each request asks anew.
-    for name in ("_login_user", "karokar_acting", "karokar_bearer"):
+    for name in ("_login_user", "karokar_acting"):
         g.pop(name, None)
     header = request.headers.get("Authorization", "")
     if header[:7].lower() == "bearer ":
         acting = queries.acting_by_token(header[7:].strip())
-        g.karokar_bearer = True
     else:
         acting = current_user.acting if current_user.is_authenticated else None
     if acting is None:
@@ -73,9 +72,11 @@ def resolve_actor() -> Actor | None:
     return _actor(acting)
 
 
-def actor_of_member(user_id: UUID, organization_id: UUID) -> Actor | None:
-    """Return the actor that a member is now, for work that goes on after their request; None for no active member."""
-    acting = queries.acting_by_membership(user_id, organization_id)
+def actor_of_member(user_id: UUID, organization_id: UUID, token_id: UUID | None = None) -> Actor | None:
+    """Return the actor that a member is now, for work that goes on after their request (`token_id`: after that of a
+    program with this token); None for no active member, or where the token has ended.
+    """
+    acting = queries.acting_by_membership(user_id, organization_id, token_id)
     return _actor(acting) if acting else None
 
 
@@ -90,17 +91,22 @@ def _actor(acting: queries.Acting) -> Actor:
         name=acting.name,
         role=acting.role,
         time_zone=facts.time_zone,
-        permissions=MappingProxyType(dict(acting.permissions)),
+        # Rights that wait for a second factor are not held.
+        permissions=MappingProxyType({} if acting.lacks_second_factor else dict(acting.permissions)),
+        token_id=acting.token_id,
+        session_id=acting.session_id,
+        proven_at=acting.proven_at,
+        lacks_second_factor=acting.lacks_second_factor,
     )
 
 
 def _touch(acting: queries.Acting) -> None:
-    if not acting.is_touch_due or acting.session_id is None:
+    if not acting.is_touch_due:
         return
     try:
-        if "karokar_bearer" in g:
-            actions.touch_token(acting.session_id)
-        else:
+        if acting.token_id is not None:
+            actions.touch_token(acting.token_id)
+        elif acting.session_id is not None:
             actions.touch_session(acting.session_id)
     except Busy:
         # It is only a note; the next request writes it.

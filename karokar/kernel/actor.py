@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
 from types import MappingProxyType
 from uuid import UUID
@@ -26,7 +27,10 @@ class Actor:
     """A person acting for one organization, or the system itself (`user_id` is None).
 
     `permissions` maps a permission's code to the scope in which it is held here. They are resolved from the database
-    on each request, so an Actor is never kept between requests.
+    on each request, so an Actor is never kept between requests. `token_id` is set where a program acts with an API
+    token, which may hold fewer permissions than its owner. `session_id` is set where a browser acts: `proven_at` is
+    when its user last gave their password or a code, and `lacks_second_factor` says that their rights here wait until
+    they give a code.
     """
 
     user_id: UUID | None = None
@@ -39,6 +43,10 @@ class Actor:
     time_zone: str = "UTC"
     permissions: Mapping[str, Scope] = field(default_factory=lambda: MappingProxyType({}))
     is_system: bool = False
+    token_id: UUID | None = None
+    session_id: UUID | None = None
+    proven_at: datetime | None = None
+    lacks_second_factor: bool = False
 
     @property
     def is_platform(self) -> bool:

@@ -68,6 +68,24 @@ class PermissionDenied(DomainError):
         self.permission = permission
 
 
+class NotForTokens(DomainError):
+    """An API token cannot do this, whatever it may do otherwise: a person has to sign in (403)."""
+
+    status = 403
+
+    def __init__(self) -> None:
+        super().__init__("NOT_FOR_TOKENS", "API tokens cannot do this. Sign in to the console and do it there.")
+
+
+class ProofNeeded(DomainError):
+    """The person must confirm who they are before this is done (403)."""
+
+    status = 403
+
+    def __init__(self) -> None:
+        super().__init__("PROOF_NEEDED", "Confirm that it is you first, with your password or a code.")
+
+
 _STANDS = {"PENDING": "waits for review", "REJECTED": "was not admitted", "SUSPENDED": "is suspended"}
 
 

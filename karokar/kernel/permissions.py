@@ -204,6 +204,12 @@ def signed_in(view: F) -> F:
     return view
 
 
+def without_second_factor(view: F) -> F:
+    """Declare that a view opens for somebody whose rights wait for a second factor: it leads to one, or away."""
+    view.__without_second_factor__ = True  # type: ignore[attr-defined]
+    return view
+
+
 def public(view: F) -> F:
     """Declare that a view is for everybody, signed in or not."""
     view.__access__ = "public"  # type: ignore[attr-defined]

@@ -168,7 +168,7 @@ def show_mail(mail_id: UUID) -> str:
         found.kind,
         found.template,
         found.data,
-        with_links=settings().demo,
+        with_links=settings().demo and identity.may_touch(found.recipient_id),
     )
     return render_template(
         "notification/show_mail.html", mail=found, rendered=rendered, kinds=KINDS, may_decide=_may_decide()

@@ -39,6 +39,7 @@ def _queue(kind: str, parameters: Mapping[str, Any], title: str | None) -> Run:
         title=(title or known.title)[:200],
         organization_id=actor.organization_id,
         user_id=actor.user_id,
+        token_id=actor.token_id,
         scope=scope.value,
         parameters=primitive(parameters),
         status="QUEUED",

@@ -39,6 +39,7 @@ class Run(Base):
     title: Mapped[str] = mapped_column(String(200))
     organization_id: Mapped[UUID]  # owner: organization
     user_id: Mapped[UUID]  # owner: identity
+    token_id: Mapped[UUID | None]  # owner: identity; the API token with which it was started
     scope: Mapped[str | None] = mapped_column(String(10))
     parameters: Mapped[dict[str, Any]]
     state: Mapped[dict[str, Any] | None]

@@ -111,9 +111,13 @@ def _claim() -> UUID | None:
 
 
 def _actor_of(run: Run) -> Actor | None:
-    """Whoever started the run, with the rights that they hold now; None where they hold none any more."""
-    resolve: Callable[[UUID, UUID], Actor | None] | None = current_app.extensions.get("karokar.actor_of_member")
-    return resolve(run.user_id, run.organization_id) if resolve else None
+    """Whoever started the run, with the rights that they (or their token) hold now; None where they hold none any
+    more.
+    """
+    resolve: Callable[[UUID, UUID, UUID | None], Actor | None] | None = current_app.extensions.get(
+        "karokar.actor_of_member"
+    )
+    return resolve(run.user_id, run.organization_id, run.token_id) if resolve else None
 
 
 # --- rows -------------------------------------------------------------------------------------------------------------

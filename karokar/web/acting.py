@@ -5,7 +5,7 @@ from flask import Flask, request
 from karokar.kernel.actor import current_actor
 from karokar.kernel.errors import StateConflict
 
-_ALWAYS = {"identity.switch", "identity.logout", "web.set_theme", "web.set_keys"}
+_ALWAYS = {"identity.switch", "identity.logout", "web.set_theme", "web.set_keys", "identity.confirm_with"}
 
 
 def check_acting() -> None:

@@ -8,12 +8,12 @@ from werkzeug.wrappers import Response
 
 from karokar.kernel.actor import current_actor, current_cause
 from karokar.kernel.db import db, is_transient
-from karokar.kernel.errors import Busy, DomainError, NotFound, PermissionDenied, StaleVersion
+from karokar.kernel.errors import Busy, DomainError, NotFound, PermissionDenied, ProofNeeded, StaleVersion
 from karokar.kernel.log import get_logger
 from karokar.kernel.permissions import PERMISSIONS, Permission
 from karokar.web.conflict import compare, in_words
 from karokar.web.problems import problem, wants_json
-from karokar.web.session_end import local_path
+from karokar.web.session_end import local_path, proof_needed
 from karokar.web.uploads import drain
 
 _TITLES = {
@@ -59,6 +59,8 @@ def show_domain_error(error: DomainError) -> Response:
     db.session.rollback()
     if wants_json():
         return problem(error.status, error.code, error.sentence, **_plain(error.facts))
+    if isinstance(error, ProofNeeded):
+        return proof_needed(error.sentence)
     if isinstance(error, PermissionDenied):
         return _page(
             "errors/forbidden.html",

@@ -15,7 +15,7 @@ from karokar.kernel.ids import new_id
 from karokar.kernel.permissions import PERMISSIONS, check_view, public
 from karokar.kernel.settings import settings
 from karokar.web.problems import problem
-from karokar.web.session_end import session_ended
+from karokar.web.session_end import second_factor_missing, session_ended
 
 NOBODY = Actor(name="Somebody not signed in")
 
@@ -27,6 +27,11 @@ def access_of(app: Flask, endpoint: str) -> str:
         message = f"The route {endpoint} declares no access that exists: {access}."
         raise LookupError(message)
     return str(access)
+
+
+def opens_without_second_factor(app: Flask, endpoint: str | None) -> bool:
+    """Whether the route opens for somebody whose rights wait for a second factor."""
+    return getattr(app.view_functions.get(endpoint or ""), "__without_second_factor__", False)
 
 
 def init_app(app: Flask, resolve_actor: Callable[[], Actor | None]) -> None:
@@ -51,6 +56,8 @@ def init_app(app: Flask, resolve_actor: Callable[[], Actor | None]) -> None:
             return None  # Also an address that does not exist: the error page that follows knows who is asking.
         if actor is None:
             return session_ended()
+        if actor.lacks_second_factor and not opens_without_second_factor(app, request.endpoint):
+            return second_factor_missing()
         if access != "signed_in":
             check_view(app.view_functions[str(request.endpoint)])
         elif is_program():

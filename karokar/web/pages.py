@@ -12,7 +12,7 @@ from karokar.outbox.metrics import CONTENT_TYPE, exposition
 from karokar.web import health, put_off, saved_views
 from karokar.web.home import find_hits, group_waiting, hit_url, list_figures, list_waiting, names_of_waiting
 from karokar.web.navigation import navigation
-from karokar.web.session_end import local_path, sign_in_url
+from karokar.web.session_end import local_path, second_factor_missing, sign_in_url
 from karokar.web.shell import THEMES, current_shell
 from karokar.web.times import local_time
 
@@ -28,6 +28,8 @@ def home() -> Any:
     actor = current_actor()
     if actor.user_id is None:
         return redirect(sign_in_url(), 303)
+    if actor.lacks_second_factor:
+        return second_factor_missing()
     noted = put_off.note(list_waiting(actor), actor)
     shown, aside = put_off.split(noted)
     return render_template(

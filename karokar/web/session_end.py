@@ -1,4 +1,6 @@
-"""What somebody gets whose session has ended: the way to sign in, and nothing typed is lost."""
+"""What somebody gets whose session has ended, or who must confirm who they are: the way on, and nothing typed is
+lost.
+"""
 
 from collections import Counter
 from urllib.parse import urlsplit
@@ -11,7 +13,10 @@ from karokar.web.problems import problem, wants_json
 SIGN_IN = "identity.login"
 FILES = "kept_files"
 """The name under which a page that keeps a form tells which files had been chosen: a browser keeps no file."""
-_NOT_KEPT = {"csrf_token", "acting_for", "form_key", FILES}
+CONFIRM, CONFIRM_WITH = "identity.confirm", "identity.confirm_with"
+PROOF, SENDS_TO = "proof", "sends_to"
+"""The fields of the page that asks who it is: what proves it, and the address of the form that it holds."""
+_NOT_KEPT = {"csrf_token", "acting_for", "form_key", FILES, PROOF, SENDS_TO}
 
 
 def sign_in_url(back_to: str | None = None) -> str:
@@ -69,3 +74,42 @@ def session_ended() -> Response:
         sign_in_url=sign_in_url(url_for("web.signed_in_again")),
     )
     return make_response(page, 401)
+
+
+def second_factor_missing() -> Response:
+    """Return the answer for somebody whose rights wait for a second factor: the way to give one."""
+    sentence = "What you may do here needs a second factor. Set one up, or give a code, in the console."
+    if wants_json():
+        return problem(403, "SECOND_FACTOR_MISSING", sentence)
+    return _to_confirm()
+
+
+def proof_needed(sentence: str) -> Response:
+    """Return the answer for somebody who must confirm who they are: a page that keeps the form, or a problem."""
+    if wants_json():
+        return problem(403, "PROOF_NEEDED", sentence)
+    if request.method in {"GET", "HEAD"} or request.headers.get("HX-Request"):
+        return _to_confirm()
+    return make_response(confirm_page(request.full_path.rstrip("?")), 403)
+
+
+def confirm_page(sends_to: str, *, error: str = "") -> str:
+    """Return the page that asks for a password or a code, and holds the form that was just sent to `sends_to`."""
+    return render_template(
+        "errors/confirm.html",
+        fields=kept_fields(),
+        sends_to=sends_to,
+        error=error,
+        confirm_url=url_for(CONFIRM_WITH),
+        back=local_path(request.referrer) or url_for("web.home"),
+    )
+
+
+def _to_confirm() -> Response:
+    if request.headers.get("X-Live"):
+        return make_response("", 286)
+    if request.headers.get("HX-Request"):
+        here = local_path(request.headers.get("HX-Current-URL"))
+        return make_response("", 204, {"HX-Redirect": url_for(CONFIRM, next=here)})
+    here = request.full_path.rstrip("?") if request.method in {"GET", "HEAD"} else local_path(request.referrer)
+    return redirect(url_for(CONFIRM, next=here), 303)

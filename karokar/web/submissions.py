@@ -16,6 +16,7 @@ from karokar.kernel.actor import current_actor
 from karokar.kernel.db import db
 from karokar.kernel.schedule import every
 from karokar.web.models import FormSubmission
+from karokar.web.session_end import CONFIRM_WITH
 
 _PATIENCE_S = 3.0
 _STEP_S = 0.1
@@ -45,7 +46,8 @@ def begin() -> Response | None:
 
 
 def _key() -> UUID | None:
-    if request.method != "POST" or request.endpoint is None:
+    # The page that asks who it is only passes a form on.
+    if request.method != "POST" or request.endpoint in {None, CONFIRM_WITH}:
         return None
     try:
         return UUID(request.form.get("form_key", ""))

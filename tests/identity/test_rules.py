@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from karokar.identity import rules
 from karokar.identity.rules import second_factor, tokens
+from karokar.kernel.actor import Scope
 
 KEY = "a key for tests alone"
 NOW = datetime(2026, 11, 20, 9, 0, tzinfo=UTC)
@@ -16,18 +17,19 @@ WEEK = timedelta(days=7)
 
 
 @pytest.mark.parametrize(
-    ("roles", "of_all", "is_demo", "needed"),
+    ("scopes", "of_all", "is_demo", "needed"),
     [
-        ({"PLATFORM_ADMIN"}, False, False, True),
-        ({"PLATFORM_ADMIN", "VENDOR_ADMIN"}, False, False, True),
-        ({"VENDOR_ADMIN"}, False, False, False),
-        ({"EMPLOYEE"}, True, False, True),
-        ({"PLATFORM_ADMIN"}, True, True, False),
-        (set(), False, False, False),
+        ([Scope.ALL], False, False, True),
+        ([Scope.SELF, Scope.ALL], False, False, True),
+        ([Scope.OWN, Scope.PARTY, Scope.MARKET, Scope.SELF], False, False, False),
+        ([Scope.SELF], True, False, True),
+        ([Scope.ALL], True, True, False),
+        ([], False, False, False),
     ],
 )
-def test_who_needs_a_second_factor(roles, of_all, is_demo, needed):
-    assert rules.second_factor_needed(frozenset(roles), required_of_all=of_all, is_demo=is_demo) is needed
+def test_rights_that_reach_every_organization_need_a_second_factor(scopes, of_all, is_demo, needed):
+    rights = {f"thing.{number}": scope for number, scope in enumerate(scopes)}
+    assert rules.second_factor_needed(rights, required_of_all=of_all, is_demo=is_demo) is needed
 
 
 @given(subject=st.text(max_size=40), nonce=st.text(max_size=20), seconds=st.integers(0, 7 * 86400))

@@ -63,7 +63,7 @@ def asha(any_app, monkeypatch):
     monkeypatch.setitem(
         any_app.extensions,
         "karokar.actor_of_member",
-        lambda user, organization: actor if user == actor.user_id else None,
+        lambda user, _organization, _token: actor if user == actor.user_id else None,
     )
     with acting_as(actor):
         yield actor

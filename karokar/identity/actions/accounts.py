@@ -6,17 +6,16 @@ from sqlalchemy import delete, select, update
 
 from karokar.events.bus import publish
 from karokar.identity import rules
-from karokar.identity.actions.oneself import as_oneself, end_live_sessions, lock_own, lock_user
+from karokar.identity.actions.oneself import as_oneself, end_live_sessions, lock_own, lock_user, note_proof
+from karokar.identity.actions.others import lock_outranked
 from karokar.identity.models import Membership, RecoveryCode, User
-from karokar.identity.permissions import EMPLOYEE_MANAGE
-from karokar.identity.queries.access import active_roles, password_mark
+from karokar.identity.queries.access import active_roles, needs_second_factor, password_mark, permissions_of
 from karokar.identity.queries.links import find_reset
 from karokar.identity.rules import MembershipStatus, passwords, second_factor, tokens
 from karokar.kernel import clock
-from karokar.kernel.actor import Scope
 from karokar.kernel.db import action, db
-from karokar.kernel.errors import PermissionDenied, RuleBroken, StateConflict
-from karokar.kernel.permissions import check
+from karokar.kernel.errors import RuleBroken, StateConflict
+from karokar.kernel.proof import demand_proof
 from karokar.kernel.settings import settings
 
 LINK_ENDED = StateConflict(
@@ -129,9 +128,10 @@ def reset_password(token: str, *, new: str) -> UUID:
 def begin_enrolment(user_id: UUID) -> None:
     """Make a secret for an authenticator app, to be confirmed with a first code; one begun before stays as it is.
 
-    Raises StateConflict where a second factor is in use already.
+    Raises ProofNeeded, NotForTokens, and StateConflict where a second factor is in use already.
     """
     user = lock_user(user_id)
+    demand_proof()
     if user.has_second_factor:
         raise StateConflict("SECOND_FACTOR_EXISTS", "The second factor is on already. Turn it off first to move it.")
     if user.pending_totp_secret is None:
@@ -139,12 +139,14 @@ def begin_enrolment(user_id: UUID) -> None:
 
 
 @action
-def confirm_enrolment(user_id: UUID, code: str) -> list[str]:
+def confirm_enrolment(user_id: UUID, code: str, *, session_id: UUID | None = None) -> list[str]:
     """Turn the second factor on with a first code, and return the recovery codes, which are shown once.
 
-    Raises RuleBroken for a wrong code, and StateConflict where no enrolment was begun.
+    The session in which that was done counts as one that gave a second factor. Raises RuleBroken for a wrong code,
+    ProofNeeded, NotForTokens, and StateConflict where no enrolment was begun.
     """
     user = lock_user(user_id)
+    demand_proof()
     if user.pending_totp_secret is None:
         raise StateConflict("NO_SECOND_FACTOR_BEGUN", "Open the page with the QR code again, and scan it anew.")
     step = second_factor.step_of(user.pending_totp_secret, code, clock.now(), None)
@@ -153,6 +155,8 @@ def confirm_enrolment(user_id: UUID, code: str) -> list[str]:
         raise RuleBroken("CODE_WRONG", sentence, fields={"code": sentence})
     with as_oneself(user):
         publish(user.enable_second_factor(step))
+        if session_id is not None:
+            note_proof(session_id, user.id, with_second_factor=True)
         return _new_codes(user)
 
 
@@ -182,8 +186,7 @@ def disable_second_factor(*, password: str) -> None:
     """Turn the acting person's second factor off. Raises RuleBroken for a wrong password, or where it is required."""
     user = lock_own()
     _check_password(user, password)
-    codes = frozenset(role.code for role in active_roles(user.id) if role.code)
-    if rules.second_factor_needed(codes, required_of_all=settings().require_2fa, is_demo=settings().demo):
+    if any(needs_second_factor(permissions_of(role)) for role in active_roles(user.id)):
         raise RuleBroken("SECOND_FACTOR_REQUIRED", "Your role requires a second factor, so it cannot be turned off.")
     publish(user.disable_second_factor(by_admin=False))
     db.session.execute(delete(RecoveryCode).where(RecoveryCode.user_id == user.id))
@@ -193,11 +196,10 @@ def disable_second_factor(*, password: str) -> None:
 def reset_second_factor_of(user_id: UUID) -> None:
     """Remove the second factor of somebody who lost it, as the platform, and end their sessions.
 
-    Raises PermissionDenied for others, NotFound, and StateConflict where there is none.
+    Raises PermissionDenied for others, NotFound, ProofNeeded, NotForTokens, RuleBroken for somebody who may do more
+    than the acting person, and StateConflict where there is none.
     """
-    if check(EMPLOYEE_MANAGE) is not Scope.ALL:
-        raise PermissionDenied(EMPLOYEE_MANAGE, "Remove the second factor of other people")
-    user = lock_user(user_id)
+    user = lock_outranked(user_id, "Remove the second factor of other people")
     publish(user.disable_second_factor(by_admin=True))
     db.session.execute(delete(RecoveryCode).where(RecoveryCode.user_id == user.id))
     count = end_live_sessions(user.id)

@@ -10,14 +10,15 @@ from karokar.identity.actions.accounts import LINK_ENDED, set_password
 from karokar.identity.actions.oneself import as_oneself, lock_user
 from karokar.identity.models import Membership, Role, User, can_be_given
 from karokar.identity.permissions import EMPLOYEE_MANAGE
-from karokar.identity.queries.access import exceeds, permissions_of
+from karokar.identity.queries.authority import may_give
 from karokar.identity.queries.links import find_invitation, sign_in_link
 from karokar.identity.rules import MembershipStatus, tokens
 from karokar.kernel import clock
 from karokar.kernel.actor import Scope, current_actor
 from karokar.kernel.db import action, db
 from karokar.kernel.errors import NotFound, RuleBroken, StateConflict
-from karokar.kernel.permissions import check, load, scope_of
+from karokar.kernel.permissions import check, load
+from karokar.kernel.proof import demand_proof, refuse_tokens
 from karokar.organization import queries as organization
 
 DUPLICATE = {
@@ -40,9 +41,10 @@ def invite_member(
     """Invite a person by e-mail to the acting organization (the platform: to any), with a role that it may give.
 
     Somebody who has an account keeps it, with its name. Raises RuleBroken for a role that cannot be given here or a
-    person who is a member or invited already.
+    person who is a member or invited already, and NotForTokens where a program asks.
     """
     scope = check(EMPLOYEE_MANAGE)
+    refuse_tokens()
     target = organization_id if organization_id and scope is Scope.ALL else current_actor().organization_id
     if target is None or (organization_id not in {None, target}):
         raise NotFound("organization")
@@ -112,6 +114,7 @@ def _invite(
 def check_role(role_id: UUID, organization_id: UUID) -> None:
     """Raise what `invite_member` would raise for this role, without inviting anybody."""
     check(EMPLOYEE_MANAGE)
+    refuse_tokens()
     _role_to_give(role_id, organization_id)
 
 
@@ -123,30 +126,43 @@ def _role_to_give(role_id: UUID, organization_id: UUID) -> Role:
     if role is None:
         sentence = "This role cannot be given in this organization. Choose one from the list."
         raise RuleBroken("ROLE_NOT_GIVEN_HERE", sentence, fields={"role_id": sentence})
-    if _is_above_own(role):
+    if not may_give(role, organization_id):
         sentence = "This role allows more than you may yourself. Ask an administrator to give it."
         raise RuleBroken("ROLE_ABOVE_OWN", sentence, fields={"role_id": sentence})
     return role
 
 
-def _is_above_own(role: Role) -> bool:
-    """Whether a role allows more than the acting person may: who manages members must not make themselves more."""
-    actor = current_actor()
-    return scope_of(EMPLOYEE_MANAGE) is not Scope.ALL and exceeds(permissions_of(role), actor.permissions)
+def _load_invitation(membership_id: UUID, version: int | None = None) -> Membership:
+    membership = load(Membership, membership_id, EMPLOYEE_MANAGE, version=version, lock=True)
+    _refuse_above_own(membership)
+    return membership
+
+
+def _refuse_above_own(membership: Membership) -> None:
+    if not may_give(membership.role, membership.organization_id):
+        raise RuleBroken(
+            "MEMBER_ABOVE_OWN", "This member may do more here than you may. Ask an administrator to do it."
+        )
 
 
 @action
 def resend_invitation(membership_id: UUID, *, version: int | None = None) -> Membership:
-    """Send an open invitation anew; the former link ends. Raises StateConflict where it is not open."""
-    membership = load(Membership, membership_id, EMPLOYEE_MANAGE, version=version, lock=True)
+    """Send an open invitation anew; the former link ends.
+
+    Raises RuleBroken where its role is above the acting person's rights, StateConflict where it is not open.
+    """
+    membership = _load_invitation(membership_id, version)
     publish(membership.resend(tokens.new_nonce()))
     return membership
 
 
 @action
 def withdraw_invitation(membership_id: UUID, *, version: int | None = None) -> Membership:
-    """Take an invitation back. Raises StateConflict where it is not open."""
-    membership = load(Membership, membership_id, EMPLOYEE_MANAGE, version=version, lock=True)
+    """Take an invitation back.
+
+    Raises RuleBroken where its role is above the acting person's rights, StateConflict where it is not open.
+    """
+    membership = _load_invitation(membership_id, version)
     publish(membership.withdraw())
     return membership
 
@@ -155,9 +171,12 @@ def withdraw_invitation(membership_id: UUID, *, version: int | None = None) -> M
 def take_invitation_link(membership_id: UUID) -> str:
     """Return the invitation's link to whoever manages members, once per invitation sent.
 
-    Raises StateConflict where it is not open or was taken before.
+    Raises RuleBroken where its role is above the acting person's rights, ProofNeeded, NotForTokens, and StateConflict
+    where it is not open or was taken before.
     """
-    membership = load(Membership, membership_id, EMPLOYEE_MANAGE, lock=True)
+    check(EMPLOYEE_MANAGE)
+    demand_proof()
+    membership = _load_invitation(membership_id)
     if not membership.is_open:
         raise StateConflict("INVITATION_NOT_OPEN", "This invitation is no longer open. Send it again first.")
     if membership.link_copied_at is not None:
@@ -201,9 +220,13 @@ def accept_invitation(token: str, *, password: str | None = None) -> UUID:
 
 @action
 def change_role(membership_id: UUID, *, role_id: UUID, version: int | None = None) -> Membership:
-    """Give a member another role. Raises RuleBroken for a role not given here, StateConflict for the last
-    administrator.
+    """Give a member another role.
+
+    Raises RuleBroken for a role not given here or above the acting person's rights, ProofNeeded, NotForTokens, and
+    StateConflict for the last administrator.
     """
+    check(EMPLOYEE_MANAGE)
+    demand_proof()
     membership = _load_member(membership_id, version)
     role = _role_to_give(role_id, membership.organization_id)
     if not role.is_admin:
@@ -257,10 +280,7 @@ def _load_member(membership_id: UUID, version: int | None) -> Membership:
     locked = {row.id: row for row in db.session.scalars(admins)}
     membership = locked[membership_id]
     membership.expect(version)
-    if _is_above_own(membership.role):
-        raise RuleBroken(
-            "MEMBER_ABOVE_OWN", "This member may more than you may yourself. Ask an administrator to do it."
-        )
+    _refuse_above_own(membership)
     return membership
 
 

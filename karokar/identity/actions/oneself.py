@@ -60,3 +60,12 @@ def end_live_sessions(user_id: UUID, *, keep: UUID | None = None) -> int:
     for session in ended:
         session.ended_at = now
     return len(ended)
+
+
+def note_proof(session_id: UUID, user_id: UUID, *, with_second_factor: bool) -> None:
+    """Note that the person confirmed in this session, just now, who they are."""
+    session = db.session.get(UserSession, session_id, populate_existing=True)
+    if session is None or session.user_id != user_id:
+        raise NotFound("session")
+    session.proven_at = clock.now()
+    session.has_second_factor = session.has_second_factor or with_second_factor

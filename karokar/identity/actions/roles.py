@@ -9,13 +9,14 @@ from karokar.events.bus import publish
 from karokar.identity import rules
 from karokar.identity.models import Membership, Role
 from karokar.identity.permissions import ROLE_MANAGE
-from karokar.identity.queries.access import exceeds, permissions_of
+from karokar.identity.queries.authority import may_give
 from karokar.identity.queries.roles import grantable_permissions
 from karokar.identity.rules import MembershipStatus
 from karokar.kernel.actor import Scope, current_actor
 from karokar.kernel.db import action, db
 from karokar.kernel.errors import NotFound, RuleBroken, StateConflict
 from karokar.kernel.permissions import check
+from karokar.kernel.proof import demand_proof
 
 _NAME_TAKEN = "Your organization has a role of this name already. Choose another name."
 REFUSALS = {
@@ -32,6 +33,7 @@ def create_role(*, name: str, description: str = "", permissions: Iterable[str])
     permission that cannot be granted here, none at all, or a name that is taken.
     """
     check(ROLE_MANAGE)
+    demand_proof()
     actor = current_actor()
     if actor.organization_id is None or actor.organization_type is None:
         raise NotFound("organization")
@@ -57,10 +59,6 @@ def update_role(
     StaleVersion.
     """
     role = _load(role_id, version)
-    if exceeds(permissions_of(role), current_actor().permissions):
-        raise RuleBroken(
-            "ROLE_ABOVE_OWN", "This role allows more than you may yourself. Ask an administrator to change it."
-        )
     event = role.change(
         name=_free_name(name), description=description, permissions=_checked(permissions, role.organization_type)
     )
@@ -70,7 +68,10 @@ def update_role(
 
 @action
 def delete_role(role_id: UUID, *, version: int | None = None) -> None:
-    """Delete a composed role that nobody holds. Raises StateConflict while somebody does."""
+    """Delete a composed role that nobody holds.
+
+    Raises StateConflict while somebody does, and RuleBroken where it allows more than the acting person may.
+    """
     role = _load(role_id, version)
     holders = (
         select(func.count())
@@ -90,12 +91,17 @@ def delete_role(role_id: UUID, *, version: int | None = None) -> None:
 
 def _load(role_id: UUID, version: int | None) -> Role:
     check(ROLE_MANAGE)
+    demand_proof()
     conditions = (Role.id == role_id, Role.organization_id == current_actor().organization_id)
     statement = select(Role).where(*conditions).with_for_update().execution_options(populate_existing=True)
     role = db.session.scalars(statement).one_or_none()
     if role is None:
         raise NotFound(Role.label)
     role.expect(version)
+    if role.organization_id is not None and not may_give(role, role.organization_id):
+        raise RuleBroken(
+            "ROLE_ABOVE_OWN", "This role allows more than you may yourself. Ask an administrator to change it."
+        )
     return role
 
 

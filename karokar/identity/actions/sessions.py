@@ -8,16 +8,15 @@ from sqlalchemy import delete, select
 from karokar.events.bus import publish
 from karokar.events.identity import UserLoginFailed
 from karokar.identity import rules
-from karokar.identity.actions.oneself import as_oneself, end_live_sessions, lock_own, lock_user
+from karokar.identity.actions.oneself import as_oneself, end_live_sessions, lock_own, lock_user, note_proof
+from karokar.identity.actions.others import lock_outranked
 from karokar.identity.models import Membership, RecoveryCode, User, UserSession
-from karokar.identity.permissions import EMPLOYEE_MANAGE
-from karokar.identity.queries.access import active_roles, password_mark
-from karokar.identity.rules import MembershipStatus, second_factor, tokens
+from karokar.identity.queries.access import active_roles, needs_second_factor, password_mark, permissions_of
+from karokar.identity.rules import MembershipStatus, passwords, second_factor, tokens
 from karokar.kernel import clock
-from karokar.kernel.actor import Scope, current_actor
+from karokar.kernel.actor import current_actor
 from karokar.kernel.db import action, db
-from karokar.kernel.errors import NotFound, PermissionDenied, StateConflict
-from karokar.kernel.permissions import check
+from karokar.kernel.errors import NotFound, StateConflict
 from karokar.kernel.schedule import every
 from karokar.kernel.settings import settings
 
@@ -44,8 +43,7 @@ def open_session(
         if not _passes(user, code, has_enrolled=has_enrolled):
             publish(user.refuse_log_in("second factor"))
             return None
-        codes = frozenset(role.code for role in roles if role.code)
-        must = rules.second_factor_needed(codes, required_of_all=settings().require_2fa, is_demo=settings().demo)
+        must = any(needs_second_factor(permissions_of(role)) for role in roles)
         if must and not user.has_second_factor:
             raise StateConflict("SECOND_FACTOR_MISSING", "Set up the second factor first, then sign in again.")
         now = clock.now()
@@ -57,6 +55,7 @@ def open_session(
             device=device[:LONGEST_DEVICE],
             address=address,
             has_second_factor=user.has_second_factor,
+            proven_at=now,
             started_at=now,
             last_used_at=now,
             expires_at=now + timedelta(days=rules.SESSION_DAYS),
@@ -101,6 +100,25 @@ def refuse_sign_in(user_id: UUID | None, *, reason: str) -> None:
 
 
 @action
+def prove(session_id: UUID, proof: str) -> bool:
+    """Note that the acting person confirmed who they are, with a code of their authenticator app, a recovery code, or
+    their password; return whether it was right (and tell of it where it was not).
+
+    Where their rights wait for a second factor, only a code counts.
+    """
+    user = lock_own()
+    if user.has_second_factor and _passes(user, proof, has_enrolled=False):
+        note_proof(session_id, user.id, with_second_factor=True)
+        return True
+    is_enough = not (current_actor().lacks_second_factor and user.has_second_factor)
+    if is_enough and passwords.verify(user.password_hash, proof, cheap=settings().testing):
+        note_proof(session_id, user.id, with_second_factor=False)
+        return True
+    publish(user.refuse_log_in("confirmation"))
+    return False
+
+
+@action
 def sign_out(session_id: UUID) -> None:
     """End the acting person's session in this browser. Signing out twice is no error."""
     session = db.session.get(UserSession, session_id)
@@ -132,10 +150,12 @@ def end_other_sessions(kept_session_id: UUID | None) -> int:
 
 @action
 def end_sessions_of(user_id: UUID) -> int:
-    """End every session of a person, as the platform. Raises PermissionDenied for others, and NotFound."""
-    if check(EMPLOYEE_MANAGE) is not Scope.ALL:
-        raise PermissionDenied(EMPLOYEE_MANAGE, "End the sessions of other people")
-    user = lock_user(user_id)
+    """End every session of a person, as the platform.
+
+    Raises PermissionDenied for others, NotFound, ProofNeeded, NotForTokens, and RuleBroken for somebody who may do more
+    than the acting person.
+    """
+    user = lock_outranked(user_id, "End the sessions of other people")
     count = end_live_sessions(user.id)
     if count:
         publish(user.end_sessions(count, "ended by the platform"))

@@ -14,6 +14,7 @@ from karokar.kernel import clock
 from karokar.kernel.actor import current_actor
 from karokar.kernel.db import action, db
 from karokar.kernel.errors import NotFound, RuleBroken
+from karokar.kernel.proof import demand_proof
 
 
 @dataclass(frozen=True)
@@ -29,8 +30,10 @@ def create_token(*, name: str, permissions: Iterable[str], days: int) -> NewToke
     """Make a token with which a program acts as the acting person in the acting organization, with some of their
     rights.
 
-    Raises RuleBroken for rights that the person does not have, none at all, or another life than those offered.
+    Raises RuleBroken for rights that the person does not have, none at all, or another life than those offered;
+    ProofNeeded and NotForTokens.
     """
+    demand_proof()
     user = lock_own()
     actor = current_actor()
     wanted = sorted(set(permissions))

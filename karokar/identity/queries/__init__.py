@@ -23,6 +23,7 @@ from karokar.identity.queries.accounts import (
     list_sessions,
     list_tokens,
 )
+from karokar.identity.queries.authority import may_give, may_touch, outranked, outranks
 from karokar.identity.queries.links import OpenInvitation, ResetLink, find_invitation, find_reset, sign_in_link
 from karokar.identity.queries.members import (
     MEMBER_SORTS,
@@ -59,6 +60,7 @@ from karokar.identity.queries.roles import (
     grantable_permissions,
     list_role_rows,
     list_roles_to_give,
+    list_roles_within_reach,
 )
 
 __all__ = [
@@ -109,8 +111,13 @@ __all__ = [
     "list_people",
     "list_role_rows",
     "list_roles_to_give",
+    "list_roles_within_reach",
     "list_sessions",
     "list_tokens",
+    "may_give",
+    "may_touch",
+    "outranked",
+    "outranks",
     "people",
     "permissions_of",
     "search",

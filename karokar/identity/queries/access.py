@@ -1,7 +1,8 @@
 """Who is acting, and what they may do: read from the database on each request."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from types import MappingProxyType
 from uuid import UUID
 
@@ -27,8 +28,11 @@ class Acting:
     organization_id: UUID
     role: str
     permissions: Mapping[str, Scope]
-    session_id: UUID | None
-    is_touch_due: bool
+    session_id: UUID | None = None
+    token_id: UUID | None = None
+    proven_at: datetime | None = None
+    lacks_second_factor: bool = False
+    is_touch_due: bool = False
 
 
 @dataclass(frozen=True)
@@ -64,8 +68,7 @@ TOUCH_AFTER_SECONDS = 60
 def permissions_of(role: Role) -> Mapping[str, Scope]:
     """Return what a role allows, permission → scope. A system role's rights are the permission matrix itself."""
     if role.code is not None:
-        held = {code: permission.scope_for(role.code) for code, permission in PERMISSIONS.items()}
-        return MappingProxyType({code: scope for code, scope in held.items() if scope is not None})
+        return rights_of_system_role(role.code)
     found: dict[str, Scope] = {}
     for entry in role.permissions:
         code, is_self = rules.split_entry(entry)
@@ -75,18 +78,17 @@ def permissions_of(role: Role) -> Mapping[str, Scope]:
     return MappingProxyType(found)
 
 
+def rights_of_system_role(code: str) -> Mapping[str, Scope]:
+    """Return a system role's row of the permission matrix: permission → scope."""
+    held = {name: permission.scope_for(code) for name, permission in PERMISSIONS.items()}
+    return MappingProxyType({name: scope for name, scope in held.items() if scope is not None})
+
+
 def scope_in(permission: Permission, organization_type: str) -> Scope | None:
     """Return how far a permission reaches for whoever runs an organization of this type; None where its type has it
     not.
     """
     return permission.scope_for(rules.ADMIN_ROLES[organization_type])
-
-
-def exceeds(wanted: Mapping[str, Scope], held: Mapping[str, Scope]) -> bool:
-    """Whether rights allow anything that other rights do not: a permission more, or one that reaches further."""
-    return any(
-        code not in held or (held[code] is Scope.SELF and scope is not Scope.SELF) for code, scope in wanted.items()
-    )
 
 
 def acting_by_session(token: str) -> Acting | None:
@@ -111,13 +113,17 @@ def acting_by_session(token: str) -> Acting | None:
     if row is None:
         return None
     session, user, membership, role = row
+    held = permissions_of(role)
+    has_given_one = session.has_second_factor and user.has_second_factor
     return Acting(
         user_id=user.id,
         name=user.name,
         organization_id=membership.organization_id,
         role=role.key,
-        permissions=permissions_of(role),
+        permissions=held,
         session_id=session.id,
+        proven_at=session.proven_at,
+        lacks_second_factor=needs_second_factor(held) and not has_given_one,
         is_touch_due=(now - session.last_used_at).total_seconds() > TOUCH_AFTER_SECONDS,
     )
 
@@ -142,21 +148,36 @@ def acting_by_token(token: str) -> Acting | None:
     if row is None:
         return None
     kept, user, role = row
-    held = permissions_of(role)
+    held = limited(permissions_of(role), kept.permissions)
     last = kept.last_used_at
     return Acting(
         user_id=user.id,
         name=user.name,
         organization_id=kept.organization_id,
         role=role.key,
-        permissions=MappingProxyType({code: held[code] for code in kept.permissions if code in held}),
-        session_id=kept.id,
+        permissions=held,
+        token_id=kept.id,
+        lacks_second_factor=needs_second_factor(held) and not user.has_second_factor,
         is_touch_due=last is None or (clock.now() - last).total_seconds() > TOUCH_AFTER_SECONDS,
     )
 
 
-def acting_by_membership(user_id: UUID, organization_id: UUID) -> Acting | None:
-    """Return an active member as they may act now, without a session of their own; None for anybody else."""
+def limited(held: Mapping[str, Scope], codes: Iterable[str]) -> Mapping[str, Scope]:
+    """Return those of the rights that a token names."""
+    return MappingProxyType({code: held[code] for code in codes if code in held})
+
+
+def needs_second_factor(held: Mapping[str, Scope]) -> bool:
+    """Whether whoever acts with these rights must have given a second factor."""
+    return rules.second_factor_needed(held, required_of_all=settings().require_2fa, is_demo=settings().demo)
+
+
+def acting_by_membership(user_id: UUID, organization_id: UUID, token_id: UUID | None = None) -> Acting | None:
+    """Return an active member as they may act now, without a session of their own; None for anybody else.
+
+    With a token: as a program may act with it. Somebody whose rights ask for a second factor that they do not have is
+    nobody here.
+    """
     statement = (
         select(User, Role)
         .join(Membership, Membership.user_id == User.id)
@@ -171,7 +192,16 @@ def acting_by_membership(user_id: UUID, organization_id: UUID) -> Acting | None:
     if row is None:
         return None
     user, role = row
-    return Acting(user.id, user.name, organization_id, role.key, permissions_of(role), None, is_touch_due=False)
+    held = permissions_of(role)
+    if token_id is not None:
+        is_its = (ApiToken.id == token_id, ApiToken.user_id == user_id, ApiToken.is_live(clock.now()))
+        token = db.session.scalars(select(ApiToken).where(*is_its)).one_or_none()
+        if token is None:
+            return None
+        held = limited(held, token.permissions)
+    if needs_second_factor(held) and not user.has_second_factor:
+        return None
+    return Acting(user.id, user.name, organization_id, role.key, held, token_id=token_id)
 
 
 def check_password(email: str, password: str) -> PasswordCheck:
@@ -183,8 +213,7 @@ def check_password(email: str, password: str) -> PasswordCheck:
     if form is None:
         return PasswordCheck(is_right=False, user_id=user.id)
     roles = active_roles(user.id)
-    codes = frozenset(role.code for role in roles if role.code)
-    must = rules.second_factor_needed(codes, required_of_all=settings().require_2fa, is_demo=settings().demo)
+    must = any(needs_second_factor(permissions_of(role)) for role in roles)
     return PasswordCheck(
         is_right=True,
         user_id=user.id,

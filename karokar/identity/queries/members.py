@@ -11,6 +11,7 @@ from sqlalchemy import Select, String, func, select
 from karokar.identity import rules
 from karokar.identity.models import Membership, Role, User
 from karokar.identity.permissions import EMPLOYEE_MANAGE
+from karokar.identity.queries.authority import may_give
 from karokar.identity.queries.people import is_stranger, matches, shown_name
 from karokar.identity.rules import MembershipStatus
 from karokar.kernel.actor import Actor, current_actor
@@ -45,6 +46,7 @@ class MemberRow:
     is_invitation_open: bool
     open_until: datetime
     link_copied_at: datetime | None
+    may_touch: bool
 
 
 MEMBER_SORTS = {
@@ -197,4 +199,5 @@ def _row(membership: Membership, user: User, role: Role, is_hidden: bool) -> Mem
         is_invitation_open=membership.is_open,
         open_until=membership.open_until,
         link_copied_at=membership.link_copied_at,
+        may_touch=may_give(role, membership.organization_id),
     )

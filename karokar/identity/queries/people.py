@@ -11,6 +11,7 @@ from sqlalchemy.orm import aliased
 from karokar.identity.models import Membership, Role, User, UserSession
 from karokar.identity.permissions import EMPLOYEE_MANAGE
 from karokar.identity.queries.access import permissions_of
+from karokar.identity.queries.authority import outranked
 from karokar.identity.rules import MembershipStatus, normal_email
 from karokar.kernel import clock
 from karokar.kernel.actor import Actor, Scope, current_actor
@@ -58,6 +59,7 @@ class PlatformPerson:
     last_seen_at: datetime | None
     live_sessions: int
     memberships: tuple[Member, ...]
+    may_touch: bool
 
 
 def get_person(user_id: UUID) -> Person:
@@ -189,6 +191,7 @@ def list_people(
 
 def _of_platform(users: Sequence[User]) -> dict[UUID, PlatformPerson]:
     ids = [user.id for user in users]
+    touchable = outranked(ids)
     members: dict[UUID, list[Member]] = {user_id: [] for user_id in ids}
     for row in db.session.execute(_members().where(Membership.user_id.in_(ids))):
         members[row[0].user_id].append(_member(*row))
@@ -206,6 +209,7 @@ def _of_platform(users: Sequence[User]) -> dict[UUID, PlatformPerson]:
             last_seen_at=user.last_seen_at,
             live_sessions=counts.get(user.id, 0),
             memberships=tuple(members[user.id]),
+            may_touch=user.id in touchable,
         )
         for user in users
     }

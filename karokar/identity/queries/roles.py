@@ -8,6 +8,7 @@ from sqlalchemy import func, select
 
 from karokar.identity.models import Membership, Role, can_be_given
 from karokar.identity.queries.access import permissions_of, scope_in
+from karokar.identity.queries.authority import outranks
 from karokar.identity.rules import MembershipStatus
 from karokar.kernel.actor import Scope
 from karokar.kernel.db import db
@@ -88,6 +89,12 @@ def list_roles_to_give(organization_id: UUID, organization_type: str) -> list[Ro
     statement = select(Role).where(can_be_given(organization_id, organization_type))
     statement = statement.order_by(Role.is_system_role.desc(), func.lower(Role.name))
     return [_facts(role) for role in db.session.scalars(statement)]
+
+
+def list_roles_within_reach(organization_id: UUID, organization_type: str) -> list[RoleFacts]:
+    """Return those of the roles to give that the actor may give: none that is above their own rights."""
+    found = list_roles_to_give(organization_id, organization_type)
+    return [role for role in found if outranks(role.permissions, organization_id)]
 
 
 def list_role_rows(organization_id: UUID, organization_type: str) -> list[RoleRow]:

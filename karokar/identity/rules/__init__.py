@@ -1,7 +1,10 @@
 """Decisions about people, their memberships and their roles."""
 
+from collections.abc import Mapping
 from enum import StrEnum
 from zoneinfo import available_timezones
+
+from karokar.kernel.actor import Scope
 
 
 class MembershipStatus(StrEnum):
@@ -86,6 +89,8 @@ def is_time_zone(name: str) -> bool:
     return name in available_timezones()
 
 
-def second_factor_needed(role_codes: frozenset[str], *, required_of_all: bool, is_demo: bool) -> bool:
-    """Whether a person with these roles must have a second factor. The example data asks nobody for one."""
-    return not is_demo and (required_of_all or "PLATFORM_ADMIN" in role_codes)
+def second_factor_needed(rights: Mapping[str, Scope], *, required_of_all: bool, is_demo: bool) -> bool:
+    """Whether whoever holds these rights must have a second factor: any right that reaches every organization asks for
+    one. The example data asks nobody.
+    """
+    return not is_demo and (required_of_all or Scope.ALL in rights.values())

@@ -12,7 +12,7 @@ from karokar.identity.resolver import current_session_id
 from karokar.identity.views.blueprint import bp
 from karokar.kernel.actor import current_actor
 from karokar.kernel.errors import DomainError, NotFound
-from karokar.kernel.permissions import signed_in
+from karokar.kernel.permissions import signed_in, without_second_factor
 from karokar.web.limits import limiter, was_refused
 
 _YEAR = 365 * 24 * 3600
@@ -26,7 +26,8 @@ def own_id() -> UUID:
     return user_id
 
 
-def _own_key() -> str:
+def own_key() -> str:
+    """Return whose tries are counted: those of the acting person."""
     return f"own:{current_actor().user_id}"
 
 
@@ -64,7 +65,7 @@ def password() -> str:
 
 @bp.post("/account/password")
 @signed_in
-@limiter.limit("10 per 15 minutes", key_func=_own_key, deduct_when=was_refused)
+@limiter.limit("10 per 15 minutes", key_func=own_key, deduct_when=was_refused)
 def change_password() -> ResponseReturnValue:
     """Change it; sessions elsewhere end."""
     form = PasswordForm()
@@ -104,6 +105,7 @@ def end_other_sessions() -> ResponseReturnValue:
 
 @bp.get("/account/second-factor")
 @signed_in
+@without_second_factor
 def own_second_factor() -> str:
     """Show whether the second factor is on, and how to turn it on or off."""
     return _second_factor(CodeForm(), ConfirmForm())
@@ -111,6 +113,7 @@ def own_second_factor() -> str:
 
 @bp.post("/account/second-factor/begin")
 @signed_in
+@without_second_factor
 def begin_second_factor() -> ResponseReturnValue:
     """Make a secret for an authenticator app."""
     actions.begin_enrolment(own_id())
@@ -119,19 +122,20 @@ def begin_second_factor() -> ResponseReturnValue:
 
 @bp.post("/account/second-factor/confirm")
 @signed_in
-@limiter.limit("20 per 15 minutes", key_func=_own_key, deduct_when=was_refused)
+@without_second_factor
+@limiter.limit("20 per 15 minutes", key_func=own_key, deduct_when=was_refused)
 def confirm_second_factor() -> ResponseReturnValue:
     """Turn it on with a first code, and show the recovery codes once."""
     form = CodeForm()
     if form.is_sent():
         with form.refusals(DomainError):
-            return _codes(actions.confirm_enrolment(own_id(), form.code.data))
+            return _codes(actions.confirm_enrolment(own_id(), form.code.data, session_id=current_session_id()))
     return _second_factor(form, ConfirmForm()), 422
 
 
 @bp.post("/account/second-factor/codes")
 @signed_in
-@limiter.limit("10 per 15 minutes", key_func=_own_key, deduct_when=was_refused)
+@limiter.limit("10 per 15 minutes", key_func=own_key, deduct_when=was_refused)
 def renew_recovery_codes() -> ResponseReturnValue:
     """Make new recovery codes, and show them once."""
     form = ConfirmForm()
@@ -143,7 +147,7 @@ def renew_recovery_codes() -> ResponseReturnValue:
 
 @bp.post("/account/second-factor/off")
 @signed_in
-@limiter.limit("10 per 15 minutes", key_func=_own_key, deduct_when=was_refused)
+@limiter.limit("10 per 15 minutes", key_func=own_key, deduct_when=was_refused)
 def disable_second_factor() -> ResponseReturnValue:
     """Turn it off, where the role allows that."""
     form = ConfirmForm()

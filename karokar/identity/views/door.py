@@ -14,7 +14,7 @@ from karokar.identity.views.devices import address_of, device_of
 from karokar.kernel import clock
 from karokar.kernel.actor import current_actor
 from karokar.kernel.errors import DomainError, RuleBroken, StateConflict
-from karokar.kernel.permissions import public, signed_in
+from karokar.kernel.permissions import public, signed_in, without_second_factor
 from karokar.web.limits import limiter, was_refused
 from karokar.web.session_end import local_path
 
@@ -49,6 +49,7 @@ def sign_in() -> ResponseReturnValue:
     mark = check.mark
     if check.needs_new_hash:
         mark = actions.renew_hash(check.user_id, form.password.data, mark=mark)
+    end_former_session()
     if check.has_membership and (check.needs_code or check.must_enrol):
         session.clear()
         session[_WAITING] = {
@@ -64,6 +65,13 @@ def sign_in() -> ResponseReturnValue:
         form.refuse(refusal)
         return render_template("identity/login.html", form=form), 422
     return _enter(token or "", form.next.data)
+
+
+def end_former_session() -> None:
+    """End the session that this browser had: its cookie is about to be replaced."""
+    former = current_session_id()
+    if former is not None:
+        actions.sign_out(former)
 
 
 def _enter(token: str, wanted: str | None) -> ResponseReturnValue:
@@ -166,9 +174,7 @@ def _enrolment(user_id: UUID, form: CodeForm) -> str:
 @public
 def logout() -> ResponseReturnValue:
     """End the session of this browser."""
-    session_id = current_session_id()
-    if session_id is not None:
-        actions.sign_out(session_id)
+    end_former_session()
     forget_session()
     flash("You are signed out.", "good")
     return redirect(url_for("identity.login"), 303)
@@ -176,6 +182,7 @@ def logout() -> ResponseReturnValue:
 
 @bp.post("/switch")
 @signed_in
+@without_second_factor
 def switch() -> ResponseReturnValue:
     """Act for another of one's organizations."""
     session_id = current_session_id()

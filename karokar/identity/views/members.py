@@ -94,9 +94,13 @@ def _roles_to_give(organization_id: UUID) -> list[queries.RoleFacts]:
     return queries.list_roles_to_give(organization_id, organization.get_organization(organization_id).type)
 
 
+def _roles_within_reach(organization_id: UUID) -> list[queries.RoleFacts]:
+    return queries.list_roles_within_reach(organization_id, organization.get_organization(organization_id).type)
+
+
 def _member_form(organization_id: UUID) -> MemberForm:
     form = MemberForm()
-    form.role_id.choices = role_choices(_roles_to_give(organization_id))
+    form.role_id.choices = role_choices(_roles_within_reach(organization_id))
     return form
 
 
@@ -130,7 +134,7 @@ def member(membership_id: UUID) -> str:
 
 def _page(membership_id: UUID, form: RoleChangeForm) -> str:
     row = queries.get_member_row(membership_id)
-    roles = _roles_to_give(row.organization_id)
+    roles = _roles_within_reach(row.organization_id)
     form.role_id.choices = role_choices([role for role in roles if role.id != row.role_id])
     return render_template(
         "identity/member.html",
@@ -139,7 +143,8 @@ def _page(membership_id: UUID, form: RoleChangeForm) -> str:
         role_form=form,
         reason_form=ReasonForm(),
         rights=queries.effective_rights(row.user_id, row.organization_id),
-        may_manage=may(EMPLOYEE_MANAGE),
+        may_manage=may(EMPLOYEE_MANAGE) and row.may_touch,
+        is_above=may(EMPLOYEE_MANAGE) and not row.may_touch,
         is_last_admin=row.is_admin and row.status == "ACTIVE" and queries.count_admins(row.organization_id) == 1,
     )
 

@@ -57,7 +57,8 @@ def create_role() -> ResponseReturnValue:
 def role(role_id: UUID) -> str:
     """Show what a role allows; a composed one can be changed here."""
     found = queries.get_role(role_id, *_acting())
-    if found.is_system_role or not may(ROLE_MANAGE):
+    is_within_reach = queries.outranks(found.permissions, _acting()[0])
+    if found.is_system_role or not may(ROLE_MANAGE) or not is_within_reach:
         return render_template("identity/role.html", role=found, grantable=queries.grantable_permissions(_acting()[1]))
     return _composer(RoleForm(obj=found), found, _levels(list(found.entries)))
 
