@@ -3,8 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0022_proof"
-down_revision = "0021_constraint_names"
+revision = "0023_proof"
+down_revision = "0022_vacancies"
 branch_labels = None
 depends_on = None
 
