@@ -23,9 +23,11 @@ from karokar.app import create_app
 from karokar.booking.models import Booking
 from karokar.booking.rules import ALPHABET, check_sign
 from karokar.fleet.models import Vehicle
+from karokar.fleet.rules import city_key
 from karokar.kernel import clock
 from karokar.kernel.db import Base, db, transaction
 from karokar.kernel.ids import new_id
+from karokar.kernel.text import search_key
 
 CHUNK = 5_000
 CITIES = ("Bengaluru", "Chennai", "Delhi", "Hyderabad", "Kochi", "Mumbai", "Mysuru", "Pune")
@@ -96,7 +98,8 @@ def make_vehicles(
             "license_plate": plate,
             "plate_key": plate.replace(" ", ""),
             "city": city,
-            "city_key": city.casefold(),
+            "city_key": city_key(city),
+            "search_key": search_key(f"{facts['make']} {facts['model']} {plate} {plate.replace(' ', '')}"),
             "seats": draw.choice((4, 5, 5, 7)),
         }
 

@@ -19,6 +19,7 @@ from uuid import UUID
 from sqlalchemy import insert, text
 
 from karokar.availability.views.market import Wish, search_market
+from karokar.fleet.rules import city_key
 from karokar.kernel import clock
 from karokar.kernel.actor import Actor
 from karokar.kernel.db import Base, db, transaction
@@ -58,7 +59,7 @@ def fill(vehicles: int, blocks: int, seed: int) -> Actor:
                 "make": draw.choice(("Tata", "Maruti", "Hyundai", "Kia", "Mahindra")), "model": f"Model {number % 30}",
                 "year": 2024, "license_plate": f"KA {number:06d}", "plate_key": f"KA{number:06d}",
                 "category": draw.choice(CATEGORIES), "seats": draw.choice((4, 5, 5, 7, 9)), "city": city,
-                "city_key": city.casefold(), "address": "", "time_zone": "Asia/Kolkata", "odometer": 1,
+                "city_key": city_key(city), "search_key": f"model {number % 30} ka {number:06d}", "address": "", "time_zone": "Asia/Kolkata", "odometer": 1,
                 "status": "ACTIVE", "suspension_reason": "", "suspension_note": "",
             }
         )  # fmt: skip

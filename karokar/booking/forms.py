@@ -1,9 +1,9 @@
 """The forms of bookings. They check shape; the booking checks rules."""
 
-from wtforms import SelectField, StringField, TextAreaField
+from wtforms import SelectField, TextAreaField
 from wtforms.validators import DataRequired, InputRequired, Length, Optional
 
-from karokar.web.forms import Form, LocalTimeField, after
+from karokar.web.forms import Form, LocalTimeField, NameField, after
 
 _OTHER_SIDE_READS = "The other side reads it."
 _END_AFTER_START = "The end has to come after the start."
@@ -14,7 +14,7 @@ class BookingForm(Form):
 
     start = LocalTimeField("Start", [InputRequired("Say when you need the vehicle.")])
     end = LocalTimeField("End", [InputRequired("Say when you bring it back."), after("start", _END_AFTER_START)])
-    purpose = StringField(
+    purpose = NameField(
         "Purpose",
         [Length(max=500)],
         description="For your own company only; the vendor does not see it.",

@@ -33,6 +33,7 @@ from karokar.events.booking import (
 )
 from karokar.kernel import clock
 from karokar.kernel.actor import Actor, Scope
+from karokar.kernel.columns import NAME
 from karokar.kernel.db import Aggregate, Base
 from karokar.kernel.errors import RuleBroken, StateConflict
 from karokar.kernel.handover import HandoverColumns, PhotoColumns, check_reading
@@ -90,7 +91,7 @@ class Booking(Aggregate):
     end: Mapped[datetime]
     held_until: Mapped[datetime | None] = mapped_column(comment="End plus the vendor's buffer, set at approval")
     status: Mapped[str] = mapped_column(String(12))
-    purpose: Mapped[str] = mapped_column(String(500), default="")
+    purpose: Mapped[str] = mapped_column(String(500), default="", info=NAME)
     reason: Mapped[str | None] = mapped_column(String(40))
     note: Mapped[str] = mapped_column(String(1000), default="")
     offered_vehicle_id: Mapped[UUID | None] = mapped_column(comment="fleet.vehicles; offered with a rejection")

@@ -10,6 +10,7 @@ from enum import StrEnum
 
 from karokar.kernel.codes import in_words, name_codes
 from karokar.kernel.errors import RuleBroken, StateConflict
+from karokar.kernel.text import search_key
 
 GRACE = timedelta(hours=1)
 """How long after its start a booking may still be requested and approved, and how long before it may be handed over."""
@@ -261,9 +262,14 @@ def new_reference() -> str:
     return f"B-{body[:3]}-{body[3:]}{check_sign(body)}"
 
 
+def reference_signs(text: str) -> str:
+    """Return the letters and digits of what a person typed as a reference, or as a part of one."""
+    return "".join(sign for sign in search_key(text).upper() if sign.isalnum())
+
+
 def read_reference(text: str) -> str | None:
     """Return the reference that a person typed, in its usual form; None where it is none or the check sign is wrong."""
-    signs = "".join(sign for sign in text.upper() if sign.isalnum())
+    signs = reference_signs(text)
     if len(signs) == 7 and signs.startswith("B"):
         signs = signs[1:]
     if len(signs) != 6 or any(sign not in ALPHABET for sign in signs) or check_sign(signs[:5]) != signs[5]:

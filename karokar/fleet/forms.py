@@ -5,7 +5,7 @@ from wtforms.fields.choices import SelectChoice
 from wtforms.validators import DataRequired, InputRequired, Length, NumberRange, Optional
 
 from karokar.fleet.rules import CATEGORIES, MAX_KILOMETRES, MAX_SEATS, SUSPENSION_REASONS, WINDOW_KINDS, YEARS
-from karokar.web.forms import Form, LocalTimeField, after, time_zones
+from karokar.web.forms import Form, LocalTimeField, NameField, after, time_zones
 
 NEEDED = "This is needed."
 
@@ -17,15 +17,15 @@ def _choices(names: dict[str, str]) -> list[SelectChoice]:
 class VehicleForm(Form):
     """What a vehicle is and where it stands."""
 
-    make = StringField("Make", [DataRequired(NEEDED), Length(max=60)])
-    model = StringField("Model", [DataRequired(NEEDED), Length(max=60)])
+    make = NameField("Make", [DataRequired(NEEDED), Length(max=60)])
+    model = NameField("Model", [DataRequired(NEEDED), Length(max=60)])
     year = IntegerField(
         "Year", [InputRequired(NEEDED), NumberRange(YEARS[0], YEARS[-1], "A year between %(min)s and %(max)s.")]
     )
     license_plate = StringField("Licence plate", [DataRequired(NEEDED), Length(max=20)])
     category = SelectField("Category", [InputRequired(NEEDED)], choices=_choices(CATEGORIES))
     seats = IntegerField("Seats", [InputRequired(NEEDED), NumberRange(1, MAX_SEATS, "1 to %(max)s seats.")])
-    city = StringField("City", [DataRequired(NEEDED), Length(max=80)])
+    city = NameField("City", [DataRequired(NEEDED), Length(max=80)])
     address = StringField(
         "Pick-up address",
         [Optional(), Length(max=200)],

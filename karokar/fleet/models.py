@@ -25,6 +25,7 @@ from karokar.events.fleet import (
 from karokar.fleet import rules
 from karokar.fleet.rules import Ownership, ReadingMark, SuspendedBy, VehicleStatus, WindowStatus
 from karokar.kernel.actor import Actor, Scope
+from karokar.kernel.columns import NAME, indexes_of_key, key_of
 from karokar.kernel.db import Aggregate, Base
 from karokar.kernel.errors import RuleBroken, StateConflict
 
@@ -56,18 +57,20 @@ class Vehicle(Aggregate):
         ),
         Index("ix_vehicles_organization_id_created_at", "organization_id", "created_at"),
         Index("ix_vehicles_offer", "status", "city_key", "category"),
+        *indexes_of_key("vehicles"),
     )
 
     organization_id: Mapped[UUID] = mapped_column()  # organization's Organization
     ownership_type: Mapped[str] = mapped_column(String(20))
-    make: Mapped[str] = mapped_column(String(60))
-    model: Mapped[str] = mapped_column(String(60))
+    make: Mapped[str] = mapped_column(String(60), info=NAME)
+    model: Mapped[str] = mapped_column(String(60), info=NAME)
+    search_key: Mapped[str] = key_of("make", "model", "license_plate", "plate_key")
     year: Mapped[int]
     license_plate: Mapped[str] = mapped_column(String(20))
     plate_key: Mapped[str] = mapped_column(String(20), info={"untracked": True})
     category: Mapped[str] = mapped_column(String(20))
     seats: Mapped[int]
-    city: Mapped[str] = mapped_column(String(80))
+    city: Mapped[str] = mapped_column(String(80), info=NAME)
     city_key: Mapped[str] = mapped_column(String(80), info={"untracked": True})
     address: Mapped[str] = mapped_column(String(200), default="")
     time_zone: Mapped[str] = mapped_column(String(60))

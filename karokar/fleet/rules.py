@@ -1,13 +1,14 @@
 """What holds for vehicles, their maintenance and their odometers: decisions without a database."""
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
+from unicodedata import normalize
 
 from karokar.kernel.codes import name_codes
 from karokar.kernel.errors import RuleBroken, StateConflict
+from karokar.kernel.text import is_of_a_word, search_key
 
 
 class VehicleStatus(StrEnum):
@@ -141,13 +142,15 @@ FASTEST_AVERAGE_KMH = 110
 READING_TOLERANCE_KM = 50
 """What a reading may be off because somebody rounded it."""
 
-_PLATE = re.compile(r"^[0-9A-Z][0-9A-Z ·.-]{1,14}$")
+LONGEST_PLATE = 15
+LONGEST_CITY = 80
 
 
 def tidy_plate(text: str) -> str:
     """Return a licence plate as it is shown: upper case, single spaces. Raises RuleBroken for one that cannot be."""
-    plate = " ".join(text.upper().split())
-    if not _PLATE.match(plate) or len(plate_key(plate)) < 2:
+    plate = " ".join(_upper(text).split())
+    is_made_of_these = all(is_of_a_word(sign) or sign in " ·.-" for sign in plate)
+    if not is_made_of_these or not 2 <= len(plate_key(plate)) <= len(plate) <= LONGEST_PLATE:
         raise RuleBroken(
             "LICENSE_PLATE_MALFORMED",
             "A licence plate has 2 to 15 letters, digits, spaces and hyphens.",
@@ -156,14 +159,19 @@ def tidy_plate(text: str) -> str:
     return plate
 
 
+def _upper(plate: str) -> str:
+    # The digits and letters of every keyboard, full-width ones included, are those that are on the plate.
+    return normalize("NFKC", normalize("NFKC", plate).upper())
+
+
 def plate_key(plate: str) -> str:
-    """Return what two spellings of one plate have in common: letters and digits alone."""
-    return re.sub(r"[^0-9A-Z]", "", plate.upper())
+    """Return what two spellings of one plate have in common: its letters and digits, of whatever script."""
+    return "".join(sign for sign in _upper(plate) if is_of_a_word(sign))
 
 
 def city_key(city: str) -> str:
     """Return what two spellings of one city have in common."""
-    return " ".join(city.casefold().split())
+    return search_key(city)[:LONGEST_CITY]
 
 
 def next_vehicle_status(status: str, verb: str) -> VehicleStatus:

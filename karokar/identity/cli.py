@@ -8,6 +8,7 @@ from karokar.identity import actions, queries, rules
 from karokar.kernel.actor import SYSTEM, Actor, acting_as
 from karokar.kernel.commands import Commands
 from karokar.kernel.errors import DomainError
+from karokar.kernel.text import same_key
 from karokar.organization import queries as organization
 
 cli = Commands("identity", help="People and their ways in.")
@@ -66,7 +67,7 @@ def _actor_of(email: str, organization_name: str) -> Actor:
     found = [
         member
         for member in memberships
-        if not organization_name or names[member.organization_id].name.lower() == organization_name.lower()
+        if not organization_name or same_key(names[member.organization_id].name) == same_key(organization_name)
     ]
     if len(found) != 1:
         known = ", ".join(sorted(facts.name for facts in names.values())) or "none"

@@ -20,7 +20,7 @@ from wtforms.widgets import CheckboxInput, ListWidget
 
 from karokar.identity.queries import RoleFacts
 from karokar.identity.rules import passwords
-from karokar.web.forms import Form, time_zones
+from karokar.web.forms import Form, NameField, time_zones
 
 NAME = Length(max=80, message="Use at most 80 characters.")
 EMAIL = Email(message="This is no e-mail address. It looks like asha@example.com.")
@@ -115,8 +115,8 @@ class JoinForm(Form):
 class ProfileForm(Form):
     """Name, phone, and how things are shown."""
 
-    first_name = StringField("First name", [needed("your first name"), NAME], render_kw={"autocomplete": "given-name"})
-    last_name = StringField("Last name", [needed("your last name"), NAME], render_kw={"autocomplete": "family-name"})
+    first_name = NameField("First name", [needed("your first name"), NAME], render_kw={"autocomplete": "given-name"})
+    last_name = NameField("Last name", [needed("your last name"), NAME], render_kw={"autocomplete": "family-name"})
     phone = TelField("Phone", [Optional(), PHONE], render_kw={"autocomplete": "tel"})
     time_zone = SelectField(
         "Your time zone",
@@ -149,7 +149,7 @@ class ConfirmForm(Form):
 class TokenForm(Form):
     """A program's way in."""
 
-    name = StringField(
+    name = NameField(
         "What is it for?",
         [needed("what the token is for"), NAME],
         description="For example: nightly export to the fleet software",
@@ -169,8 +169,8 @@ class TokenForm(Form):
 class MemberForm(Form):
     """Somebody to be invited."""
 
-    first_name = StringField("First name", [needed("the first name"), NAME])
-    last_name = StringField("Last name", [needed("the last name"), NAME])
+    first_name = NameField("First name", [needed("the first name"), NAME])
+    last_name = NameField("Last name", [needed("the last name"), NAME])
     email = EmailField("E-mail address", [needed("the e-mail address"), EMAIL, EMAIL_LENGTH])
     phone = TelField("Phone", [Optional(), PHONE])
     role_id = SelectField("Role", [DataRequired("Choose a role.")], choices=[])
@@ -195,7 +195,7 @@ class ReasonForm(Form):
 class RoleForm(Form):
     """A composed role: the permissions are read by the view, one choice per permission."""
 
-    name = StringField("Name", [needed("a name"), NAME], description="For example: counter staff")
+    name = NameField("Name", [needed("a name"), NAME], description="For example: counter staff")
     description = TextAreaField("Description", [Optional(), Length(max=300, message="Use at most 300 characters.")])
 
 

@@ -36,6 +36,7 @@ from karokar.identity import rules
 from karokar.identity.rules import MembershipStatus
 from karokar.kernel import clock
 from karokar.kernel.actor import Actor, Scope
+from karokar.kernel.columns import NAME, indexes_of_key, key_of
 from karokar.kernel.db import Aggregate, Base
 from karokar.kernel.errors import RuleBroken, StateConflict
 
@@ -62,13 +63,15 @@ class User(Aggregate):
     __table_args__ = (
         UniqueConstraint("email", name="uq_users_email"),
         CheckConstraint("email = lower(email)", name="email_is_lower_case"),
+        *indexes_of_key("users"),
     )
     aggregate_type: ClassVar[str] = "User"
     label: ClassVar[str] = "person"
 
-    first_name: Mapped[str] = mapped_column(info=PERSONAL)
-    last_name: Mapped[str] = mapped_column(info=PERSONAL)
+    first_name: Mapped[str] = mapped_column(info=PERSONAL | NAME)
+    last_name: Mapped[str] = mapped_column(info=PERSONAL | NAME)
     email: Mapped[str] = mapped_column(info=PERSONAL)
+    search_key: Mapped[str] = key_of("last_name", "first_name", "email")
     phone: Mapped[str | None] = mapped_column(info=PERSONAL)
     password_hash: Mapped[str | None] = mapped_column(info=PERSONAL)
     totp_secret: Mapped[str | None] = mapped_column(info=PERSONAL)
@@ -197,7 +200,7 @@ class Role(Aggregate):
     organization_id: Mapped[UUID | None] = mapped_column(index=True)  # owner: organization; none for a system role
     organization_type: Mapped[str]
     code: Mapped[str | None]
-    name: Mapped[str]
+    name: Mapped[str] = mapped_column(info=NAME)
     description: Mapped[str] = mapped_column(default="")
     is_system_role: Mapped[bool] = mapped_column(default=False)
     permissions: Mapped[list[str]] = mapped_column(default=list)
@@ -395,7 +398,7 @@ class ApiToken(Base):
     id: Mapped[UUID] = mapped_column(primary_key=True)
     user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id"), index=True)
     organization_id: Mapped[UUID]  # owner: organization
-    name: Mapped[str]
+    name: Mapped[str] = mapped_column(info=NAME)
     token_hash: Mapped[str] = mapped_column(info=PERSONAL)
     permissions: Mapped[list[str]]
     created_at: Mapped[datetime]

@@ -19,7 +19,7 @@ from wtforms.fields.choices import SelectChoice
 from wtforms.validators import DataRequired, Email, InputRequired, Length, NumberRange, Optional
 
 from karokar.organization import rules
-from karokar.web.forms import Form, time_zones
+from karokar.web.forms import Form, NameField, time_zones
 
 NAME = Length(max=120, message="Use at most 120 characters.")
 SHORT = Length(max=80, message="Use at most 80 characters.")
@@ -47,7 +47,7 @@ class ApplicationForm(Form):
             SelectChoice("CORPORATE", "Book vehicles for our employees"),
         ],
     )
-    name = StringField("Company", [needed("the company's name"), NAME], render_kw={"autocomplete": "organization"})
+    name = NameField("Company", [needed("the company's name"), NAME], render_kw={"autocomplete": "organization"})
     registration_number = StringField("Registration number", [Optional(), SHORT])
     tax_number = StringField("Tax number", [Optional(), SHORT])
     address = StringField("Address", [Optional(), Length(max=200, message="Use at most 200 characters.")])
@@ -58,10 +58,10 @@ class ApplicationForm(Form):
         default="UTC",
         description="Times are shown in this zone.",
     )
-    first_name = StringField(
+    first_name = NameField(
         "Your first name", [needed("your first name"), SHORT], render_kw={"autocomplete": "given-name"}
     )
-    last_name = StringField(
+    last_name = NameField(
         "Your last name", [needed("your last name"), SHORT], render_kw={"autocomplete": "family-name"}
     )
     email = EmailField(
@@ -84,11 +84,11 @@ class ApplicationForm(Form):
 class OrganizationForm(Form):
     """An organization's data and settings."""
 
-    name = StringField("Name", [needed("the name"), NAME])
+    name = NameField("Name", [needed("the name"), NAME])
     registration_number = StringField("Registration number", [Optional(), SHORT])
     tax_number = StringField("Tax number", [Optional(), SHORT])
     address = StringField("Address", [Optional(), Length(max=200, message="Use at most 200 characters.")])
-    region = StringField("Region", [Optional(), SHORT])
+    region = NameField("Region", [Optional(), SHORT])
     contract = StringField("Contract", [Optional(), SHORT])
     website = URLField("Website", [Optional(), Length(max=200, message="Use at most 200 characters.")])
     time_zone = SelectField(
@@ -105,7 +105,7 @@ class OrganizationForm(Form):
         ],
         description="Counts for bookings that are approved from now on.",
     )
-    contact_name = StringField(
+    contact_name = NameField(
         "Contact person",
         [Optional(), NAME],
         description="Shown to the other side of a booking once it is approved.",

@@ -18,6 +18,7 @@ from karokar.events.organization import (
 )
 from karokar.kernel import clock
 from karokar.kernel.actor import Actor, Scope
+from karokar.kernel.columns import NAME, indexes_of_key, key_of
 from karokar.kernel.db import Aggregate, Base
 from karokar.kernel.errors import RuleBroken, StateConflict
 from karokar.organization import rules
@@ -44,18 +45,20 @@ class Organization(Aggregate):
         CheckConstraint("buffer_minutes BETWEEN 0 AND 1440", name="buffer_is_a_day_at_most"),
         CheckConstraint("parent_organization_id IS NULL OR parent_organization_id <> id", name="parent_is_another"),
         Index("ix_organizations_type_status", "type", "status"),
+        *indexes_of_key("organizations"),
     )
     aggregate_type: ClassVar[str] = "Organization"
     label: ClassVar[str] = "organization"
 
-    name: Mapped[str]
+    name: Mapped[str] = mapped_column(info=NAME)
+    search_key: Mapped[str] = key_of("name")
     type: Mapped[str]
     status: Mapped[str]
     parent_organization_id: Mapped[UUID | None] = mapped_column(ForeignKey("organizations.id"), index=True)
     details: Mapped[dict[str, Any]] = mapped_column("metadata", default=dict)
     time_zone: Mapped[str]
     buffer_minutes: Mapped[int] = mapped_column(default=60)
-    contact_name: Mapped[str | None] = mapped_column(info=PERSONAL)
+    contact_name: Mapped[str | None] = mapped_column(info=PERSONAL | NAME)
     contact_phone: Mapped[str | None] = mapped_column(info=PERSONAL)
     reminders: Mapped[bool] = mapped_column(default=True)
     applied_at: Mapped[datetime] = mapped_column(info={"untracked": True})
@@ -164,8 +167,8 @@ class Applicant(Base):
     __tablename__ = "organization_applicants"
 
     organization_id: Mapped[UUID] = mapped_column(ForeignKey("organizations.id"), primary_key=True)
-    first_name: Mapped[str] = mapped_column(info=PERSONAL)
-    last_name: Mapped[str] = mapped_column(info=PERSONAL)
+    first_name: Mapped[str] = mapped_column(info=PERSONAL | NAME)
+    last_name: Mapped[str] = mapped_column(info=PERSONAL | NAME)
     email: Mapped[str] = mapped_column(info=PERSONAL)
     phone: Mapped[str | None] = mapped_column(info=PERSONAL)
 

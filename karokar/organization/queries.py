@@ -6,10 +6,11 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Select, String, func, select
+from sqlalchemy import Select, select
 
 from karokar.kernel import clock
 from karokar.kernel.actor import Actor
+from karokar.kernel.columns import finds
 from karokar.kernel.db import db
 from karokar.kernel.errors import NotFound, StateConflict
 from karokar.kernel.paging import PAGE_SIZE, Page, count_up_to, paginate
@@ -163,7 +164,7 @@ def get_page(organization_id: UUID) -> OrganizationPage:
 
 
 SORTS = {
-    "name": func.lower(Organization.name, type_=String()),
+    "name": Organization.search_key,
     "applied": Organization.applied_at,
     "status": Organization.status,
 }
@@ -203,9 +204,7 @@ def _listed(status: str | None, type_: str | None, text: str | None) -> Select[O
         statement = statement.where(Organization.status == status)
     if type_:
         statement = statement.where(Organization.type == type_)
-    for word in (text or "").lower().split():
-        statement = statement.where(func.lower(Organization.name).contains(word, autoescape=True))
-    return statement
+    return statement.where(*finds(Organization.search_key, text))
 
 
 def list_decisions(page: OrganizationPage) -> list[Decision]:
@@ -218,7 +217,7 @@ def list_decisions(page: OrganizationPage) -> list[Decision]:
 def list_children(organization_id: UUID) -> list[OrganizationFacts]:
     """Return the organizations whose parent this one is."""
     statement = select(Organization).where(Organization.parent_organization_id == organization_id)
-    return [_facts(row) for row in db.session.scalars(statement.order_by(func.lower(Organization.name)))]
+    return [_facts(row) for row in db.session.scalars(statement.order_by(Organization.search_key))]
 
 
 def describe(organization_id: UUID) -> list[tuple[str, str]]:
@@ -283,9 +282,8 @@ def search(actor: Actor, text: str) -> list[Hit]:
     """Find organizations by name, as far as the actor may see them."""
     if len(text.strip()) < 2:
         return []
-    statement = select(Organization).where(permitted(Organization, ORGANIZATION_READ, actor))
-    for word in text.lower().split():
-        statement = statement.where(func.lower(Organization.name).contains(word, autoescape=True))
+    conditions = [permitted(Organization, ORGANIZATION_READ, actor), *finds(Organization.search_key, text)]
+    statement = select(Organization).where(*conditions)
     return [
         Hit(
             kind="Organization",
@@ -294,7 +292,7 @@ def search(actor: Actor, text: str) -> list[Hit]:
             values={"organization_id": str(row.id)},
             detail=f"{row.type.capitalize()} · {row.status.lower()}",
         )
-        for row in db.session.scalars(statement.order_by(func.lower(Organization.name)).limit(6))
+        for row in db.session.scalars(statement.order_by(Organization.search_key).limit(6))
     ]
 
 

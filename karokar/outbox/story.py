@@ -13,6 +13,7 @@ from karokar.events.base import SUBJECT_TYPES
 from karokar.events.visibility import reads_organization, sees_everything
 from karokar.kernel.actor import Actor
 from karokar.kernel.db import db
+from karokar.kernel.text import search_key
 from karokar.outbox.log import newest_position
 from karokar.outbox.models import OPEN_STATES, EventLog, EventRow, EventSubject, Trouble, has_state
 
@@ -165,10 +166,11 @@ def _conditions(viewer: Actor, wanted: TimelineFilter, position: Any) -> list[Co
 
 def _matches(text: str, viewer: Actor) -> ColumnElement[bool]:
     """Return the condition of events that an id, or a part of an id or reference, leads to."""
-    bare = text.strip().lower().replace("-", "")
+    text = search_key(text)
+    bare = text.replace("-", "")
     reference = EventRow.payload["reference"].as_string()
     options: list[ColumnElement[bool]] = [
-        func.lower(EventRow.event_type).contains(text.strip().lower(), autoescape=True),
+        func.lower(EventRow.event_type).contains(text, autoescape=True),
         func.replace(func.lower(reference), "-", "").contains(bare, autoescape=True),
     ]
     if len(bare) >= _SHORTEST_TEXT:

@@ -21,12 +21,13 @@ from zoneinfo import available_timezones
 from flask import Flask, request
 from flask_wtf import FlaskForm
 from markupsafe import Markup
-from wtforms import DateTimeLocalField, Field, PasswordField, StringField, ValidationError
+from wtforms import DateTimeLocalField, Field, PasswordField, StringField, TextAreaField, ValidationError
 from wtforms.fields.choices import SelectChoice
 from wtforms.widgets import DateTimeLocalInput
 
 from karokar.kernel.errors import DomainError, RuleBroken, StaleVersion
 from karokar.kernel.ids import new_id
+from karokar.kernel.text import line_problem, name_problem, note_problem
 from karokar.web.times import comes_twice, from_local, read_moment, to_local, viewer_zone
 
 LONGEST_NUMBER = 18
@@ -95,11 +96,14 @@ class Form(FlaskForm):
             return _OurSentences()
 
         def bind_field(self, form: Any, unbound_field: Any, options: dict[str, Any]) -> Any:
-            """Strip the spaces around what was typed, but for passwords."""
+            """Strip the spaces around what was typed, and refuse what cannot be shown, but for passwords."""
             kind = unbound_field.field_class
-            if issubclass(kind, StringField) and not issubclass(kind, PasswordField):
-                options = {**options, "filters": [*unbound_field.kwargs.get("filters", ()), _stripped]}
-            return unbound_field.bind(form=form, **options)
+            if not issubclass(kind, StringField) or issubclass(kind, PasswordField):
+                return unbound_field.bind(form=form, **options)
+            options = {**options, "filters": [*unbound_field.kwargs.get("filters", ()), _stripped]}
+            field = unbound_field.bind(form=form, **options)
+            field.validators = [*field.validators, _can_be_shown]
+            return field
 
     def is_sent(self) -> bool:
         """Whether the form was sent and its shape is right."""
@@ -144,6 +148,21 @@ class Form(FlaskForm):
             raise
         except caught as error:
             self.refuse(error)
+
+
+class NameField(StringField):
+    """A name or title: it holds a letter or digit that people see, and nothing that they cannot."""
+
+
+def _can_be_shown(_form: Any, field: Field) -> None:
+    problem_of = line_problem
+    if isinstance(field, NameField):
+        problem_of = name_problem
+    elif isinstance(field, TextAreaField):
+        problem_of = note_problem
+    sentence = problem_of(field.data) if field.data else None
+    if sentence is not None:
+        raise ValidationError(sentence)
 
 
 WHICH = "_which"

@@ -10,6 +10,7 @@ from flask import current_app, url_for
 from karokar.kernel import clock
 from karokar.kernel.actor import Actor
 from karokar.kernel.log import get_logger
+from karokar.kernel.text import search_key
 from karokar.kernel.waiting import Figure, Hit, WaitingItem
 from karokar.web.asking import ask, questions
 from karokar.web.navigation import NAVIGATION, is_open
@@ -81,11 +82,12 @@ def names_of_waiting(noted: list[Noted]) -> Names:
 def find_hits(actor: Actor, text: str, limit: int = 20) -> list[Hit]:
     """Return what the search box finds: pages by name first, then what each context knows."""
     wanted = text.strip()
+    name = search_key(wanted)
     pages = [
         Hit(kind="Page", title=entry.label, endpoint=entry.endpoint, values={})
         for group in NAVIGATION
         for entry in group.entries
-        if is_open(entry) and (not wanted or wanted.lower() in entry.label.lower())
+        if is_open(entry) and name in search_key(entry.label)
     ]
     if len(wanted) < 2:
         return pages[:limit]

@@ -7,6 +7,7 @@ from sqlalchemy import ForeignKey, Index, String, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from karokar.kernel import clock
+from karokar.kernel.columns import NAME
 from karokar.kernel.db import Base
 
 
@@ -34,7 +35,7 @@ class SavedView(Base):
     organization_id: Mapped[UUID]  # owner: organization
     user_id: Mapped[UUID]  # owner: identity
     endpoint: Mapped[str] = mapped_column(String(100))
-    name: Mapped[str] = mapped_column(String(80))
+    name: Mapped[str] = mapped_column(String(80), info=NAME)
     query: Mapped[str] = mapped_column(String(2000))
     is_shared: Mapped[bool] = mapped_column(default=False)
     created_at: Mapped[datetime] = mapped_column(default=clock.now)

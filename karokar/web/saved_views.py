@@ -12,6 +12,7 @@ from karokar.kernel.actor import current_actor
 from karokar.kernel.db import action, db
 from karokar.kernel.errors import NotFound, RuleBroken
 from karokar.kernel.ids import new_id
+from karokar.kernel.text import normal, search_key
 from karokar.web.models import DefaultView, SavedView
 
 MOST = 50
@@ -43,7 +44,8 @@ def list_here() -> Sequence[View]:
         return []
     if "saved_views" not in g:
         statement = _with_defaults().where(SavedView.endpoint == request.endpoint).order_by(SavedView.name)
-        g.saved_views = [_shown(*row) for row in db.session.execute(statement.limit(MOST))]
+        found_here = [_shown(*row) for row in db.session.execute(statement.limit(MOST))]
+        g.saved_views = sorted(found_here, key=lambda view: search_key(view.name))
     found: list[View] = g.saved_views
     return found
 
@@ -66,7 +68,8 @@ def list_all() -> Sequence[View]:
     """Return every view that the acting person may use, by list and name."""
     statement = _with_defaults().order_by(SavedView.endpoint, SavedView.name)
     rows = db.session.execute(statement.limit(200)).all()
-    return [_shown(*row) for row in rows if row[0].endpoint in current_app.view_functions]
+    listed = sorted(rows, key=lambda row: (row[0].endpoint, search_key(row[0].name)))
+    return [_shown(*row) for row in listed if row[0].endpoint in current_app.view_functions]
 
 
 def _with_defaults() -> Select[SavedView, UUID | None]:
@@ -175,7 +178,7 @@ def remove(view_id: UUID) -> None:
 
 
 def _named(name: str) -> str:
-    name = " ".join(name.split())[:80]
+    name = " ".join(normal(name).split())[:80]
     if not name:
         raise RuleBroken(
             "NAME_MISSING", "Give the view a name, then save it again.", fields={"name": "Give it a name."}

@@ -12,6 +12,7 @@ from karokar.kernel.actor import Actor, current_actor
 from karokar.kernel.paging import count_words
 from karokar.kernel.permissions import may, scope_of
 from karokar.kernel.settings import settings
+from karokar.kernel.text import search_key
 from karokar.web import saved_views, times
 from karokar.web.asking import ask
 from karokar.web.links import entity_url, page_path, page_url, short_id, unbroken
@@ -139,7 +140,7 @@ class Shell:
             )
             for member in members
         ]
-        return sorted(choices, key=lambda choice: choice.name.lower())
+        return sorted(choices, key=lambda choice: search_key(choice.name))
 
     @property
     def unread(self) -> int:

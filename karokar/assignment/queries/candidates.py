@@ -12,6 +12,7 @@ from karokar.assignment import rules
 from karokar.assignment.models import Assignment, AssignmentSetting
 from karokar.assignment.queries.facts import LIVE, AssignmentFacts, facts
 from karokar.kernel.db import db
+from karokar.kernel.text import search_key
 
 
 def is_licence_required() -> bool:
@@ -102,7 +103,7 @@ def list_candidates(
                 licence_until=until,
             )
         )
-    return sorted(found, key=lambda one: (not one.is_eligible, bool(one.warning), one.name.casefold()))
+    return sorted(found, key=lambda one: (not one.is_eligible, bool(one.warning), search_key(one.name)))
 
 
 def _busy(

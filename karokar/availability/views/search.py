@@ -20,6 +20,7 @@ from karokar.kernel import clock
 from karokar.kernel.actor import Scope, current_actor
 from karokar.kernel.errors import NotFound
 from karokar.kernel.permissions import may, requires, scope_of
+from karokar.kernel.text import search_key
 from karokar.organization import queries as organizations
 from karokar.web.forms import Form, LocalTimeField, after
 from karokar.web.times import viewer_zone
@@ -87,7 +88,7 @@ def index() -> Any:
 
 
 def _by_name(choice: tuple[str, str]) -> str:
-    return choice[1].casefold()
+    return search_key(choice[1])
 
 
 def _uuid(text: str | None) -> UUID | None:

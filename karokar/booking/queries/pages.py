@@ -83,7 +83,7 @@ def _sort(wanted: BookingFilter) -> str:
 def _listed(wanted: BookingFilter) -> Select[Booking]:
     conditions: list[ColumnElement[bool]] = [permitted(Booking, BOOKING_READ)]
     if wanted.text:
-        signs = "".join(sign for sign in wanted.text.upper() if sign.isalnum())
+        signs = rules.reference_signs(wanted.text)
         plain = func.replace(Booking.reference, "-", "")
         options: list[ColumnElement[bool]] = [plain.like(f"%{signs}%")] if signs else []
         if wanted.vehicle_ids:

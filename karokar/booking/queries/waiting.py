@@ -187,7 +187,7 @@ def list_figures_for(actor: Actor) -> list[Figure]:
 
 def search(actor: Actor, text: str) -> list[Hit]:
     """Return the bookings that the actor may see whose reference is, or holds, the text, however it is typed."""
-    signs = "".join(sign for sign in text.upper() if sign.isalnum())
+    signs = rules.reference_signs(text)
     if len(signs) < 2:
         return []
     whole = rules.read_reference(text)

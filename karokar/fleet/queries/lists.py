@@ -20,10 +20,11 @@ from karokar.kernel.db import db
 from karokar.kernel.errors import NotFound
 from karokar.kernel.paging import Page, count_up_to, paginate
 from karokar.kernel.permissions import permitted, scope_of
+from karokar.kernel.text import search_key, search_words
 
 SORTS = {
     "plate": Vehicle.plate_key,
-    "make": Vehicle.make,
+    "make": Vehicle.search_key,
     "city": Vehicle.city_key,
     "seats": Vehicle.seats,
     "status": Vehicle.status,
@@ -71,20 +72,11 @@ def narrowed(text: str, category: str, city: str, seats: int | None) -> list[Col
         found.append(Vehicle.city_key == city_key(city))
     if seats:
         found.append(Vehicle.seats >= seats)
-    for word in text.split():
-        pattern = f"%{_escape(word.casefold())}%"
-        options = [
-            func.lower(Vehicle.make).like(pattern, escape="\\"),
-            func.lower(Vehicle.model).like(pattern, escape="\\"),
-        ]
-        if plate_key(word):
-            options.append(Vehicle.plate_key.like(f"%{plate_key(word)}%"))
-        found.append(or_(*options))
+    for word in search_words(text):
+        # A plate is found with or without its spaces and hyphens.
+        spellings = {word, search_key(plate_key(word))} - {""}
+        found.append(or_(*(Vehicle.search_key.contains(spelt, autoescape=True) for spelt in sorted(spellings))))
     return found
-
-
-def _escape(text: str) -> str:
-    return text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
 
 
 def list_vehicles(

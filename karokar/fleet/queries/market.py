@@ -41,7 +41,7 @@ def candidate_ids(
 
 def _on_the_road(vendor_ids: Collection[UUID], own_organization_id: UUID | None, first: str = "") -> Select[Vehicle]:
     is_theirs = and_(is_offered(), Vehicle.organization_id.in_(list(vendor_ids)))
-    by_name = (Vehicle.category, Vehicle.make, Vehicle.model, Vehicle.plate_key)
+    by_name = (Vehicle.category, Vehicle.search_key)
     order = (Vehicle.category != first, *by_name) if first else by_name
     if own_organization_id is None:
         return select(Vehicle).where(is_theirs).order_by(*order)

@@ -15,6 +15,7 @@ from karokar.fleet.views.blueprint import bp
 from karokar.kernel.actor import current_actor
 from karokar.kernel.errors import RuleBroken
 from karokar.kernel.permissions import requires
+from karokar.kernel.text import same_key
 from karokar.runs.imports import Good, Heading, Line, Report
 from karokar.runs.kinds import Item
 from karokar.runs.views.imports import ListImport
@@ -39,12 +40,12 @@ def _check(report: Report) -> None:
     """Take every line through the checks of the form and of the action, and of all plates at once."""
     taken = {plate_key(plate) for plate in queries.other_spellings([_plate(line) for line in report.lines])}
     seen: dict[str, int] = {}
-    categories = {name.casefold(): code for code, name in CATEGORIES.items()}
+    categories = {same_key(name): code for code, name in CATEGORIES.items()}
     bad, zones = set(report.bad_lines), {choice.value for choice in time_zones()}
     for line in report.lines:
         cells = dict(line.cells)
         category = cells.get("category", "")
-        cells["category"] = categories.get(category.casefold(), category.upper())
+        cells["category"] = categories.get(same_key(category), category.upper())
         cells["time_zone"] = cells.get("time_zone") or current_actor().time_zone
         cells["odometer"] = cells.get("odometer") or "0"
         before = len(report.problems)

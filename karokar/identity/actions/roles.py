@@ -17,6 +17,7 @@ from karokar.kernel.db import action, db
 from karokar.kernel.errors import NotFound, RuleBroken, StateConflict
 from karokar.kernel.permissions import check
 from karokar.kernel.proof import demand_proof
+from karokar.kernel.text import same_key
 
 _NAME_TAKEN = "Your organization has a role of this name already. Choose another name."
 REFUSALS = {
@@ -41,7 +42,7 @@ def create_role(*, name: str, description: str = "", permissions: Iterable[str])
         organization_id=actor.organization_id,
         organization_type=actor.organization_type,
         code=None,
-        name=_free_name(name),
+        name=_free_name(name, actor.organization_id),
         description=description,
         is_system_role=False,
         permissions=_checked(permissions, actor.organization_type),
@@ -60,7 +61,9 @@ def update_role(
     """
     role = _load(role_id, version)
     event = role.change(
-        name=_free_name(name), description=description, permissions=_checked(permissions, role.organization_type)
+        name=_free_name(name, role.organization_id, except_id=role.id),
+        description=description,
+        permissions=_checked(permissions, role.organization_type),
     )
     publish(event)
     return role
@@ -105,11 +108,14 @@ def _load(role_id: UUID, version: int | None) -> Role:
     return role
 
 
-def _free_name(name: str) -> str:
+def _free_name(name: str, organization_id: UUID | None, *, except_id: UUID | None = None) -> str:
     taken = {label for _type, label, _description in rules.SYSTEM_ROLES.values()}
-    if name.strip().lower() in {label.lower() for label in taken} | {code.lower() for code in rules.SYSTEM_ROLES}:
+    if same_key(name) in {same_key(text) for text in (*taken, *rules.SYSTEM_ROLES)}:
         sentence = "This is the name of a system role. Choose another name."
         raise RuleBroken("ROLE_NAME_TAKEN", sentence, fields={"name": sentence})
+    others = select(Role.name).where(Role.organization_id == organization_id, Role.id != except_id)
+    if same_key(name) in {same_key(other) for other in db.session.scalars(others)}:
+        raise RuleBroken("ROLE_NAME_TAKEN", _NAME_TAKEN, fields={"name": _NAME_TAKEN})
     return name.strip()
 
 

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Select, String, func, select
+from sqlalchemy import Select, func, select
 
 from karokar.identity import rules
 from karokar.identity.models import Membership, Role, User
@@ -50,7 +50,7 @@ class MemberRow:
 
 
 MEMBER_SORTS = {
-    "name": func.lower(User.last_name + " " + User.first_name, type_=String()),
+    "name": User.search_key,
     "email": User.email,
     "joined": Membership.joined_at,
 }
@@ -154,7 +154,7 @@ def search(actor: Actor, text: str) -> list[Hit]:
     if len(text.strip()) < 2 or scope_of(EMPLOYEE_MANAGE, actor) is None:
         return []
     statement = _rows(actor).where(matches(text), Membership.status != MembershipStatus.REMOVED)
-    statement = statement.order_by(func.lower(User.last_name), Membership.id).limit(6)
+    statement = statement.order_by(User.search_key, Membership.id).limit(6)
     return [
         Hit(
             kind="Person",

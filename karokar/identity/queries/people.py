@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, String, and_, case, exists, false, func, or_, select, true
+from sqlalchemy import ColumnElement, Select, and_, exists, false, func, not_, or_, select, true
 from sqlalchemy.orm import aliased
 
 from karokar.identity.models import Membership, Role, User, UserSession
@@ -15,6 +15,7 @@ from karokar.identity.queries.authority import outranked
 from karokar.identity.rules import MembershipStatus, normal_email
 from karokar.kernel import clock
 from karokar.kernel.actor import Actor, Scope, current_actor
+from karokar.kernel.columns import finds
 from karokar.kernel.db import db
 from karokar.kernel.errors import NotFound
 from karokar.kernel.paging import Page, paginate
@@ -150,7 +151,7 @@ def count_members(organization_id: UUID) -> int:
 
 
 PEOPLE_SORTS = {
-    "name": func.lower(User.last_name + " " + User.first_name, type_=String()),
+    "name": User.search_key,
     "email": User.email,
     "seen": User.last_seen_at,
 }
@@ -217,9 +218,9 @@ def _of_platform(users: Sequence[User]) -> dict[UUID, PlatformPerson]:
 
 def matches(text: str) -> ColumnElement[bool]:
     """Return the condition of people whose name or address contains every word of the text."""
-    name = case((is_stranger(current_actor()), ""), else_=User.first_name + " " + User.last_name)
-    full = func.lower(name + " " + User.email)
-    return and_(true(), *(full.contains(word, autoescape=True) for word in text.lower().split()))
+    # Of a stranger nobody may find out more than the address: their name must not answer.
+    addressed = and_(true(), *(User.email.contains(word, autoescape=True) for word in normal_email(text).split()))
+    return and_(true(), *finds(User.search_key, text), or_(not_(is_stranger(current_actor())), addressed))
 
 
 def _members() -> Select[Membership, User, Role]:
@@ -227,7 +228,7 @@ def _members() -> Select[Membership, User, Role]:
         select(Membership, User, Role)
         .join(User, User.id == Membership.user_id)
         .join(Role, Role.id == Membership.role_id)
-        .order_by(func.lower(User.last_name), func.lower(User.first_name), Membership.id)
+        .order_by(User.search_key, Membership.id)
     )
 
 

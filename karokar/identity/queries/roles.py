@@ -14,6 +14,7 @@ from karokar.kernel.actor import Scope
 from karokar.kernel.db import db
 from karokar.kernel.errors import NotFound
 from karokar.kernel.permissions import PERMISSIONS
+from karokar.kernel.text import search_key
 
 
 @dataclass(frozen=True)
@@ -87,8 +88,8 @@ def get_role(role_id: UUID, organization_id: UUID, organization_type: str) -> Ro
 def list_roles_to_give(organization_id: UUID, organization_type: str) -> list[RoleFacts]:
     """Return the roles that members of the organization can have: the type's own first, then the composed ones."""
     statement = select(Role).where(can_be_given(organization_id, organization_type))
-    statement = statement.order_by(Role.is_system_role.desc(), func.lower(Role.name))
-    return [_facts(role) for role in db.session.scalars(statement)]
+    found = sorted(db.session.scalars(statement), key=lambda role: (not role.is_system_role, search_key(role.name)))
+    return [_facts(role) for role in found]
 
 
 def list_roles_within_reach(organization_id: UUID, organization_type: str) -> list[RoleFacts]:

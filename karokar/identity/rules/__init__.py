@@ -5,6 +5,7 @@ from enum import StrEnum
 from zoneinfo import available_timezones
 
 from karokar.kernel.actor import Scope
+from karokar.kernel.text import normal
 
 
 class MembershipStatus(StrEnum):
@@ -81,7 +82,7 @@ def as_entry(code: str, *, is_self: bool) -> str:
 
 def normal_email(email: str) -> str:
     """Return the address as it is stored and compared: upper and lower case are the same person."""
-    return email.strip().lower()
+    return normal(email).strip().lower()
 
 
 def is_time_zone(name: str) -> bool:

@@ -15,6 +15,7 @@ from karokar.identity.views.blueprint import bp
 from karokar.kernel.actor import current_actor
 from karokar.kernel.errors import NotFound, RuleBroken
 from karokar.kernel.permissions import requires
+from karokar.kernel.text import same_key
 from karokar.organization import queries as organization
 from karokar.runs.imports import Good, Heading, Line, Report
 from karokar.runs.kinds import Item
@@ -35,8 +36,8 @@ def _check(report: Report) -> None:
     if organization_id is None:
         raise NotFound("organization")
     found = queries.list_roles_to_give(organization_id, organization.get_organization(organization_id).type)
-    roles = {role.name.casefold(): role for role in found}
-    roles |= {role.code.casefold(): role for role in found if role.code}
+    roles = {same_key(role.name): role for role in found}
+    roles |= {same_key(role.code): role for role in found if role.code}
     refused = {role.id: _refusal(role.id, organization_id) for role in found}
     usual = roles.get("employee") or next(iter(roles.values()))
     standing = queries.standings(organization_id, [_email(line) for line in report.lines])
@@ -45,7 +46,7 @@ def _check(report: Report) -> None:
     for line in report.lines:
         before = len(report.problems)
         typed = line.cells.get("role", "")
-        role = roles.get(typed.casefold()) if typed else usual
+        role = roles.get(same_key(typed)) if typed else usual
         if role is None:
             report.note(line, "role", f"There is no role “{typed}” here.")
         elif refused[role.id]:
