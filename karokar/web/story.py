@@ -27,7 +27,9 @@ _DETAILS = (
 _SAME = {"kilometres": "odometer"}
 """Fields of payloads that are called otherwise where they are kept."""
 
-NOT_SHOWN = frozenset({"id", "version", "event_count", "plate_key", "city_key", "round", "reminded_hours"})
+NOT_SHOWN = frozenset(
+    {"id", "version", "event_count", "plate_key", "city_key", "search_key", "round", "reminded_hours"}
+)
 """Fields that say nothing to people."""
 
 _GOOD = ("Approved", "Completed", "Accepted", "Joined", "Reinstated", "Resolved", "Verified", "Retried", "Enabled")

@@ -29,6 +29,7 @@ from karokar.kernel.actor import Actor, acting_as
 from karokar.kernel.db import Base, db, transaction
 from karokar.kernel.ids import new_id
 from karokar.kernel.permissions import PERMISSIONS
+from karokar.kernel.text import search_key
 from karokar.outbox import catalog
 from karokar.outbox.drain import drain_all
 from tests.factories import people
@@ -151,29 +152,27 @@ def actor(user_id: UUID, organization_id: UUID, role: str) -> Actor:
 
 def vehicle(organization_id: UUID, *, owned_by: str = "VENDOR_OWNED", **values: Any) -> UUID:
     number = next(_numbers)
-    made = put(
-        "vehicles",
-        **{
-            "organization_id": organization_id,
-            "ownership_type": owned_by,
-            "make": "Skoda",
-            "model": "Octavia",
-            "year": 2024,
-            "license_plate": f"B-KK {number:04d}",
-            "plate_key": f"BKK{number:04d}",
-            "category": "COMPACT",
-            "seats": 5,
-            "city": "Berlin",
-            "city_key": "berlin",
-            "address": "Hafenstr. 1",
-            "time_zone": "Europe/Berlin",
-            "odometer": 10_000,
-            "status": "ACTIVE",
-            "suspension_reason": "",
-            "suspension_note": "",
-        }
-        | values,
-    )
+    row = {
+        "organization_id": organization_id,
+        "ownership_type": owned_by,
+        "make": "Skoda",
+        "model": "Octavia",
+        "year": 2024,
+        "license_plate": f"B-KK {number:04d}",
+        "plate_key": f"BKK{number:04d}",
+        "category": "COMPACT",
+        "seats": 5,
+        "city": "Berlin",
+        "city_key": "berlin",
+        "address": "Hafenstr. 1",
+        "time_zone": "Europe/Berlin",
+        "odometer": 10_000,
+        "status": "ACTIVE",
+        "suspension_reason": "",
+        "suspension_note": "",
+    } | values
+    text = " ".join(row[name] for name in ("make", "model", "license_plate", "plate_key"))
+    made = put("vehicles", **row, search_key=search_key(text))
     with transaction() as session:
         session.execute(insert(Base.metadata.tables["vehicle_calendars"]).values(vehicle_id=made))
     return made

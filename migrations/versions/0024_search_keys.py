@@ -10,8 +10,8 @@ from karokar.fleet.rules import city_key
 from karokar.kernel.columns import LONGEST_KEY, SearchKey
 from karokar.kernel.text import search_key
 
-revision = "0022_search_keys"
-down_revision = "0021_constraint_names"
+revision = "0024_search_keys"
+down_revision = "0023_proof"
 branch_labels = None
 depends_on = None
 
