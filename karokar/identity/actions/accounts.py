@@ -17,6 +17,7 @@ from karokar.kernel.db import action, db
 from karokar.kernel.errors import RuleBroken, StateConflict
 from karokar.kernel.proof import demand_proof
 from karokar.kernel.settings import settings
+from karokar.organization import queries as organization
 
 LINK_ENDED = StateConflict(
     "LINK_ENDED", "This link has been used, or is too old. Ask for a new one on the sign-in page."
@@ -61,9 +62,7 @@ def change_password(*, current: str, new: str, kept_session_id: UUID | None) -> 
 
 def set_password(user: User, password: str, *, by_link: bool, keep: UUID | None = None, field: str = "new") -> None:
     """Give the account another password and end its sessions but one. Raises RuleBroken for a password not accepted."""
-    problem = passwords.problem_of(password, email=user.email, names=(user.first_name, user.last_name))
-    if problem:
-        raise RuleBroken("PASSWORD_NOT_ACCEPTED", problem, fields={field: problem})
+    check_new_password(user, password, field=field)
     publish(user.set_password(passwords.hash_password(password, cheap=settings().testing), by_link=by_link))
     count = end_live_sessions(user.id, keep=keep)
     if count:
@@ -83,6 +82,18 @@ def renew_hash(user_id: UUID, password: str, *, mark: str) -> str:
     db.session.execute(update(User).where(User.id == user_id).values(password_hash=made))
     db.session.refresh(user)
     return password_mark(user)
+
+
+def check_new_password(user: User, password: str, *, field: str) -> None:
+    """Raise RuleBroken where the person must not have this password, because others would guess it."""
+    if settings().demo and password == settings().demo_password:
+        return  # Everybody may know the password of the example data.
+    of_user = select(Membership.organization_id).where(Membership.user_id == user.id)
+    organizations = organization.organizations(db.session.scalars(of_user)).values()
+    names = (user.first_name, user.last_name, user.email.rpartition(".")[0], *(facts.name for facts in organizations))
+    problem = passwords.problem_of(password, words=names)
+    if problem:
+        raise RuleBroken("PASSWORD_NOT_ACCEPTED", problem, fields={field: problem})
 
 
 @action

@@ -6,6 +6,7 @@ from sqlalchemy import select
 
 from karokar.events.bus import publish
 from karokar.identity import rules
+from karokar.identity.actions.accounts import check_new_password
 from karokar.identity.models import Membership, Role, User
 from karokar.identity.rules import passwords, tokens
 from karokar.kernel import clock
@@ -36,9 +37,7 @@ def create_platform_admin(*, email: str, first_name: str, last_name: str, passwo
     db.session.add(membership)
     publish(invited)
     if password is not None:
-        problem = passwords.problem_of(password, email=normal, names=(first_name, last_name))
-        if problem:
-            raise RuleBroken("PASSWORD_NOT_ACCEPTED", problem)
+        check_new_password(user, password, field="password")
         user.email_verified_at = clock.now()
         publish(user.set_password(passwords.hash_password(password, cheap=settings().testing), by_link=False))
         publish(membership.accept())

@@ -1,6 +1,11 @@
 """Passwords: what is accepted, and how they are kept (argon2id)."""
 
+import hashlib
+import re
+from collections.abc import Iterable
 from functools import cache
+from itertools import pairwise
+from pathlib import Path
 from unicodedata import normalize
 
 from argon2 import PasswordHasher
@@ -8,12 +13,14 @@ from argon2.exceptions import InvalidHashError, VerifyMismatchError
 
 SHORTEST = 12
 LONGEST = 200
-_COMMON = frozenset(
-    {
-        "password1234", "123456789012", "qwertyuiop12", "passwordpassword", "letmein12345", "administrator",
-        "welcome12345", "iloveyou1234", "111111111111", "000000000000", "abcdefghijkl", "karokarkarokar",
-    }
-)  # fmt: skip
+PRODUCT = "karokar"
+SHORTEST_WORD = 4
+"""Shorter names and words turn up in other words by chance."""
+
+_TIME_COST, _MEMORY_KIB, _LANES = 3, 65536, 4
+_DISGUISES = str.maketrans({"0": "o", "1": "i", "3": "e", "4": "a", "5": "s", "7": "t", "@": "a", "$": "s", "!": "i"})
+_BREACHED = Path(__file__).parent.parent / "data" / "breached.bin"
+_DIGEST_BYTES = 5
 
 
 def normal(password: str) -> str:
@@ -21,9 +28,10 @@ def normal(password: str) -> str:
     return normalize("NFKC", password)
 
 
-def problem_of(password: str, *, email: str, names: tuple[str, ...] = ()) -> str | None:
+def problem_of(password: str, *, words: Iterable[str] = ()) -> str | None:
     """Return why this password is not accepted, as a sentence; None where it is.
 
+    `words` are names that somebody who attacks this person would try: theirs, their address's, their organizations'.
     Length is what makes a password strong; rules about digits and signs make people write it down.
     """
     password = normal(password)
@@ -31,19 +39,73 @@ def problem_of(password: str, *, email: str, names: tuple[str, ...] = ()) -> str
         return f"Use at least {SHORTEST} characters. A few words in a row are easy to remember."
     if len(password) > LONGEST:
         return f"Use at most {LONGEST} characters."
-    lowered = password.lower()
-    if lowered in _COMMON or len(set(lowered)) < 5:
-        return "This password is guessed first. Choose another one."
-    own = [part for part in (email.split("@", maxsplit=1)[0], *names) if len(part) >= 4]
-    if any(part.lower() in lowered and len(lowered) - len(part) < 6 for part in own):
-        return "This password is close to your name or address. Choose another one."
+    if is_breached(password) or _is_one_thing_repeated(password.casefold()):
+        return "This password is among those that are tried first. Choose another one."
+    word = context_word_in(password, (PRODUCT, *words))
+    if word:
+        return f"This password contains “{word}”, which others know about you. Choose one without it."
     return None
+
+
+def context_word_in(password: str, words: Iterable[str]) -> str | None:
+    """Return the first word, or part of a name or address, that the password contains in any place, however it is
+    capitalized or disguised ("k4r0k4r"); None where it contains none.
+    """
+    typed = normal(password).casefold()
+    shapes = (typed, typed.translate(_DISGUISES), typed.translate(_DISGUISES | {ord("1"): "l", ord("!"): "l"}))
+    for name in words:
+        for word in re.split(r"[\W_]+", normal(name).casefold()):
+            is_word = len(word) >= SHORTEST_WORD and not word.isdigit()
+            if is_word and any(word in shape or word.translate(_DISGUISES) in shape for shape in shapes):
+                return word
+    return None
+
+
+def is_breached(password: str) -> bool:
+    """Whether the password is one of those that are used most or were published in breaches (data/README.md)."""
+    wanted, known = digest(password), _breached()
+    low, high = 0, len(known) // _DIGEST_BYTES
+    while low < high:
+        middle = (low + high) // 2
+        found = known[middle * _DIGEST_BYTES : (middle + 1) * _DIGEST_BYTES]
+        if found == wanted:
+            return True
+        low, high = (middle + 1, high) if found < wanted else (low, middle)
+    return False
+
+
+def digest(password: str) -> bytes:
+    """Return what the file of breached passwords holds of one: the beginning of the SHA-256 of its folded form."""
+    return hashlib.sha256(normal(password).casefold().encode()).digest()[:_DIGEST_BYTES]
+
+
+@cache
+def _breached() -> bytes:
+    return _BREACHED.read_bytes()
+
+
+def _is_one_thing_repeated(password: str) -> bool:
+    """Whether it has hardly any different signs, is one part again and again, or counts up or down."""
+    steps = {ord(after) - ord(before) for before, after in pairwise(password)}
+    is_counting = password.isdigit() and any(password in run for run in _COUNTS)
+    return len(set(password)) < 5 or password in (password + password)[1:-1] or steps in ({1}, {-1}) or is_counting
+
+
+_COUNTS = (
+    "".join(map(str, range(100))),
+    "".join(map(str, range(1, 100))) * 2,
+    "".join(map(str, range(99, -1, -1))),
+    "1234567890" * 20,
+    "0987654321" * 20,
+)
 
 
 @cache
 def _hasher(cheap: bool) -> PasswordHasher:  # noqa: FBT001 - the cache's key
     # The cheap one is for tests only, where a thousand people sign in within a minute.
-    return PasswordHasher(time_cost=1, memory_cost=8, parallelism=1) if cheap else PasswordHasher()
+    if cheap:
+        return PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
+    return PasswordHasher(time_cost=_TIME_COST, memory_cost=_MEMORY_KIB, parallelism=_LANES)
 
 
 def hash_password(password: str, *, cheap: bool = False) -> str:
