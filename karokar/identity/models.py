@@ -403,8 +403,20 @@ class ApiToken(Base):
     permissions: Mapped[list[str]]
     created_at: Mapped[datetime]
     last_used_at: Mapped[datetime | None]
+    last_used_from: Mapped[str | None] = mapped_column(info=PERSONAL)
     expires_at: Mapped[datetime]
     revoked_at: Mapped[datetime | None]
+
+    user: Mapped[User] = relationship()
+
+    @staticmethod
+    def within(scope: Scope, actor: Actor) -> ColumnElement[bool]:
+        """OWN: tokens for the acting organization, whoever made them. SELF: one's own."""
+        if scope is Scope.OWN and actor.organization_id is not None:
+            return ApiToken.organization_id == actor.organization_id
+        if scope is Scope.SELF and actor.user_id is not None:
+            return ApiToken.user_id == actor.user_id
+        return false()
 
     @staticmethod
     def is_live(at: datetime) -> ColumnElement[bool]:

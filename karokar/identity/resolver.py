@@ -105,7 +105,7 @@ def _touch(acting: queries.Acting) -> None:
         return
     try:
         if acting.token_id is not None:
-            actions.touch_token(acting.token_id)
+            actions.touch_token(acting.token_id, request.remote_addr or "")
         elif acting.session_id is not None:
             actions.touch_session(acting.session_id)
     except Busy:

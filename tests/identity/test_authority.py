@@ -35,6 +35,7 @@ class Targets:
     invited: Somebody
     role_id: UUID
     admin_role_id: UUID
+    token_id: UUID
 
 
 @dataclass(frozen=True)
@@ -99,6 +100,10 @@ OTHERS = {
         lambda targets: f"/identity/roles/{targets.role_id}/delete",
         is_of_own_organization=True,
     ),
+    "revoke_token_of_member": Way(
+        lambda targets: actions.revoke_token_of_member(targets.token_id),
+        lambda targets: f"/identity/tokens/{targets.token_id}/revoke",
+    ),
     "end_sessions_of": Way(
         lambda targets: actions.end_sessions_of(targets.active.user_id),
         lambda targets: f"/identity/people/{targets.active.user_id}/end-sessions",
@@ -157,6 +162,7 @@ def targets_in(company: Company) -> Targets:
         people.add_member(company, admin, has_joined=False),
         role.id,
         db.session.scalars(select(Role.id).where(Role.code == admin)).one(),
+        a_token_of(active).id,
     )
 
 
@@ -341,3 +347,87 @@ def test_buttons_are_shown_to_whom_the_action_would_not_refuse(app, client):
     offered = client.get("/identity/members/new").text
     assert ">Employee<" in offered
     assert ">Corporate administrator<" not in offered
+
+
+# --- API tokens of others ---------------------------------------------------------------------------------------------
+
+
+def a_token_of(somebody: Somebody, *permissions: str) -> actions.NewToken:
+    with people.acting(somebody):
+        return actions.create_token(name="Nightly export", permissions=permissions or ["mail.read"], days=30)
+
+
+def works(client: FlaskClient, token: actions.NewToken) -> bool:
+    return client.get("/notification/mail", headers={"Authorization": f"Bearer {token.secret}"}).status_code == 200
+
+
+def test_an_administrator_sees_and_revokes_the_tokens_that_members_made(app, client):
+    company = people.make_corporate()
+    token = a_token_of(people.add_admin(company))
+    assert works(client, token)
+    people.sign_in(client, company.admin)
+    page = client.get("/identity/tokens").text
+    assert "Nightly export" in page
+    assert "127.0.0.1" in page
+    with client.session_transaction() as session:
+        session["csrf"] = SECRET
+    assert sent(client, f"/identity/tokens/{token.id}/revoke", {}) == 303
+    people.sign_out(client)
+    assert not works(client, token)
+
+
+def test_tokens_of_another_tenant_do_not_exist_and_the_platform_sees_all(app, client):
+    company, other = people.make_corporate(), people.make_vendor()
+    token = a_token_of(company.admin)
+    people.sign_in(client, other.admin)
+    assert "Nightly export" not in client.get("/identity/tokens").text
+    with people.acting(other.admin), pytest.raises(DomainError) as refused:
+        actions.revoke_token_of_member(token.id)
+    assert refused.value.code == "NOT_FOUND"
+    people.sign_in(client, people.platform_admin())
+    assert company.name in client.get("/identity/tokens").text
+
+
+def test_a_person_has_so_many_tokens_that_work_and_no_more(app):
+    from karokar.identity import rules
+
+    company = people.make_corporate()
+    made = [a_token_of(company.admin) for _ in range(rules.MOST_TOKENS)]
+    with pytest.raises(DomainError) as refused:
+        a_token_of(company.admin)
+    assert refused.value.code == "TOO_MANY_TOKENS"
+    with people.acting(company.admin):
+        actions.revoke_token(made[0].id)
+    a_token_of(company.admin)
+
+
+@pytest.mark.parametrize("keeps", [False, True])
+@pytest.mark.parametrize("act", ["change", "reset", "end sessions", "the platform ends sessions"])
+def test_tokens_end_with_the_password_and_the_sessions_unless_they_are_kept(app, client, act, keeps):
+    company = people.make_corporate()
+    token = a_token_of(company.admin)
+    if act == "change":
+        with people.acting(company.admin):
+            actions.change_password(
+                current=people.PASSWORD, new="seven green kettles", kept_session_id=None, keeps_tokens=keeps
+            )
+    elif act == "reset":
+        actions.request_password_reset(company.admin.email)
+        link = identity.sign_in_link("password_reset", company.admin.user_id).rsplit("/", maxsplit=1)[-1]
+        actions.reset_password(link, new="seven green kettles", keeps_tokens=keeps)
+    elif act == "end sessions":
+        with people.acting(company.admin):
+            actions.end_other_sessions(None, keeps_tokens=keeps)
+    else:
+        with people.acting(people.platform_admin()):
+            actions.end_sessions_of(company.admin.user_id, keeps_tokens=keeps)
+    assert works(client, token) is keeps
+
+
+def test_pages_ask_about_tokens_only_where_there_are_some(app, client):
+    company = people.make_corporate()
+    people.sign_in(client, company.admin)
+    assert "keeps_tokens" not in client.get("/account/password").text
+    a_token_of(company.admin)
+    assert "keeps_tokens" in client.get("/account/password").text
+    assert "keeps_tokens" in client.get("/account/sessions").text

@@ -39,7 +39,7 @@ from karokar.identity.actions.sessions import (
     switch_organization,
     touch_session,
 )
-from karokar.identity.actions.tokens import NewToken, create_token, revoke_token, touch_token
+from karokar.identity.actions.tokens import NewToken, create_token, revoke_token, revoke_token_of_member, touch_token
 
 __all__ = [
     "NewToken",
@@ -72,6 +72,7 @@ __all__ = [
     "reset_password",
     "reset_second_factor_of",
     "revoke_token",
+    "revoke_token_of_member",
     "sign_out",
     "suspend_member",
     "switch_organization",

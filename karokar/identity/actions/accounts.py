@@ -8,6 +8,7 @@ from karokar.events.bus import publish
 from karokar.identity import rules
 from karokar.identity.actions.oneself import as_oneself, end_live_sessions, lock_own, lock_user, note_proof
 from karokar.identity.actions.others import lock_outranked
+from karokar.identity.actions.tokens import revoke_live_tokens
 from karokar.identity.models import Membership, RecoveryCode, User
 from karokar.identity.queries.access import active_roles, needs_second_factor, password_mark, permissions_of
 from karokar.identity.queries.links import find_reset
@@ -45,8 +46,8 @@ def update_profile(
 
 
 @action
-def change_password(*, current: str, new: str, kept_session_id: UUID | None) -> None:
-    """Change the acting person's password, and end their sessions elsewhere.
+def change_password(*, current: str, new: str, kept_session_id: UUID | None, keeps_tokens: bool = False) -> None:
+    """Change the acting person's password, and end their sessions elsewhere and (unless kept) their API tokens.
 
     Raises RuleBroken where the current one is wrong or the new one is not accepted.
     """
@@ -58,6 +59,8 @@ def change_password(*, current: str, new: str, kept_session_id: UUID | None) -> 
         sentence = "This is the password you have already. Choose another one."
         raise RuleBroken("PASSWORD_SAME", sentence, fields={"new": sentence})
     set_password(user, new, by_link=False, keep=kept_session_id)
+    if not keeps_tokens:
+        revoke_live_tokens(user)
 
 
 def set_password(user: User, password: str, *, by_link: bool, keep: UUID | None = None, field: str = "new") -> None:
@@ -113,8 +116,9 @@ def request_password_reset(email: str) -> None:
 
 
 @action
-def reset_password(token: str, *, new: str) -> UUID:
-    """Set a new password by the link of a mail, end all sessions, and return whose it was.
+def reset_password(token: str, *, new: str, keeps_tokens: bool = False) -> UUID:
+    """Set a new password by the link of a mail, end all sessions and, unless they are kept, all API tokens, and return
+    whose it was.
 
     Raises StateConflict for a link that is forged, too old or used, and RuleBroken for a password not accepted.
     """
@@ -129,6 +133,8 @@ def reset_password(token: str, *, new: str) -> UUID:
         if user.email_verified_at is None:
             publish(user.verify_email())
         set_password(user, new, by_link=True)
+        if not keeps_tokens:
+            revoke_live_tokens(user)
     return user.id
 
 
@@ -205,7 +211,7 @@ def disable_second_factor(*, password: str) -> None:
 
 @action
 def reset_second_factor_of(user_id: UUID) -> None:
-    """Remove the second factor of somebody who lost it, as the platform, and end their sessions.
+    """Remove the second factor of somebody who lost it, as the platform, and end their sessions and API tokens.
 
     Raises PermissionDenied for others, NotFound, ProofNeeded, NotForTokens, RuleBroken for somebody who may do more
     than the acting person, and StateConflict where there is none.
@@ -216,6 +222,7 @@ def reset_second_factor_of(user_id: UUID) -> None:
     count = end_live_sessions(user.id)
     if count:
         publish(user.end_sessions(count, "second factor removed by the platform"))
+    revoke_live_tokens(user)
 
 
 def _check_password(user: User, password: str) -> None:

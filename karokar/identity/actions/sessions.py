@@ -10,6 +10,7 @@ from karokar.events.identity import UserLoginFailed
 from karokar.identity import rules
 from karokar.identity.actions.oneself import as_oneself, end_live_sessions, lock_own, lock_user, note_proof
 from karokar.identity.actions.others import lock_outranked
+from karokar.identity.actions.tokens import revoke_live_tokens
 from karokar.identity.models import Membership, RecoveryCode, User, UserSession
 from karokar.identity.queries.access import active_roles, needs_second_factor, password_mark, permissions_of
 from karokar.identity.rules import MembershipStatus, passwords, second_factor, tokens
@@ -139,18 +140,23 @@ def end_session(session_id: UUID) -> None:
 
 
 @action
-def end_other_sessions(kept_session_id: UUID | None) -> int:
-    """End all of the acting person's sessions but this one, and return how many."""
+def end_other_sessions(kept_session_id: UUID | None, *, keeps_tokens: bool = False) -> int:
+    """End all of the acting person's sessions but this one and, unless they are kept, their API tokens; return how many
+    sessions ended.
+    """
     user = lock_own()
     count = end_live_sessions(user.id, keep=kept_session_id)
     if count:
         publish(user.end_sessions(count, "ended by the person"))
+    if not keeps_tokens:
+        revoke_live_tokens(user)
     return count
 
 
 @action
-def end_sessions_of(user_id: UUID) -> int:
-    """End every session of a person, as the platform.
+def end_sessions_of(user_id: UUID, *, keeps_tokens: bool = False) -> int:
+    """End every session of a person and, unless they are kept, every API token, as the platform; return how many
+    sessions ended.
 
     Raises PermissionDenied for others, NotFound, ProofNeeded, NotForTokens, and RuleBroken for somebody who may do more
     than the acting person.
@@ -159,6 +165,8 @@ def end_sessions_of(user_id: UUID) -> int:
     count = end_live_sessions(user.id)
     if count:
         publish(user.end_sessions(count, "ended by the platform"))
+    if not keeps_tokens:
+        revoke_live_tokens(user)
     return count
 
 

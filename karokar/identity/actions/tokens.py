@@ -5,15 +5,20 @@ from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID
 
+from sqlalchemy import func, select
+
 from karokar.events.bus import publish
 from karokar.identity import rules
-from karokar.identity.actions.oneself import lock_own
-from karokar.identity.models import ApiToken
+from karokar.identity.actions.oneself import lock_own, lock_user
+from karokar.identity.models import ApiToken, User
+from karokar.identity.permissions import EMPLOYEE_MANAGE
+from karokar.identity.queries.authority import touchable_tokens
 from karokar.identity.rules import tokens
 from karokar.kernel import clock
 from karokar.kernel.actor import current_actor
 from karokar.kernel.db import action, db
-from karokar.kernel.errors import NotFound, RuleBroken
+from karokar.kernel.errors import NotFound, RuleBroken, StateConflict
+from karokar.kernel.permissions import check, permitted
 from karokar.kernel.proof import demand_proof
 
 
@@ -30,8 +35,8 @@ def create_token(*, name: str, permissions: Iterable[str], days: int) -> NewToke
     """Make a token with which a program acts as the acting person in the acting organization, with some of their
     rights.
 
-    Raises RuleBroken for rights that the person does not have, none at all, or another life than those offered;
-    ProofNeeded and NotForTokens.
+    Raises StateConflict where they have too many, ProofNeeded, NotForTokens, and RuleBroken for rights that the person
+    does not have, none at all, or another life than those offered.
     """
     demand_proof()
     user = lock_own()
@@ -45,6 +50,12 @@ def create_token(*, name: str, permissions: Iterable[str], days: int) -> NewToke
     if days not in rules.TOKEN_DAYS:
         sentence = "Choose one of the offered lives."
         raise RuleBroken("TOKEN_LIFE", sentence, fields={"days": sentence})
+    live = select(func.count()).select_from(ApiToken).where(ApiToken.user_id == user.id, ApiToken.is_live(clock.now()))
+    if (db.session.scalar(live) or 0) >= rules.MOST_TOKENS:
+        raise StateConflict(
+            "TOO_MANY_TOKENS",
+            f"You have {rules.MOST_TOKENS} tokens that work. Revoke one that is no longer needed, then make a new one.",
+        )
     secret, now = tokens.new_token(), clock.now()
     token = ApiToken(
         user_id=user.id,
@@ -73,8 +84,40 @@ def revoke_token(token_id: UUID) -> None:
 
 
 @action
-def touch_token(token_id: UUID) -> None:
-    """Note that a token is in use."""
+def revoke_token_of_member(token_id: UUID) -> None:
+    """End a token that somebody made for the acting organization (the platform: for any).
+
+    Raises NotFound for a token of another tenant, RuleBroken where its owner may do more there than the acting person,
+    and StateConflict where it has ended.
+    """
+    check(EMPLOYEE_MANAGE)
+    token = db.session.scalars(
+        select(ApiToken).where(ApiToken.id == token_id, permitted(ApiToken, EMPLOYEE_MANAGE))
+    ).one_or_none()
+    if token is None:
+        raise NotFound("token")
+    user = lock_user(token.user_id)
+    if token.id not in touchable_tokens([token]):
+        raise RuleBroken(
+            "TOKEN_ABOVE_OWN", "The owner of this token may do more than you may. Ask an administrator to revoke it."
+        )
+    db.session.refresh(token)
+    publish(user.revoke_token(token))
+
+
+def revoke_live_tokens(user: User) -> int:
+    """End every token of a person, in whatever organization, and return how many ended."""
+    live = select(ApiToken).where(ApiToken.user_id == user.id, ApiToken.is_live(clock.now())).order_by(ApiToken.id)
+    found = list(db.session.scalars(live.execution_options(populate_existing=True)))
+    for token in found:
+        publish(user.revoke_token(token))
+    return len(found)
+
+
+@action
+def touch_token(token_id: UUID, address: str = "") -> None:
+    """Note that a token is in use, and from which network address."""
     token = db.session.get(ApiToken, token_id)
     if token is not None:
         token.last_used_at = clock.now()
+        token.last_used_from = address or None

@@ -12,16 +12,19 @@ from karokar.identity.queries.access import (
     permissions_of,
 )
 from karokar.identity.queries.accounts import (
+    TOKEN_SORTS,
     Account,
     EnrolmentKey,
     SessionRow,
     TokenRow,
+    count_live_tokens,
     count_recovery_codes,
     find_enrolment,
     get_account,
     has_used_device,
     list_sessions,
     list_tokens,
+    list_tokens_to_manage,
 )
 from karokar.identity.queries.authority import may_give, may_touch, outranked, outranks
 from karokar.identity.queries.links import OpenInvitation, ResetLink, find_invitation, find_reset, sign_in_link
@@ -66,6 +69,7 @@ from karokar.identity.queries.roles import (
 __all__ = [
     "MEMBER_SORTS",
     "PEOPLE_SORTS",
+    "TOKEN_SORTS",
     "Account",
     "Acting",
     "EffectiveRight",
@@ -89,6 +93,7 @@ __all__ = [
     "count_admins",
     "count_by_organization",
     "count_listed_members",
+    "count_live_tokens",
     "count_members",
     "count_recovery_codes",
     "effective_rights",
@@ -114,6 +119,7 @@ __all__ = [
     "list_roles_within_reach",
     "list_sessions",
     "list_tokens",
+    "list_tokens_to_manage",
     "may_give",
     "may_touch",
     "outranked",

@@ -1,16 +1,22 @@
 """A person's own account: profile, sessions, tokens, second factor."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import func, select
+from sqlalchemy import Select, func, select
+from sqlalchemy.orm import joinedload
 
 from karokar.identity.models import ApiToken, RecoveryCode, User, UserSession
+from karokar.identity.permissions import EMPLOYEE_MANAGE
+from karokar.identity.queries.authority import touchable_tokens
 from karokar.identity.rules import second_factor
 from karokar.kernel import clock
 from karokar.kernel.db import db
 from karokar.kernel.errors import NotFound
+from karokar.kernel.paging import Page, paginate
+from karokar.kernel.permissions import permitted
 
 
 @dataclass(frozen=True)
@@ -45,17 +51,21 @@ class SessionRow:
 
 @dataclass(frozen=True)
 class TokenRow:
-    """An API token, without its secret."""
+    """An API token, without its secret. `may_touch`: whether the actor may revoke it as somebody else's."""
 
     id: UUID
+    user_id: UUID
+    owner: str
     name: str
     organization_id: UUID
     permissions: list[str]
     created_at: datetime
     last_used_at: datetime | None
+    last_used_from: str | None
     expires_at: datetime
     revoked_at: datetime | None
     is_live: bool
+    may_touch: bool
 
 
 @dataclass(frozen=True)
@@ -106,19 +116,63 @@ def has_used_device(user_id: UUID, device: str) -> bool:
 
 def list_tokens(user_id: UUID) -> list[TokenRow]:
     """Return a person's API tokens, newest first; ended ones, too."""
-    now = clock.now()
-    rows = db.session.scalars(select(ApiToken).where(ApiToken.user_id == user_id).order_by(ApiToken.id.desc()))
+    return _token_rows(db.session.scalars(_tokens().where(ApiToken.user_id == user_id).order_by(ApiToken.id.desc())))
+
+
+def count_live_tokens(user_id: UUID) -> int:
+    """Return how many of a person's API tokens work."""
+    conditions = (ApiToken.user_id == user_id, ApiToken.is_live(clock.now()))
+    return db.session.scalar(select(func.count()).select_from(ApiToken).where(*conditions)) or 0
+
+
+TOKEN_SORTS = {"made": ApiToken.created_at, "used": ApiToken.last_used_at, "ends": ApiToken.expires_at}
+"""What the list of an organization's tokens can be sorted by."""
+
+
+def list_tokens_to_manage(
+    *,
+    text: str | None = None,
+    organization_id: UUID | None = None,
+    sort: str = "-made",
+    cursor: str | None = None,
+) -> Page[TokenRow]:
+    """Return one page of the tokens that work for the organizations whose members the actor manages.
+
+    `text` is searched in the token's name and its owner's address.
+    """
+    statement = _tokens().join(ApiToken.user).where(permitted(ApiToken, EMPLOYEE_MANAGE), ApiToken.is_live(clock.now()))
+    if organization_id is not None:
+        statement = statement.where(ApiToken.organization_id == organization_id)
+    full = func.lower(ApiToken.name + " " + User.email)
+    for word in (text or "").lower().split():
+        statement = statement.where(full.contains(word, autoescape=True))
+    page = paginate(statement, sorts=TOKEN_SORTS, tie=ApiToken.id, sort=sort, cursor=cursor)
+    found = {row.id: row for row in _token_rows(page.rows)}
+    return page.map(lambda token: found[token.id])
+
+
+def _tokens() -> Select[ApiToken]:
+    return select(ApiToken).options(joinedload(ApiToken.user)).execution_options(populate_existing=True)
+
+
+def _token_rows(tokens: Iterable[ApiToken]) -> list[TokenRow]:
+    now, rows = clock.now(), list(tokens)
+    touchable = touchable_tokens(rows)
     return [
         TokenRow(
             id=row.id,
+            user_id=row.user_id,
+            owner=row.user.name,
             name=row.name,
             organization_id=row.organization_id,
             permissions=row.permissions,
             created_at=row.created_at,
             last_used_at=row.last_used_at,
+            last_used_from=row.last_used_from,
             expires_at=row.expires_at,
             revoked_at=row.revoked_at,
             is_live=row.revoked_at is None and row.expires_at > now,
+            may_touch=row.id in touchable,
         )
         for row in rows
     ]

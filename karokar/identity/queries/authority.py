@@ -9,7 +9,7 @@ from uuid import UUID
 
 from sqlalchemy import select
 
-from karokar.identity.models import Membership, Role
+from karokar.identity.models import ApiToken, Membership, Role
 from karokar.identity.permissions import EMPLOYEE_MANAGE
 from karokar.identity.queries.access import permissions_of, rights_of_system_role
 from karokar.identity.rules import ADMIN_ROLES, MembershipStatus
@@ -53,6 +53,25 @@ def outranked(user_ids: Collection[UUID]) -> set[UUID]:
         if not outranks(permissions_of(role), organization_id, actor)
     }
     return set(user_ids) - above - {actor.user_id}
+
+
+def touchable_tokens(tokens: Collection[ApiToken]) -> set[UUID]:
+    """Return the ids of those tokens that the actor may revoke: whose owner does not outrank them where the token
+    works. A token whose owner has left there is anybody's who manages its members.
+    """
+    statement = (
+        select(Membership.user_id, Membership.organization_id, Role)
+        .join(Role, Role.id == Membership.role_id)
+        .where(
+            Membership.user_id.in_({token.user_id for token in tokens}), Membership.status != MembershipStatus.REMOVED
+        )
+    )
+    above = {
+        (user_id, organization_id)
+        for user_id, organization_id, role in db.session.execute(statement)
+        if not outranks(permissions_of(role), organization_id)
+    }
+    return {token.id for token in tokens if (token.user_id, token.organization_id) not in above}
 
 
 def may_touch(user_id: UUID) -> bool:

@@ -6,6 +6,7 @@ from uuid import UUID
 
 from karokar.identity import rules
 from karokar.identity.models import Membership, User
+from karokar.identity.queries.accounts import count_live_tokens
 from karokar.identity.rules import tokens
 from karokar.kernel import clock
 from karokar.kernel.db import db
@@ -42,6 +43,7 @@ class ResetLink:
     user_id: UUID
     email: str
     name: str
+    live_tokens: int
 
 
 def sign_in_link(purpose: str, id: UUID) -> str:  # noqa: A002 - the name that the asking contexts use
@@ -95,7 +97,7 @@ def find_reset(token: str) -> ResetLink | None:
     user = db.session.get(User, found[0]) if found else None
     if found is None or user is None or not found[1] or user.reset_nonce != found[1]:
         return None
-    return ResetLink(user.id, user.email, user.name)
+    return ResetLink(user.id, user.email, user.name, count_live_tokens(user.id))
 
 
 def _read(purpose: str, token: str) -> tuple[UUID, str] | None:

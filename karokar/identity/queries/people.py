@@ -8,7 +8,7 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, Select, and_, exists, false, func, not_, or_, select, true
 from sqlalchemy.orm import aliased
 
-from karokar.identity.models import Membership, Role, User, UserSession
+from karokar.identity.models import ApiToken, Membership, Role, User, UserSession
 from karokar.identity.permissions import EMPLOYEE_MANAGE
 from karokar.identity.queries.access import permissions_of
 from karokar.identity.queries.authority import outranked
@@ -59,6 +59,7 @@ class PlatformPerson:
     has_password: bool
     last_seen_at: datetime | None
     live_sessions: int
+    live_tokens: int
     memberships: tuple[Member, ...]
     may_touch: bool
 
@@ -200,6 +201,8 @@ def _of_platform(users: Sequence[User]) -> dict[UUID, PlatformPerson]:
         UserSession.is_live(clock.now()), UserSession.user_id.in_(ids)
     )
     counts: dict[UUID, int] = {row[0]: row[1] for row in db.session.execute(live.group_by(UserSession.user_id))}
+    working = select(ApiToken.user_id, func.count()).where(ApiToken.is_live(clock.now()), ApiToken.user_id.in_(ids))
+    tokens: dict[UUID, int] = {row[0]: row[1] for row in db.session.execute(working.group_by(ApiToken.user_id))}
     return {
         user.id: PlatformPerson(
             id=user.id,
@@ -209,6 +212,7 @@ def _of_platform(users: Sequence[User]) -> dict[UUID, PlatformPerson]:
             has_password=user.password_hash is not None,
             last_seen_at=user.last_seen_at,
             live_sessions=counts.get(user.id, 0),
+            live_tokens=tokens.get(user.id, 0),
             memberships=tuple(members[user.id]),
             may_touch=user.id in touchable,
         )

@@ -60,7 +60,16 @@ def update_profile() -> ResponseReturnValue:
 @signed_in
 def password() -> str:
     """Ask for the current password and a new one."""
-    return render_template("identity/password.html", form=PasswordForm())
+    return _password(PasswordForm())
+
+
+def _password(form: PasswordForm) -> str:
+    return render_template("identity/password.html", form=form, live_tokens=queries.count_live_tokens(own_id()))
+
+
+def keeps_tokens() -> bool:
+    """Return whether the form that was sent says that API tokens go on working."""
+    return request.form.get("keeps_tokens") == "yes"
 
 
 @bp.post("/account/password")
@@ -71,10 +80,15 @@ def change_password() -> ResponseReturnValue:
     form = PasswordForm()
     if form.is_sent():
         with form.refusals():
-            actions.change_password(current=form.current.data, new=form.new.data, kept_session_id=current_session_id())
+            actions.change_password(
+                current=form.current.data,
+                new=form.new.data,
+                kept_session_id=current_session_id(),
+                keeps_tokens=keeps_tokens(),
+            )
             flash("Your password is changed. You are signed out everywhere else.", "good")
             return redirect(url_for("identity.profile"), 303)
-    return render_template("identity/password.html", form=form), form.status
+    return _password(form), form.status
 
 
 @bp.get("/account/sessions")
@@ -82,7 +96,12 @@ def change_password() -> ResponseReturnValue:
 def sessions() -> str:
     """List where one is signed in."""
     rows = queries.list_sessions(own_id())
-    return render_template("identity/sessions.html", rows=rows, current_id=current_session_id())
+    return render_template(
+        "identity/sessions.html",
+        rows=rows,
+        current_id=current_session_id(),
+        live_tokens=queries.count_live_tokens(own_id()),
+    )
 
 
 @bp.post("/account/sessions/<uuid:session_id>/end")
@@ -98,7 +117,7 @@ def end_session(session_id: UUID) -> ResponseReturnValue:
 @signed_in
 def end_other_sessions() -> ResponseReturnValue:
     """End all but this one."""
-    count = actions.end_other_sessions(current_session_id())
+    count = actions.end_other_sessions(current_session_id(), keeps_tokens=keeps_tokens())
     flash("You were signed in nowhere else." if not count else f"Signed out of {count} other sessions.", "good")
     return redirect(url_for("identity.sessions"), 303)
 

@@ -9,6 +9,7 @@ from flask.typing import ResponseReturnValue
 from karokar.identity import actions, queries, rules
 from karokar.identity.forms import CodeForm, LoginForm, NewPasswordForm, ResetRequestForm
 from karokar.identity.resolver import begin_session, current_session_id, forget_session
+from karokar.identity.views.account import keeps_tokens
 from karokar.identity.views.blueprint import account_key, bp
 from karokar.identity.views.devices import address_of, device_of
 from karokar.kernel import clock
@@ -242,7 +243,7 @@ def reset_password(token: str) -> ResponseReturnValue:
     form = NewPasswordForm()
     if form.is_sent():
         with form.refusals(DomainError):
-            actions.reset_password(token, new=form.new.data)
+            actions.reset_password(token, new=form.new.data, keeps_tokens=keeps_tokens())
             forget_session()
             flash("Your password is set. Sign in with it now.", "good")
             return redirect(url_for("identity.login"), 303)

@@ -10,6 +10,7 @@ from werkzeug.wrappers import Response
 from karokar.identity import actions, queries
 from karokar.identity.forms import MemberForm, ReasonForm, RoleChangeForm, role_choices
 from karokar.identity.permissions import EMPLOYEE_MANAGE
+from karokar.identity.views.account import keeps_tokens
 from karokar.identity.views.blueprint import bp
 from karokar.kernel.actor import current_actor
 from karokar.kernel.errors import NotFound
@@ -241,7 +242,7 @@ def person(user_id: UUID) -> ResponseReturnValue:
 @requires(EMPLOYEE_MANAGE, everywhere=True)
 def end_sessions_of(user_id: UUID) -> ResponseReturnValue:
     """End every session of a person, as the platform."""
-    count = actions.end_sessions_of(user_id)
+    count = actions.end_sessions_of(user_id, keeps_tokens=keeps_tokens())
     flash(f"{count} sessions ended." if count != 1 else "One session ended.", "good")
     return redirect(url_for("administration.people"), 303)
 
