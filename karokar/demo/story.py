@@ -142,6 +142,7 @@ class Story:
             first_name="Nandini",
             last_name="Shah",
             password=self.config.demo_password,
+            is_example=True,
         )
 
     def _organization(self, key: str, name: str, kind: str, day: float, who: str, first: str, last: str) -> None:  # noqa: PLR0917
@@ -178,7 +179,7 @@ class Story:
     def _accept(self, membership: Membership) -> None:
         token = identity_queries.sign_in_link("invitation", membership.id).rsplit("/", maxsplit=1)[-1]
         with acting_as(Actor(name="Somebody with an invitation")):
-            identity.accept_invitation(token, password=self.config.demo_password)
+            identity.accept_invitation(token, password=self.config.demo_password, is_example=True)
 
     def _employee(self, who: str, first: str, last: str, company: str, admin: str) -> None:
         def invite() -> None:

@@ -17,9 +17,6 @@ class Settings(Protocol):
     def environment(self) -> str: ...  # noqa: D102
     @property
     def demo(self) -> bool: ...  # noqa: D102
-
-    @property
-    def demo_password(self) -> str: ...  # noqa: D102
     @property
     def testing(self) -> bool: ...  # noqa: D102
     @property

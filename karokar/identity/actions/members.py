@@ -188,7 +188,7 @@ def take_invitation_link(membership_id: UUID) -> str:
 
 
 @action
-def accept_invitation(token: str, *, password: str | None = None) -> UUID:
+def accept_invitation(token: str, *, password: str | None = None, is_example: bool = False) -> UUID:
     """Join by the link of a mail, and return whose account it is.
 
     Somebody without an account chooses their password; somebody with one must be signed in. Raises StateConflict for a
@@ -213,7 +213,7 @@ def accept_invitation(token: str, *, password: str | None = None) -> UUID:
         if user.email_verified_at is None and came_by_mail:
             publish(user.verify_email())
         if user.password_hash is None:
-            set_password(user, password or "", by_link=True, field="password")
+            set_password(user, password or "", by_link=True, field="password", is_example=is_example)
         publish(joined)
     return user.id
 
