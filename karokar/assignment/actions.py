@@ -11,7 +11,13 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, Select, and_, or_, select
 
 from karokar.assignment import queries, rules
-from karokar.assignment.models import EMPLOYEE_OVERLAP, VEHICLE_OVERLAP, Assignment
+from karokar.assignment.models import (
+    EMPLOYEE_OVERLAP,
+    VEHICLE_OVERLAP,
+    Assignment,
+    AssignmentHandover,
+    AssignmentPhoto,
+)
 from karokar.assignment.permissions import (
     ASSIGNMENT_ACCEPT,
     ASSIGNMENT_CLOSE,
@@ -29,6 +35,7 @@ from karokar.kernel import clock
 from karokar.kernel.actor import current_actor
 from karokar.kernel.db import action, db
 from karokar.kernel.errors import NotFound, RuleBroken, StateConflict
+from karokar.kernel.handover import Found, PhotoUpload, check_damage, handover_values, keep_handover
 from karokar.kernel.permissions import check, load
 from karokar.kernel.schedule import every, work_through
 from karokar.organization import queries as organization
@@ -100,16 +107,23 @@ def create_assignment(vehicle_id: UUID, employee_id: UUID, start: datetime, end:
 
 @action
 def start_assignment(
-    assignment_id: UUID, odometer: int, fuel_percent: int, notes: str = "", *, version: int | None = None
+    assignment_id: UUID,
+    odometer: int,
+    fuel_percent: int,
+    *,
+    checks: Sequence[str] = (),
+    notes: str = "",
+    photos: Sequence[PhotoUpload] = (),
+    version: int | None = None,
 ) -> Assignment:
-    """Hand a company's own vehicle over. Odometer in kilometres, fuel or charge in percent.
+    """Hand a company's own vehicle over, with what was found on it. Odometer in kilometres, fuel or charge in percent.
 
     Raises INVALID_ASSIGNMENT_TRANSITION, FOLLOWS_BOOKING, TOO_EARLY, VEHICLE_NOT_ACTIVE, VEHICLE_STILL_OUT,
-    READING_INVALID.
+    READING_INVALID, PHOTO_INVALID.
     """
     assignment = _hold_direct(assignment_id, ASSIGNMENT_START, version)
     now = clock.now()
-    event = assignment.start_using(at=now, odometer=odometer, fuel_percent=fuel_percent, notes=notes or "")
+    event = assignment.start_using(at=now, odometer=odometer, fuel_percent=fuel_percent)
     if now < assignment.start - timedelta(hours=1):
         raise StateConflict("TOO_EARLY", "The handover is possible from one hour before the start. Come back then.")
     vehicle = fleet.hold_vehicle(assignment.vehicle_id)
@@ -126,20 +140,49 @@ def start_assignment(
         name = identity.get_person(out[0].employee_id).name
         raise StateConflict("VEHICLE_STILL_OUT", f"{name} has not returned the vehicle yet. Take it back first.")
     publish(event)
+    found = Found(odometer=odometer, fuel_percent=fuel_percent, checks=checks, notes=notes, photos=photos)
+    _keep_handover(assignment, "OUT", found, at=now)
     return assignment
 
 
 @action
 def complete_assignment(
-    assignment_id: UUID, odometer: int, fuel_percent: int, notes: str = "", *, version: int | None = None
+    assignment_id: UUID,
+    odometer: int,
+    fuel_percent: int,
+    *,
+    returned_at: datetime | None = None,
+    is_damaged: bool = False,
+    checks: Sequence[str] = (),
+    notes: str = "",
+    photos: Sequence[PhotoUpload] = (),
+    version: int | None = None,
 ) -> Assignment:
-    """Take a company's own vehicle back.
+    """Take a company's own vehicle back, now or as it was at `returned_at`, with what was found on it.
 
-    Raises INVALID_ASSIGNMENT_TRANSITION, FOLLOWS_BOOKING, READING_INVALID.
+    Raises INVALID_ASSIGNMENT_TRANSITION, FOLLOWS_BOOKING, READING_INVALID, RETURN_TIME_INVALID, DAMAGE_NOT_DESCRIBED,
+    PHOTO_INVALID.
     """
     assignment = _hold_direct(assignment_id, ASSIGNMENT_COMPLETE, version)
-    publish(assignment.complete(at=clock.now(), odometer=odometer, fuel_percent=fuel_percent, notes=notes or ""))
+    now = clock.now()
+    found = Found(
+        odometer=odometer,
+        fuel_percent=fuel_percent,
+        checks=checks,
+        is_damaged=is_damaged,
+        notes=notes,
+        photos=photos,
+    )
+    check_damage(found)
+    publish(assignment.complete(at=now, returned_at=returned_at, odometer=odometer, fuel_percent=fuel_percent))
+    _keep_handover(assignment, "IN", found, at=returned_at or now)
     return assignment
+
+
+def _keep_handover(assignment: Assignment, kind: str, found: Found, *, at: datetime) -> None:
+    values = handover_values(kind, found, assignment.corporate_organization_id, at)
+    handover = AssignmentHandover(assignment_id=assignment.id, **values)
+    keep_handover(handover, AssignmentPhoto, found.photos, assignment_id=assignment.id)
 
 
 @action

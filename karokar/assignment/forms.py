@@ -1,7 +1,7 @@
 """The forms of assignments. They check shape; the assignment checks rules."""
 
-from wtforms import IntegerField, SelectField, TextAreaField
-from wtforms.validators import DataRequired, InputRequired, Length, NumberRange, Optional
+from wtforms import SelectField, TextAreaField
+from wtforms.validators import DataRequired, InputRequired, Length, Optional
 
 from karokar.assignment import rules
 from karokar.web.forms import Form, LocalTimeField, after, choices
@@ -26,22 +26,6 @@ class DeclineForm(Form):
     reason = TextAreaField(
         "Reason", [Length(max=500)], description="Your company reads it when it chooses somebody else."
     )
-
-
-class ReadingForm(Form):
-    """What the vehicle shows when it is handed over or returned."""
-
-    odometer = IntegerField(
-        "Odometer (km)",
-        [InputRequired("Read the odometer."), NumberRange(0, 9_999_999, "Enter whole kilometres.")],
-        render_kw={"inputmode": "numeric", "autocomplete": "off"},
-    )
-    fuel_percent = IntegerField(
-        "Fuel or charge (%)",
-        [InputRequired("Read the gauge."), NumberRange(0, 100, "Enter a percentage from 0 to 100.")],
-        render_kw={"inputmode": "numeric", "min": 0, "max": 100},
-    )
-    notes = TextAreaField("Notes", [Length(max=2000)], description="Scratches, missing parts, agreements.")
 
 
 class CloseForm(Form):

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import TypedDict
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, ColumnElement, Index, String, and_, false, text
+from sqlalchemy import CheckConstraint, ColumnElement, ForeignKey, Index, String, and_, false, text
 from sqlalchemy.dialects.postgresql import ExcludeConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -27,6 +27,7 @@ from karokar.events.assignment import (
 from karokar.kernel.actor import Actor, Scope
 from karokar.kernel.db import Aggregate, Base
 from karokar.kernel.errors import StateConflict
+from karokar.kernel.handover import HandoverColumns, PhotoColumns, check_reading, check_return_time
 
 VEHICLE_OVERLAP = "ex_assignments_vehicle_no_overlap"
 EMPLOYEE_OVERLAP = "ex_assignments_employee_no_overlap"
@@ -66,12 +67,6 @@ class Assignment(Aggregate):
     actual_end: Mapped[datetime | None]
     reminded_hours: Mapped[int | None]
     flag: Mapped[str] = mapped_column(String(40), default="", comment="Why somebody has to fetch the vehicle")
-    odometer_out: Mapped[int | None]
-    fuel_percent_out: Mapped[int | None]
-    notes_out: Mapped[str] = mapped_column(String(2000), default="")
-    odometer_in: Mapped[int | None]
-    fuel_percent_in: Mapped[int | None]
-    notes_in: Mapped[str] = mapped_column(String(2000), default="")
 
     __table_args__ = (
         CheckConstraint('"end" IS NULL OR "end" > start', name="ends_after_start"),
@@ -139,8 +134,6 @@ class Assignment(Aggregate):
             end=end,
             reason="",
             flag="",
-            notes_out="",
-            notes_in="",
         )
         return assignment, AssignmentCreated(**assignment._facts(), round=round)
 
@@ -161,26 +154,36 @@ class Assignment(Aggregate):
         return AssignmentRejected(**self._facts(), reason=self.reason)
 
     def start_using(
-        self, *, at: datetime, odometer: int | None = None, fuel_percent: int | None = None, notes: str = ""
+        self, *, at: datetime, odometer: int | None = None, fuel_percent: int | None = None
     ) -> AssignmentActivated:
         """The employee has the vehicle. Raises INVALID_ASSIGNMENT_TRANSITION, READING_INVALID."""
         self._move("start")
         if odometer is not None and fuel_percent is not None:
-            rules.check_reading(odometer, fuel_percent)
+            check_reading(odometer, fuel_percent)
         self.activated_at = at
-        self.odometer_out, self.fuel_percent_out, self.notes_out = odometer, fuel_percent, notes.strip()
         return AssignmentActivated(**self._facts(), activated_at=at, odometer=odometer, fuel_percent=fuel_percent)
 
     def complete(
-        self, *, at: datetime, odometer: int | None = None, fuel_percent: int | None = None, notes: str = ""
+        self,
+        *,
+        at: datetime,
+        returned_at: datetime | None = None,
+        odometer: int | None = None,
+        fuel_percent: int | None = None,
     ) -> AssignmentCompleted:
-        """The vehicle is back. Raises INVALID_ASSIGNMENT_TRANSITION, READING_INVALID."""
+        """The vehicle is back, since `returned_at` or just now.
+
+        Raises INVALID_ASSIGNMENT_TRANSITION, READING_INVALID, RETURN_TIME_INVALID.
+        """
         self._move("complete")
         if odometer is not None and fuel_percent is not None:
-            rules.check_reading(odometer, fuel_percent)
-        self.actual_end = at
-        self.odometer_in, self.fuel_percent_in, self.notes_in = odometer, fuel_percent, notes.strip()
-        return AssignmentCompleted(**self._facts(), actual_end=at, odometer=odometer, fuel_percent=fuel_percent)
+            check_reading(odometer, fuel_percent)
+        returned_at = returned_at or at
+        check_return_time(returned_at, handed_over_at=self.activated_at, now=at)
+        self.actual_end = returned_at
+        return AssignmentCompleted(
+            **self._facts(), actual_end=returned_at, odometer=odometer, fuel_percent=fuel_percent
+        )
 
     def close(self, *, reason: str, at: datetime) -> AssignmentClosed:
         """End it administratively. Raises INVALID_ASSIGNMENT_TRANSITION."""
@@ -216,6 +219,27 @@ class Assignment(Aggregate):
             "start": self.start,
             "end": self.end,
         }
+
+
+class AssignmentHandover(HandoverColumns, Base):
+    """What was found when a company's own vehicle went out (OUT) or came back (IN)."""
+
+    __tablename__ = "assignment_handovers"
+    __table_args__ = (
+        CheckConstraint("kind IN ('OUT', 'IN')", name="kind_is_known"),
+        Index("uq_assignment_handovers_assignment_id_kind", "assignment_id", "kind", unique=True),
+    )
+
+    assignment_id: Mapped[UUID] = mapped_column(ForeignKey("assignments.id"))
+
+
+class AssignmentPhoto(PhotoColumns, Base):
+    """A picture taken at a handover, kept with its record."""
+
+    __tablename__ = "assignment_photos"
+
+    handover_id: Mapped[UUID] = mapped_column(ForeignKey("assignment_handovers.id"), index=True)
+    assignment_id: Mapped[UUID] = mapped_column(ForeignKey("assignments.id"), index=True)
 
 
 class AssignmentSetting(Base):

@@ -130,16 +130,6 @@ def check_period(start: datetime, end: datetime | None) -> None:
         raise RuleBroken("PERIOD_INVALID", sentence, fields={"end": sentence})
 
 
-def check_reading(odometer: int, fuel_percent: int) -> None:
-    """Raise READING_INVALID for an odometer or a fuel gauge that can't show this."""
-    if not 0 <= odometer <= 9_999_999:
-        sentence = "Enter the odometer in whole kilometres."
-        raise RuleBroken("READING_INVALID", sentence, fields={"odometer": sentence})
-    if not 0 <= fuel_percent <= 100:
-        sentence = "Enter the fuel or charge as a percentage from 0 to 100."
-        raise RuleBroken("READING_INVALID", sentence, fields={"fuel_percent": sentence})
-
-
 def due_reminder(start: datetime, now: datetime, last_sent: int | None) -> int | None:
     """Return the reminder (in hours before the start) that is due and not yet sent; None for none, or too late."""
     if now >= start:

@@ -11,6 +11,7 @@ from karokar.availability import actions, rules
 from karokar.availability.models import AvailabilityBlock
 from karokar.availability.rules import BlockKind, SourceType
 from karokar.events.assignment import (
+    AssignmentActivated,
     AssignmentClosed,
     AssignmentCompleted,
     AssignmentCreated,
@@ -52,8 +53,10 @@ def _reserve(envelope: Envelope[BookingApproved], _held: Held) -> None:
     )
 
 
-def _allocate(envelope: Envelope[BookingActivated], held: Held) -> None:
+def _allocate(envelope: Envelope[BookingActivated | AssignmentActivated], held: Held) -> None:
     for block in held:
+        # A vehicle that is handed over before its time is taken from then on.
+        block.start = min(block.start, envelope.event.activated_at)
         block.kind = BlockKind.ALLOCATED.value
         block.allocated_at = envelope.occurred_at
         block.applied_seq = envelope.aggregate_seq
@@ -142,6 +145,7 @@ REACTIONS: dict[type[Event], Callable[[Envelope[Any], Held], None]] = {
     BookingCancelled: _release_booking,
     BookingTerminated: _release_booking,
     AssignmentCreated: _allocate_directly,
+    AssignmentActivated: _allocate,
     AssignmentRejected: _release_assignment,
     AssignmentCompleted: _release_assignment,
     AssignmentClosed: _release_assignment,

@@ -35,8 +35,8 @@ from karokar.kernel import clock
 from karokar.kernel.actor import Actor, Scope
 from karokar.kernel.columns import NAME
 from karokar.kernel.db import Aggregate, Base
-from karokar.kernel.errors import RuleBroken, StateConflict
-from karokar.kernel.handover import HandoverColumns, PhotoColumns, check_reading
+from karokar.kernel.errors import StateConflict
+from karokar.kernel.handover import HandoverColumns, PhotoColumns, check_reading, check_return_time
 
 NO_OVERLAP = "ex_bookings_no_overlap"
 """The constraint's name on PostgreSQL and the trigger's message on SQLite."""
@@ -274,9 +274,7 @@ class Booking(Aggregate):
         """Take the vehicle back. Raises INVALID_BOOKING_TRANSITION, READING_INVALID, RETURN_TIME_INVALID."""
         self._move("complete")
         check_reading(odometer, fuel_percent)
-        if returned_at > at or (self.activated_at is not None and returned_at < self.activated_at):
-            sentence = "The return has to lie between the handover and now."
-            raise RuleBroken("RETURN_TIME_INVALID", sentence, fields={"returned_at": sentence})
+        check_return_time(returned_at, handed_over_at=self.activated_at, now=at)
         self.actual_end = returned_at
         return BookingCompleted(
             **self._facts(),

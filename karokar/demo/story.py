@@ -434,7 +434,6 @@ class Story:
         self.by(-25, "sanjay", lambda: assignment.complete_assignment(self.ids["octavia-sanjay"], 23_077, 40))
         self.by(-9, "corporate2", lambda: assign("i20-arjun", "i20", "arjun", -8, None))
         self.by(-8.5, "arjun", lambda: assignment.accept_assignment(self.ids["i20-arjun"]))
-        self.by(
-            -8, "arjun", lambda: assignment.start_assignment(self.ids["i20-arjun"], 7_640, 100, "For the support rota.")
-        )
+        rota = "For the support rota."
+        self.by(-8, "arjun", lambda: assignment.start_assignment(self.ids["i20-arjun"], 7_640, 100, notes=rota))
         self.by(-1, "corporate", lambda: assign("bolero-employee", "bolero", "employee", 12, 15))

@@ -6,6 +6,7 @@ from wtforms.validators import DataRequired, InputRequired, Length, NumberRange,
 
 from karokar.fleet.rules import CATEGORIES, MAX_KILOMETRES, MAX_SEATS, SUSPENSION_REASONS, WINDOW_KINDS, YEARS
 from karokar.web.forms import Form, LocalTimeField, NameField, after, time_zones
+from karokar.web.odometer import OdometerForm
 
 NEEDED = "This is needed."
 
@@ -38,7 +39,7 @@ class VehicleForm(Form):
     )
 
 
-class NewVehicleForm(VehicleForm):
+class NewVehicleForm(VehicleForm, OdometerForm):
     """A vehicle that is registered, with what its odometer shows."""
 
     odometer = IntegerField(
@@ -61,8 +62,10 @@ class RetireForm(Form):
     reason = StringField("Reason", [Optional(), Length(max=200)])
 
 
-class ReadingForm(Form):
+class ReadingForm(OdometerForm):
     """What an odometer shows."""
+
+    reading = "kilometres"
 
     kilometres = IntegerField(
         "Odometer (km)", [InputRequired(NEEDED), NumberRange(0, MAX_KILOMETRES, "0 to %(max)s km.")]

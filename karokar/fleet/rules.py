@@ -141,6 +141,11 @@ FASTEST_AVERAGE_KMH = 110
 """No vehicle covers more than this on average between two readings, breaks included."""
 READING_TOLERANCE_KM = 50
 """What a reading may be off because somebody rounded it."""
+LIKELY_KM_A_DAY = 600
+LIKELY_AT_ONCE_KM = 1_000
+"""Beyond so many kilometres a day, and so many besides, people are asked whether they read the odometer rightly."""
+UNLIKELY_AT_REGISTRATION_KM = 1_000_000
+"""Nor is a vehicle likely to have been driven this far when it is registered."""
 
 LONGEST_PLATE = 15
 LONGEST_CITY = 80
@@ -258,6 +263,41 @@ def judge_reading(kilometres: int, read_at: datetime, others: Sequence[Reading])
         if kilometres - before.kilometres > hours * FASTEST_AVERAGE_KMH + READING_TOLERANCE_KM:
             return ReadingMark.IMPLAUSIBLE
     return ReadingMark.NONE
+
+
+@dataclass(frozen=True, kw_only=True)
+class LikelyReadings:
+    """Between which readings an odometer is likely to be at a moment, in kilometres; None where nothing is known.
+
+    `before` is the newest trusted reading until then, `later` the first one after it.
+    """
+
+    lowest: int = 0
+    highest: int = MAX_KILOMETRES
+    before: Reading | None = None
+    later: Reading | None = None
+
+
+def likely_readings(at: datetime, trusted: Sequence[Reading]) -> LikelyReadings:
+    """Return between which readings a vehicle's odometer is likely to be at a moment, judged by the trusted ones.
+
+    Whatever `judge_reading` would mark lies outside, and so does what is possible and rare: people mistype digits more
+    often than they drive that far.
+    """
+    before = max((one for one in trusted if one.read_at <= at), key=_place, default=None)
+    later = min((one for one in trusted if one.read_at > at), key=_place, default=None)
+    highest = later.kilometres if later is not None else MAX_KILOMETRES
+    if before is not None:
+        hours = (at - before.read_at).total_seconds() / 3600
+        possible = hours * FASTEST_AVERAGE_KMH + READING_TOLERANCE_KM
+        usual = hours / 24 * LIKELY_KM_A_DAY + LIKELY_AT_ONCE_KM
+        highest = min(highest, before.kilometres + int(min(possible, usual)))
+    lowest = max((one.kilometres for one in trusted if one.read_at <= at), default=0)
+    return LikelyReadings(lowest=lowest, highest=highest, before=before, later=later)
+
+
+def _place(reading: Reading) -> tuple[datetime, int]:
+    return reading.read_at, reading.kilometres
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -161,6 +161,13 @@ def check_reading(odometer: int, fuel_percent: int) -> None:
         raise RuleBroken("READING_INVALID", sentence, fields={"fuel_percent": sentence})
 
 
+def check_return_time(returned_at: datetime, *, handed_over_at: datetime | None, now: datetime) -> None:
+    """Raise RETURN_TIME_INVALID for a return that lies ahead or before the handover."""
+    if returned_at > now or (handed_over_at is not None and returned_at < handed_over_at):
+        sentence = "The return has to lie between the handover and now."
+        raise RuleBroken("RETURN_TIME_INVALID", sentence, fields={"returned_at": sentence})
+
+
 def check_damage(found: Found) -> None:
     """Raise DAMAGE_NOT_DESCRIBED for damage without a word about it."""
     if found.is_damaged and not (found.notes or "").strip():

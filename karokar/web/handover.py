@@ -2,15 +2,17 @@
 
 from typing import Any
 
+from flask import Response, make_response
 from flask_wtf.file import FileField, MultipleFileField
 from wtforms import BooleanField, IntegerField, SelectMultipleField, TextAreaField
 from wtforms.validators import InputRequired, Length, NumberRange, Optional
 from wtforms.widgets import CheckboxInput, ListWidget
 
 from karokar.kernel import handover
-from karokar.kernel.handover import PhotoUpload
+from karokar.kernel.handover import PhotoColumns, PhotoUpload
 from karokar.kernel.settings import settings
-from karokar.web.forms import Form, LocalTimeField, choices
+from karokar.web.forms import LocalTimeField, choices
+from karokar.web.odometer import OdometerForm
 
 _PICTURES = {"accept": "image/jpeg,image/png"}
 
@@ -22,7 +24,7 @@ class MultiCheckboxField(SelectMultipleField):
     option_widget = CheckboxInput()
 
 
-class HandoverForm(Form):
+class HandoverForm(OdometerForm):
     """What is found on the vehicle when it goes out."""
 
     odometer = IntegerField(
@@ -82,3 +84,11 @@ def page_values(**more: Any) -> dict[str, Any]:
         "positions": handover.PHOTO_POSITIONS,
         **more,
     }
+
+
+def photo_response(photo: PhotoColumns) -> Response:
+    """Return a picture as a browser is sent it: it never changes, and is for nobody else."""
+    response = make_response(photo.content)
+    response.headers["Content-Type"] = photo.media_type
+    response.headers["Cache-Control"] = "private, max-age=3600, immutable"
+    return response

@@ -11,6 +11,7 @@ from karokar.web import (
     headers,
     incoming,
     limits,
+    odometer,
     shell,
     submissions,
     timeline,
@@ -33,6 +34,7 @@ def init_app(app: Flask) -> None:
     limits.install(app)
     submissions.install(app)
     forms.install(app)
+    odometer.install(app)
     shell.init_app(app)
     app.register_blueprint(bp)
     timeline.init_app(app)

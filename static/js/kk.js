@@ -22,11 +22,28 @@
     if (!note.hidden) note.scrollIntoView({ block: "center" });
     return !note.hidden;
   });
+  // An unlikely odometer reading is asked about here, before photos are sent and have to be chosen again.
+  const isDoubtful = (form) => {
+    const group = $("[data-kk-odometer][data-kk-lowest]", form);
+    if (!group) return false;
+    const input = $("input:not([type=hidden])", group), sure = $("input[name=sure]", group), typed = input.value.trim();
+    const { kkLowest, kkHighest, kkLow, kkHigh } = group.dataset;
+    const isLow = Number(typed) < Number(kkLowest);
+    if (!/^\d+$/.test(typed) || !isLow && Number(typed) <= Number(kkHighest) || sure.value === typed) return false;
+    sure.value = typed;
+    const note = $("[data-kk-doubt]", group) || group.appendChild(Object.assign(document.createElement("p"), { className: "kk-error", id: `${input.id}-doubt` }));
+    note.dataset.kkDoubt = ""; note.setAttribute("role", "alert");
+    note.textContent = (isLow ? kkLow : kkHigh).replace("{typed}", Number(typed).toLocaleString("en"));
+    input.setAttribute("aria-describedby", note.id);
+    $$(".kk-submit button:not([type=button])", form).forEach((button) => { button.textContent = "Save anyway"; });
+    input.focus();
+    return true;
+  };
   document.addEventListener("input", (event) => { const form = event.target.closest("form[data-kk-form]"); if (form && form.method === "post") dirty.add(form); });
   addEventListener("beforeunload", (event) => { if ([...dirty].some((form) => form.isConnected)) event.preventDefault(); });
   document.addEventListener("submit", (event) => {
     const form = event.target;
-    if (tooLarge(form)) { event.preventDefault(); return; }
+    if (tooLarge(form) || isDoubtful(form)) { event.preventDefault(); return; }
     dirty.delete(form);
     if (form.method !== "post" || form.hasAttribute("hx-post")) return;
     if (form.dataset.kkSent) { event.preventDefault(); return; }

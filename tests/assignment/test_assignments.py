@@ -1,5 +1,6 @@
 """Direct assignments and the employee's answer: given facts, when somebody acts, then this event or that refusal."""
 
+import io
 import re
 from collections.abc import Callable, Iterator
 from datetime import timedelta
@@ -15,6 +16,7 @@ from sqlalchemy.exc import IntegrityError
 from karokar.assignment import actions, queries, rules
 from karokar.assignment.models import Assignment
 from karokar.assignment.rules import TRANSITIONS, Status, Transition
+from karokar.availability import queries as availability
 from karokar.events.base import LATEST
 from karokar.kernel import clock
 from karokar.kernel.db import Base, db, transaction
@@ -23,6 +25,7 @@ from karokar.kernel.ids import new_id
 from tests.factories import booking as make
 from tests.factories.booking import NOON, World, hours
 from tests.factories.browsing import follow, send, text_of
+from tests.factories.people import PNG
 
 
 @pytest.fixture
@@ -131,7 +134,7 @@ def test_an_own_vehicle_is_assigned_without_an_end_used_and_returned(world: Worl
     made = world.direct(end=None)
     with world.acting(world.employee, world.start):
         actions.accept_assignment(made.id)
-        actions.start_assignment(made.id, 10_000, 90, "All fine")
+        actions.start_assignment(made.id, 10_000, 90, notes="All fine")
     with world.acting(world.company_admin, world.start + timedelta(days=90)):
         actions.complete_assignment(made.id, 19_000, 40)
     assert told(made.id) == ["AssignmentCreated", "AssignmentAccepted", "AssignmentActivated", "AssignmentCompleted"]
@@ -230,8 +233,8 @@ def test_the_database_itself_keeps_live_direct_assignments_apart(any_app: Flask,
                 insert(table).values(
                     id=new_id(), vehicle_id=vehicle, corporate_organization_id=world.company, employee_id=employee,
                     round=1, status="PENDING", start=world.start + hours(first),
-                    end=None if last is None else world.start + hours(last), reason="", flag="", notes_out="",
-                    notes_in="", created_at=NOON, updated_at=NOON, version=1, event_count=0,
+                    end=None if last is None else world.start + hours(last), reason="", flag="",
+                    created_at=NOON, updated_at=NOON, version=1, event_count=0,
                 )
             )  # fmt: skip
 
@@ -421,6 +424,44 @@ class TestPages:
             told = follow(client, send(client, f"{url}/complete", odometer="10400", fuel_percent="20"))
             assert "10,400 km" in told
             assert "less than" not in told
+
+    def test_an_own_vehicle_is_handed_over_with_checks_photos_and_damage_as_a_booked_one_is(
+        self, world: World, client: FlaskClient
+    ) -> None:
+        made = world.direct()
+        with world.acting(world.employee):
+            actions.accept_assignment(made.id)
+        with clock.standing_at(world.start):
+            make.sign_in(client, world.employee)
+            url = f"/assignment/{made.id}"
+            reading = {"odometer": "10050", "fuel_percent": "70"}
+            front = {"checks": "TYRES", "photo_front": (io.BytesIO(PNG), "front.png")}
+            page = follow(client, send(client, f"{url}/start", **reading, **front))
+            assert "Tyres look sound" in page
+            picture = re.search(r'<img src="(/assignment/[^"]+/photos/[^"]+)"', client.get(url).text)
+            assert picture
+            assert client.get(picture[1]).mimetype == "image/png"
+            silent = send(client, f"{url}/complete", **reading, is_damaged="y")
+            assert "Describe the damage" in text_of(silent)
+            broken = send(client, f"{url}/complete", **reading, photo_back=(io.BytesIO(b"<html>"), "back.jpg"))
+            assert broken.status_code == 422
+            told = follow(client, send(client, f"{url}/complete", **reading, is_damaged="y", notes="A dent"))
+            assert "New damage Yes" in told
+            assert "A dent" in told
+            make.sign_in(client, world.colleague)
+            assert client.get(picture[1]).status_code == 404
+
+    def test_a_vehicle_handed_over_before_its_time_is_taken_from_then_on(
+        self, world: World, client: FlaskClient
+    ) -> None:
+        made = world.direct()
+        early = world.start - hours(0.5)
+        with world.acting(world.employee):
+            actions.accept_assignment(made.id)
+        with world.acting(world.employee, early):
+            actions.start_assignment(made.id, 10_050, 70)
+        world.deliver(early)
+        assert not availability.is_free(world.own_vehicle, early + hours(0.1), early + hours(0.2))
 
     def test_the_list_filters_by_employee_kind_and_plate_and_exports(self, world: World, client: FlaskClient) -> None:
         world.direct()

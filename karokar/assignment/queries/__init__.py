@@ -12,7 +12,16 @@ from karokar.assignment.queries.facts import (
     overlapping,
     who_had,
 )
-from karokar.assignment.queries.pages import SORTS, AssignmentFilter, count_listed, get_seen, list_assignments
+from karokar.assignment.queries.pages import (
+    SORTS,
+    AssignmentFilter,
+    count_listed,
+    find_handovers,
+    get_photo,
+    get_seen,
+    list_assignments,
+    list_photos,
+)
 from karokar.assignment.queries.waiting import list_waiting_for
 
 __all__ = [
@@ -24,11 +33,14 @@ __all__ = [
     "count_listed",
     "count_live",
     "find_accepted",
+    "find_handovers",
+    "get_photo",
     "get_round",
     "get_seen",
     "is_licence_required",
     "list_assignments",
     "list_candidates",
+    "list_photos",
     "list_waiting_for",
     "live_in_period",
     "of_booking",

@@ -8,10 +8,11 @@ from uuid import UUID
 
 from sqlalchemy import ColumnElement, Select, func, or_, select
 
-from karokar.assignment.models import Assignment
+from karokar.assignment.models import Assignment, AssignmentHandover, AssignmentPhoto
 from karokar.assignment.permissions import ASSIGNMENT_READ
 from karokar.kernel.db import db
 from karokar.kernel.errors import NotFound
+from karokar.kernel.handover import HandoverFacts, handover_facts
 from karokar.kernel.paging import PAGE_SIZE, Page, count_up_to, paginate
 from karokar.kernel.permissions import permitted
 
@@ -43,6 +44,27 @@ def get_seen(assignment_id: UUID) -> Assignment:
     ).one_or_none()
     if row is None:
         raise NotFound(Assignment.label)
+    return row
+
+
+def find_handovers(assignment_id: UUID) -> dict[str, HandoverFacts]:
+    """Return what was found when a company's own vehicle went OUT and came IN, as far as it has."""
+    rows = db.session.scalars(select(AssignmentHandover).where(AssignmentHandover.assignment_id == assignment_id))
+    return {row.kind: handover_facts(row) for row in rows}
+
+
+def list_photos(assignment_id: UUID) -> Sequence[AssignmentPhoto]:
+    """Return the pictures of an assignment's handovers, without their bytes, in the order in which they came."""
+    statement = select(AssignmentPhoto).where(AssignmentPhoto.assignment_id == assignment_id)
+    return db.session.scalars(statement.order_by(AssignmentPhoto.id)).all()
+
+
+def get_photo(assignment_id: UUID, photo_id: UUID) -> AssignmentPhoto:
+    """Return a picture of an assignment that the acting person may see. Raises NotFound."""
+    get_seen(assignment_id)
+    row = db.session.get(AssignmentPhoto, photo_id)
+    if row is None or row.assignment_id != assignment_id:
+        raise NotFound("photo")
     return row
 
 

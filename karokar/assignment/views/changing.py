@@ -7,7 +7,7 @@ from flask import flash, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response
 
 from karokar.assignment import actions, queries, rules
-from karokar.assignment.forms import AssignmentForm, CloseForm, DeclineForm, ReadingForm
+from karokar.assignment.forms import AssignmentForm, CloseForm, DeclineForm
 from karokar.assignment.models import Assignment
 from karokar.assignment.permissions import (
     ASSIGNMENT_ACCEPT,
@@ -20,7 +20,7 @@ from karokar.assignment.permissions import (
 from karokar.assignment.queries import Candidate
 from karokar.assignment.rules import Status
 from karokar.assignment.views.blueprint import bp
-from karokar.assignment.views.showing import offers, shown
+from karokar.assignment.views.showing import offers, photo_url, shown
 from karokar.fleet import queries as fleet
 from karokar.identity import queries as identity
 from karokar.kernel.actor import current_actor
@@ -29,6 +29,8 @@ from karokar.kernel.permissions import requires
 from karokar.verification import queries as verification
 from karokar.web.filters import asked_moment
 from karokar.web.forms import choices, sent_version
+from karokar.web.handover import HandoverForm, ReturnForm, most_bytes, page_values
+from karokar.web.uploads import takes_up_to
 
 
 @bp.route("/new", methods=["GET", "POST"])
@@ -86,50 +88,49 @@ def reject(assignment_id: UUID) -> Response | tuple[str, int]:
 
 @bp.route("/<uuid:assignment_id>/start", methods=["GET", "POST"])
 @requires(ASSIGNMENT_START)
+@takes_up_to(most_bytes)
 def start(assignment_id: UUID) -> Response | tuple[str, int]:
     """Hand a company's own vehicle over."""
     row = queries.get_seen(assignment_id)
     if "start" not in offers(row):
         return _nothing_to_do(row, "start")
-    form = ReadingForm()
-    if form.is_sent():
+    form = HandoverForm()
+    likely = fleet.find_likely_readings(row.vehicle_id)
+    if form.is_sent() and form.is_sure(likely):
         with form.refusals(RuleBroken, StateConflict):
-            warning = fleet.reading_warning(row.vehicle_id, form.odometer.data)
-            actions.start_assignment(
-                assignment_id,
-                form.odometer.data,
-                form.fuel_percent.data,
-                form.notes.data or "",
-                version=form.sent_version,
-            )
+            actions.start_assignment(assignment_id, version=form.sent_version, **form.found())
             flash("Handed over. Have a good trip.", "good")
-            _warn(warning)
             return redirect(url_for("assignment.show", assignment_id=assignment_id), 303)
-    return render_template("assignment/start.html", form=form, line=shown(row), is_mine=_is_mine(row)), form.status
+    page = render_template(
+        "assignment/start.html", **page_values(form=form, likely=likely, line=shown(row)), is_mine=_is_mine(row)
+    )
+    return page, form.status
 
 
 @bp.route("/<uuid:assignment_id>/complete", methods=["GET", "POST"])
 @requires(ASSIGNMENT_COMPLETE)
+@takes_up_to(most_bytes)
 def complete(assignment_id: UUID) -> Response | tuple[str, int]:
     """Take a company's own vehicle back."""
     row = queries.get_seen(assignment_id)
     if "complete" not in offers(row):
         return _nothing_to_do(row, "complete")
-    form = ReadingForm()
-    if form.is_sent():
+    form = ReturnForm()
+    likely = fleet.find_likely_readings(row.vehicle_id, form.returned_at.data)
+    if form.is_sent() and form.is_sure(likely):
         with form.refusals():
-            warning = fleet.reading_warning(row.vehicle_id, form.odometer.data)
-            actions.complete_assignment(
-                assignment_id,
-                form.odometer.data,
-                form.fuel_percent.data,
-                form.notes.data or "",
-                version=form.sent_version,
-            )
+            actions.complete_assignment(assignment_id, version=form.sent_version, **form.found())
             flash("Taken back. The vehicle is free again.", "good")
-            _warn(warning)
             return redirect(url_for("assignment.show", assignment_id=assignment_id), 303)
-    return render_template("assignment/complete.html", form=form, line=shown(row), is_mine=_is_mine(row)), form.status
+    page = render_template(
+        "assignment/complete.html",
+        **page_values(form=form, likely=likely, line=shown(row)),
+        is_mine=_is_mine(row),
+        out=queries.find_handovers(row.id).get("OUT"),
+        photos=queries.list_photos(row.id),
+        photo_url=photo_url,
+    )
+    return page, form.status
 
 
 def _is_mine(row: Assignment) -> bool:
@@ -151,11 +152,6 @@ def close(assignment_id: UUID) -> Response | tuple[str, int]:
             flash("The assignment is closed.", "good")
             return redirect(url_for("assignment.show", assignment_id=assignment_id), 303)
     return render_template("assignment/close.html", form=form, line=shown(row)), form.status
-
-
-def _warn(sentence: str) -> None:
-    if sentence:
-        flash(sentence, "wait")
 
 
 def _nothing_to_do(row: Assignment, action: str) -> Response:

@@ -4,11 +4,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from uuid import UUID
 
-from flask import render_template
+from flask import render_template, url_for
 from werkzeug.wrappers import Response
 
 from karokar.assignment import queries, rules
-from karokar.assignment.models import Assignment
+from karokar.assignment.models import Assignment, AssignmentPhoto
 from karokar.assignment.permissions import (
     ASSIGNMENT_ACCEPT,
     ASSIGNMENT_CLOSE,
@@ -33,6 +33,7 @@ from karokar.organization import queries as organization
 from karokar.runs.views.exports import ListExport
 from karokar.web.exports import Column
 from karokar.web.filters import Choice, Day, Field, Filters, Text
+from karokar.web.handover import page_values, photo_response
 from karokar.web.states import state_choices, state_of
 
 KINDS = (("direct", "Own vehicle"), ("booking", "Booked vehicle"))
@@ -200,8 +201,23 @@ def show(assignment_id: UUID) -> str:
     vendor = organization.get_organization(line.booking.vendor_organization_id) if line.booking else None
     return render_template(
         "assignment/show.html",
-        line=line,
+        **page_values(line=line),
         offers=offers(row),
         vendor=vendor,
+        handovers_found=queries.find_handovers(row.id) if row.is_direct else {},
+        photos=queries.list_photos(row.id) if row.is_direct else [],
+        photo_url=photo_url,
         is_mine=current_actor().user_id == row.employee_id,
     )
+
+
+@bp.get("/<uuid:assignment_id>/photos/<uuid:photo_id>")
+@requires(ASSIGNMENT_READ)
+def photo(assignment_id: UUID, photo_id: UUID) -> Response:
+    """Send a picture of a handover."""
+    return photo_response(queries.get_photo(assignment_id, photo_id))
+
+
+def photo_url(found: AssignmentPhoto) -> str:
+    """Return the address of a handover's picture."""
+    return url_for("assignment.photo", assignment_id=found.assignment_id, photo_id=found.id)

@@ -59,11 +59,6 @@ def assign(booking_id: UUID) -> Response | tuple[str, int]:
     return page, form.status
 
 
-def _warn(sentence: str) -> None:
-    if sentence:
-        flash(sentence, "wait")
-
-
 @bp.route("/<uuid:booking_id>/activate", methods=["GET", "POST"])
 @requires(BOOKING_ACTIVATE)
 @takes_up_to(most_bytes)
@@ -73,17 +68,16 @@ def activate(booking_id: UUID) -> Response | tuple[str, int]:
     if "activate" not in offers(booking):
         return _nothing_to_do(booking, "activate")
     form = HandoverForm()
-    if form.is_sent():
+    likely = fleet.find_likely_readings(booking.vehicle_id)
+    if form.is_sent() and form.is_sure(likely):
         with form.refusals(RuleBroken, StateConflict):
-            warning = fleet.reading_warning(booking.vehicle_id, form.odometer.data)
             actions.activate_booking(booking_id, version=form.sent_version, **form.found())
             flash("Handed over. Have a good trip.", "good")
-            _warn(warning)
             return redirect(url_for("booking.show", booking_id=booking_id), 303)
     line, current = shown(booking), find_current(booking, assignment.of_booking(booking_id))
     page = render_template(
         "booking/activate.html",
-        **page_values(form=form, line=line),
+        **page_values(form=form, likely=likely, line=line),
         driver=driver_of(line, current),
         missing=missing_steps(booking, line, current),
     )
@@ -99,16 +93,15 @@ def complete(booking_id: UUID) -> Response | tuple[str, int]:
     if "complete" not in offers(booking):
         return _nothing_to_do(booking, "complete")
     form = ReturnForm()
-    if form.is_sent():
+    likely = fleet.find_likely_readings(booking.vehicle_id, form.returned_at.data)
+    if form.is_sent() and form.is_sure(likely):
         with form.refusals(RuleBroken):
-            warning = fleet.reading_warning(booking.vehicle_id, form.odometer.data)
             actions.complete_booking(booking_id, version=form.sent_version, **form.found())
             flash("Taken back. The vehicle is free again.", "good")
-            _warn(warning)
             return redirect(url_for("booking.show", booking_id=booking_id), 303)
     page = render_template(
         "booking/complete.html",
-        **page_values(form=form, line=shown(booking)),
+        **page_values(form=form, likely=likely, line=shown(booking)),
         photo_url=photo_url,
         out=queries.find_handovers(booking_id).get("OUT"),
         photos=queries.list_photos(booking_id),

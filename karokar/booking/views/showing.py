@@ -3,7 +3,7 @@
 from datetime import datetime
 from uuid import UUID
 
-from flask import flash, make_response, redirect, render_template, url_for
+from flask import flash, redirect, render_template, url_for
 from werkzeug.wrappers import Response
 
 from karokar.assignment import queries as assignment
@@ -18,6 +18,7 @@ from karokar.fleet import queries as fleet
 from karokar.kernel import clock, handover
 from karokar.kernel.actor import current_actor
 from karokar.kernel.permissions import requires
+from karokar.web.handover import page_values, photo_response
 
 
 @bp.get("/<uuid:booking_id>")
@@ -63,11 +64,7 @@ def sheet(booking_id: UUID) -> str:
 @requires(BOOKING_READ)
 def photo(booking_id: UUID, photo_id: UUID) -> Response:
     """Send a picture of a handover."""
-    found = queries.get_photo(booking_id, photo_id)
-    response = make_response(found.content)
-    response.headers["Content-Type"] = found.media_type
-    response.headers["Cache-Control"] = "private, max-age=3600, immutable"
-    return response
+    return photo_response(queries.get_photo(booking_id, photo_id))
 
 
 def _page(booking: Booking, form: CommentForm) -> str:
@@ -88,13 +85,10 @@ def _page(booking: Booking, form: CommentForm) -> str:
         driver=driver_of(line, current),
         shows_contacts=rules.shows_contacts(Status(booking.status)),
         offered=_offered(line),
-        form=form,
-        comments=comments,
+        **page_values(form=form, comments=comments),
         out=found.get("OUT"),
         back=found.get("IN"),
         photos=queries.list_photos(booking.id) if found else [],
-        checks=handover.CHECKS,
-        positions=handover.PHOTO_POSITIONS,
         photo_url=photo_url,
         now=clock.now(),
         opens_at=booking.start - rules.GRACE,

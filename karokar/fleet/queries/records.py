@@ -6,11 +6,14 @@ from uuid import UUID
 
 from sqlalchemy import and_, func, or_, select
 
-from karokar.fleet.models import MaintenanceWindow, Vehicle, VehicleCalendar
+from karokar.fleet.models import MaintenanceWindow, OdometerReading, Vehicle, VehicleCalendar
 from karokar.fleet.queries.facts import VehicleFacts, WindowFacts, vehicle_facts, window_facts
 from karokar.fleet.rules import (
+    LikelyReadings,
+    Reading,
     VehicleStatus,
     WindowStatus,
+    likely_readings,
     plate_key,
 )
 from karokar.kernel import clock
@@ -99,18 +102,13 @@ def windows(
     return [window_facts(row) for row in db.session.scalars(statement)]
 
 
-def reading_warning(vehicle_id: UUID, odometer: int) -> str:
-    """Return the sentence that says that an odometer shows less than is known already; empty where it does not.
-
-    Readings are kept as they are typed; who types one should hear at once that it cannot be right.
-    """
-    known = get_vehicle(vehicle_id).odometer
-    if odometer >= known:
-        return ""
-    return (
-        f"{odometer:,} km is less than the {known:,} km known before. It is kept and marked in the vehicle's log; if "
-        "it was mistyped, the vehicle's owner can void it there."
+def find_likely_readings(vehicle_id: UUID, at: datetime | None = None) -> LikelyReadings:
+    """Return between which readings the vehicle's odometer is likely to be, now or at a moment."""
+    statement = select(OdometerReading.kilometres, OdometerReading.read_at).where(
+        OdometerReading.vehicle_id == vehicle_id, OdometerReading.voided_at.is_(None), OdometerReading.mark == ""
     )
+    trusted = [Reading(kilometres, read_at) for kilometres, read_at in db.session.execute(statement)]
+    return likely_readings(at or clock.now(), trusted)
 
 
 def find_by_plate(text: str) -> list[VehicleFacts]:

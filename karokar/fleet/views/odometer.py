@@ -24,7 +24,7 @@ MARKS = {
 def record(vehicle_id: UUID) -> Any:
     """Take a reading into the log; an odd one is kept and marked."""
     form = ReadingForm()
-    if form.is_sent():
+    if form.is_sent() and form.is_sure(queries.find_likely_readings(vehicle_id, form.read_at.data)):
         with form.refusals():
             reading_id = actions.record_odometer(
                 vehicle_id,

@@ -28,7 +28,9 @@ from karokar.fleet.rules import (
     DOCUMENT_REASONS,
     REQUIRED_DOCUMENTS,
     SUSPENSION_REASONS,
+    UNLIKELY_AT_REGISTRATION_KM,
     GatesClosed,
+    LikelyReadings,
     VehicleStatus,
 )
 from karokar.fleet.views.blueprint import bp
@@ -157,6 +159,7 @@ def page_of(vehicle_id: UUID, *, reading_form: ReadingForm | None = None) -> Any
             "windows": queries.list_windows(vehicle_id),
             **_users_of(vehicle, now),
             "conflicts": availability.open_conflicts(vehicle_ids=[vehicle_id]),
+            "likely": queries.find_likely_readings(vehicle_id),
             "reading_form": reading_form or ReadingForm(formdata=None),
         }
     page = render_template(
@@ -208,7 +211,7 @@ def _possible(vehicle: VehicleFacts) -> dict[str, bool]:
 def new() -> Any:
     """Register a vehicle."""
     form = NewVehicleForm(data={"time_zone": current_actor().time_zone, "odometer": 0})
-    if form.is_sent():
+    if form.is_sent() and form.is_sure(LikelyReadings(highest=UNLIKELY_AT_REGISTRATION_KM)):
         with form.refusals(RuleBroken, StateConflict):
             vehicle_id = actions.register_vehicle(**filled(form))
             flash("Registered. Next: its documents, so that it can be activated.", "good")
