@@ -1,28 +1,34 @@
-"""Reading a CSV file into lines, and the report on what importing it would do."""
+"""Reading CSV text into lines, and the report on what importing it would do."""
 
 import csv
 import io
-from collections.abc import Mapping, Sequence
+import unicodedata
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from karokar.kernel.text import normal
+from karokar.kernel.text import is_of_a_word, normal
+from karokar.runs.tables import MOST_ROWS, FileRefused
+from karokar.web.exports import plain
 
-MOST_ROWS = 5_000
-MOST_BYTES = 2_000_000
-"""A file is checked while its sender waits, so it stays small enough for that."""
-
-
-class FileRefused(Exception):
-    """It is no file of rows; the message is the sentence that says why and what to do."""
+_DIVIDERS = ",;\t"
 
 
 @dataclass(frozen=True)
 class Heading:
-    """A column that the file has or may have."""
+    """A column that the file has or may have: the name of the form's field, what the console calls it, and what else
+    it is called. A file may have any of these, in any case.
+    """
 
     name: str
+    label: str = ""
     is_optional: bool = False
+    also: tuple[str, ...] = ()
+
+    @property
+    def shown(self) -> str:
+        """What people read."""
+        return self.label or self.name
 
 
 @dataclass(frozen=True)
@@ -64,8 +70,14 @@ class Report:
 
     lines: list[Line] = field(default_factory=list)
     letters: Mapping[str, str] = field(default_factory=dict)
+    titles: Mapping[str, str] = field(default_factory=dict)
     good: list[Good] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
+    unknown: list[str] = field(default_factory=list)
+    missing: list[str] = field(default_factory=list)
+    left_out: list[str] = field(default_factory=list)
+    has_headings: bool = True
+    """Whether each column is known for what it is, so that cells can be checked."""
 
     @property
     def bad_lines(self) -> dict[int, list[Problem]]:
@@ -76,63 +88,88 @@ class Report:
         return found
 
     def note(self, line: Line, heading: str, sentence: str) -> None:
-        """Note what is wrong with a line under a heading; one that the file does not have means the whole line."""
-        letter = self.letters.get(heading, "")
-        self.problems.append(Problem(line.number, letter, heading, line.cells.get(heading, ""), sentence))
+        """Note what is wrong with a line under a field's name; one that the file has not means the whole line."""
+        letter, title = self.letters.get(heading, ""), self.titles.get(heading, heading)
+        self.problems.append(Problem(line.number, letter, title, line.cells.get(heading, ""), sentence))
+
+    def note_heading(self, number: int, at: int, heading: str, sentence: str) -> None:
+        """Note what is wrong with the heading of a column; `at` counts columns from 0, -1 for one that is not there."""
+        self.has_headings = False
+        self.problems.append(
+            Problem(number, letter(at) if at >= 0 else "", heading, heading if at >= 0 else "", sentence)
+        )
 
 
-def text_of(data: bytes) -> str:
-    """Return a file's text. Raises FileRefused for one that is empty, too large or no UTF-8 text."""
-    if not data.strip():
-        raise FileRefused("Choose a CSV file that has rows.")
-    if len(data) > MOST_BYTES:
-        raise FileRefused(f"The file is larger than {MOST_BYTES // 1_000_000} MB. Split it.")
-    try:
-        text = data.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        raise FileRefused("The file is not UTF-8. Save it as “CSV UTF-8” and send it again.") from None
-    if "\0" in text:
-        raise FileRefused("This is no text file. Save the table as CSV and send it again.")
-    return text
-
-
-def read(text: str, headings: Sequence[Heading]) -> Report:
+def read(text: str, headings: Sequence[Heading], left_out: Collection[str] = ()) -> Report:
     """Return the file's lines, and what is wrong with its headings and their number of cells.
 
-    Raises FileRefused for what is no CSV or has too many rows.
+    `left_out` are headings that are known and not needed. A column without heading or cells is nothing. Raises
+    FileRefused for what is no CSV or has too many rows.
     """
-    rows = _rows(text)
+    rows = _rows(normal(text))
     if not rows:
-        raise FileRefused("Choose a CSV file that has rows.")
-    (first, header), *rest = rows
+        raise FileRefused("Choose a CSV file or a workbook that has rows.")
+    (_, header), *rest = rows
     if len(rest) > MOST_ROWS:
-        raise FileRefused(f"The file has {len(rest):,} rows; one file may have {MOST_ROWS:,}. Split it into several.")
-    names = [_name(cell) for cell in header]
-    report = Report(letters={name: letter(index) for index, name in reversed(list(enumerate(names)))})
-    known = {heading.name for heading in headings}
-    head = Line(first, dict(zip(names, header, strict=True)))
-    for index, name in enumerate(names):
-        if name in names[:index]:
-            report.problems.append(Problem(first, letter(index), name, header[index], "This heading is there twice."))
-        elif name not in known:
-            report.note(head, name, "This heading is not known.")
-    for heading in headings:
-        if heading.name not in names and not heading.is_optional:
-            report.note(head, heading.name, "This column is missing.")
-    if report.problems:
-        return report
+        raise FileRefused(f"The file has more than {MOST_ROWS:,} rows. Split it into several.")
+    report = Report()
+    fields = _fields_of(report, rows, headings, left_out)
+    report.letters = {name: letter(index) for index, name in reversed(fields.items())}
+    report.titles = {heading.name: heading.shown for heading in headings}
+    report.titles |= {name: header[index].strip() for index, name in reversed(fields.items())}
     for number, row in rest:
-        line = Line(number, {name: normal(cell.strip()) for name, cell in zip(names, row, strict=False)})
+        cells = {name: plain(row[index].strip()).strip() for index, name in fields.items() if index < len(row)}
+        line = Line(number, cells)
         report.lines.append(line)
-        if len(row) > len(names):
-            report.note(line, "", f"This line has {len(row)} cells, the heading has {len(names)}.")
+        if any(cell.strip() for cell in row[len(header) :]):
+            report.note(line, "", f"This line has {len(row)} cells, the heading has {len(header)}.")
     return report
+
+
+def _fields_of(
+    report: Report, rows: Sequence[tuple[int, list[str]]], headings: Sequence[Heading], left_out: Collection[str]
+) -> dict[int, str]:
+    """Return which column holds which field, and note what cannot be told."""
+    (number, header), *rest = rows
+    known = {_key(name): heading.name for heading in headings for name in (heading.name, heading.label, *heading.also)}
+    ignored = {_key(name) for name in left_out} - set(known)
+    fields: dict[int, str] = {}
+    for index, typed in enumerate(header):
+        title, key = typed.strip(), _key(typed)
+        if key in known:
+            if known[key] in fields.values():
+                report.note_heading(number, index, title, "This heading is there twice.")
+            fields[index] = known[key]
+        elif key in ignored:
+            report.left_out.append(title)
+        elif not any(row[index].strip() for _, row in rest if index < len(row)):
+            continue
+        elif not title:
+            report.note_heading(number, index, "", "This column has cells and no heading.")
+        else:
+            report.unknown.append(title)
+            report.note_heading(number, index, title, "This heading is not known.")
+    for heading in headings:
+        if heading.name not in fields.values() and not heading.is_optional:
+            report.missing.append(heading.shown)
+            report.note_heading(number, -1, heading.shown, "This column is missing.")
+    return fields
+
+
+def _key(heading: str) -> str:
+    """Return what two spellings of a heading have in common: its letters and digits."""
+    return "".join(sign for sign in unicodedata.normalize("NFKC", heading).casefold() if is_of_a_word(sign))
 
 
 def _rows(text: str) -> list[tuple[int, list[str]]]:
     """Return (line number, cells) of each line that is not empty; cells are divided by comma, semicolon or tab."""
-    first = text.lstrip("\r\n").split("\n", 1)[0]
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=max(",;\t", key=first.count), strict=True)
+    lines = iter(text.lstrip("\r\n").splitlines())
+    first, named = next(lines, ""), ""
+    if first.lower().startswith("sep=") and first[4:5] in _DIVIDERS:
+        # Excel writes and reads this line; it is no row.
+        named = first[4:5]
+    divider = named or max(_DIVIDERS, key=first.count)
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=divider, strict=True)
     begun = 0
     rows: list[tuple[int, list[str]]] = []
     try:
@@ -142,7 +179,7 @@ def _rows(text: str) -> list[tuple[int, list[str]]]:
             if any(cell.strip() for cell in row):
                 rows.append((reader.line_num, row))
     except StopIteration:
-        return rows
+        return rows[1:] if named else rows
     except csv.Error as error:
         # A quotation mark that is never closed takes in the rest of the file: what is wrong is where it begins.
         raise FileRefused(_unreadable(begun, str(error))) from None
@@ -154,10 +191,6 @@ def _unreadable(line: int, error: str) -> str:
     if "expected after" in error:
         return f'Line {line} has a quotation mark (") within a cell. Write it twice, and the cell in such marks.'
     return f"Line {line} cannot be read as CSV: {error}."
-
-
-def _name(heading: str) -> str:
-    return "_".join(normal(heading).strip().lower().split())
 
 
 def letter(index: int) -> str:

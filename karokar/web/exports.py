@@ -1,5 +1,8 @@
 """Lists as files: CSV and Excel, exactly what the filters show, and no cell that a spreadsheet would run as a formula.
 
+In an Excel file each cell has its type, so text is text and stays as it is. CSV knows no types: there, and only there,
+text that a spreadsheet would take for a formula gets an apostrophe in front, which `plain` takes away again.
+
 COLUMNS = (Column("Reference", lambda b: b.reference), Column("Start", lambda b: b.start))
 return export("bookings", COLUMNS, rows, request.args.get("format", "csv"))
 """
@@ -11,10 +14,10 @@ import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+from decimal import Decimal
 from enum import Enum
 from pathlib import Path
 from typing import IO, Any
-from uuid import UUID
 
 import xlsxwriter
 from flask import Response, send_file
@@ -25,6 +28,10 @@ from karokar.web.times import to_local, viewer_zone
 
 _DANGEROUS = ("=", "+", "-", "@", "\t", "\r", "\n")
 FORMATS = ("csv", "xlsx")
+# What a spreadsheet's cell holds. What does not fit is text, never wrong and never missing without a sign.
+_FIRST_YEAR = 1900
+_LARGEST_NUMBER = 2**53
+_LONGEST_TEXT = 32_767
 Cell = str | int | float | datetime | date
 XLSX_TYPE = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 
@@ -38,27 +45,32 @@ class Column:
 
 
 def safe(text: str) -> str:
-    """Return text that no spreadsheet takes for a formula."""
-    return f"'{text}" if text.startswith(_DANGEROUS) else text
+    """Return text that no spreadsheet takes for a formula when it opens a CSV file; `plain` gives it back."""
+    return f"'{text}" if text.lstrip("'").startswith(_DANGEROUS) else text
+
+
+def plain(text: str) -> str:
+    """Return the text that `safe` was given."""
+    return text[1:] if text.startswith("'") and text.lstrip("'").startswith(_DANGEROUS) else text
 
 
 def cell(value: Any) -> Cell:
-    """Return a value as a cell holds it: numbers stay numbers, times are local to the viewer, text is safe."""
+    """Return a value as a cell holds it: numbers stay numbers, times are local to the viewer, the rest is text."""
     if value is None:
         return ""
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, Enum):
-        return safe(str(value.value))
+        return str(value.value)
+    if isinstance(value, Decimal):
+        return float(value)
     if isinstance(value, int | float):
         return value
     if isinstance(value, datetime):
         return to_local(value) if value.tzinfo else value
     if isinstance(value, date):
         return value
-    if isinstance(value, UUID):
-        return str(value)
-    return safe(str(value))
+    return str(value)
 
 
 def export(name: str, columns: Sequence[Column], rows: Iterable[Any], format_: str = "csv") -> BaseResponse:
@@ -102,7 +114,9 @@ def _csv_cell(value: Any) -> str | int | float:
     made = cell(value)
     if isinstance(made, datetime):
         return made.strftime("%Y-%m-%d %H:%M")
-    return made.isoformat() if isinstance(made, date) else made
+    if isinstance(made, date):
+        return made.isoformat()
+    return safe(made) if isinstance(made, str) else made
 
 
 def sheet_cells(columns: Sequence[Column], row: Any) -> list[Cell]:
@@ -147,14 +161,17 @@ def write_xlsx(columns: Sequence[Column], rows: Iterable[Any], target: IO[bytes]
 
 
 def _write(sheet: Any, row: int, column: int, value: Any, *, moment: Any, day: Any) -> None:
-    if isinstance(value, datetime):
+    if isinstance(value, date) and value.year < _FIRST_YEAR:
+        sheet.write_string(row, column, value.isoformat())
+    elif isinstance(value, datetime):
         sheet.write_datetime(row, column, value, moment)
     elif isinstance(value, date):
         sheet.write_datetime(row, column, datetime(value.year, value.month, value.day), day)  # noqa: DTZ001 - a day has no zone
-    elif isinstance(value, int | float):
+    elif isinstance(value, int | float) and abs(value) <= _LARGEST_NUMBER:
         sheet.write_number(row, column, value)
     else:
-        sheet.write_string(row, column, value)
+        text = str(value)
+        sheet.write_string(row, column, text if len(text) <= _LONGEST_TEXT else f"{text[: _LONGEST_TEXT - 1]}…")
 
 
 def zone_note() -> str:

@@ -165,6 +165,12 @@ def _can_be_shown(_form: Any, field: Field) -> None:
         raise ValidationError(sentence)
 
 
+def label_of(form: type[Form], name: str) -> str:
+    """Return what a form calls its field, so that lists and files call it the same."""
+    label: str = getattr(form, name).args[0]
+    return label
+
+
 WHICH = "_which"
 """What follows the name of a moment's field in the name of the choice between an hour and its return in autumn."""
 

@@ -14,7 +14,7 @@ ALSO = {
     "identity": {"resolver"},  # app.py gives it to the guard: who is acting
     "verification": {"storage"},  # where documents lie, behind an interface that other storages can fill
 }
-NOT_CONTEXTS = {"kernel", "events", "outbox", "runs", "web", "supervisor", "demo"}
+NOT_CONTEXTS = {"kernel", "events", "files", "outbox", "runs", "web", "supervisor", "demo"}
 NAMES_THAT_SAY_NOTHING = {"utils", "util", "helpers", "helper", "common", "misc", "stuff", "base_utils"}
 LONGEST_FILE = 450
 PRODUCER_PACKAGES = {"delivery": "outbox"}

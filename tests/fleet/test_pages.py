@@ -161,11 +161,11 @@ def test_a_dry_run_names_line_and_column_of_every_bad_cell_and_changes_nothing(a
     seen = text_of(as_vendor.get(upload(as_vendor)))
     assert "2 of 5 rows can be imported" in seen
     for place in (
-        "3 C (year) 1850",
-        "4 D (license_plate) KA 01 ZZ 0001 Line 2 has the same plate",
-        "4 F (seats) five",
-        "4 E (category) Spaceship",
-        "5 D (license_plate) =2+2",
+        "3 C (Year) 1850",
+        "4 D (License plate) KA 01 ZZ 0001 Line 2 has the same plate",
+        "4 F (Seats) five",
+        "4 E (Category) Spaceship",
+        "5 D (License plate) =2+2",
     ):
         assert place in seen
     with people.acting(vendor.admin):
@@ -177,7 +177,7 @@ def test_problems_stand_in_the_order_of_the_file(as_vendor, vendor):
     seen = text_of(
         as_vendor.get(upload(as_vendor, "\n".join([heading, first.replace("2024", "1850"), first + ",more"])))
     )
-    assert seen.index("2 C (year) 1850") < seen.index("3 the whole line")
+    assert seen.index("2 C (Year) 1850") < seen.index("3 the whole line")
 
 
 def test_the_good_rows_are_imported_by_a_run_that_names_the_others(as_vendor, vendor):
@@ -189,7 +189,7 @@ def test_the_good_rows_are_imported_by_a_run_that_names_the_others(as_vendor, ve
         assert [row.license_plate for row in queries.list_vehicles().rows] == ["KA 01 ZZ 0001", "KA 01 ZZ 0003"]
     seen = text_of(as_vendor.get(answer.location))
     assert "Line 2: KA 01 ZZ 0001, Tata Nexon Done" in seen
-    assert "Left out. C (year): A year between" in seen
+    assert "Left out. C (Year): A year between" in seen
 
 
 def test_maintenance_shows_what_it_would_hit_before_it_is_planned(as_vendor, vendor):

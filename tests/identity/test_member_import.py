@@ -81,7 +81,7 @@ def test_a_role_that_allows_more_than_one_s_own_is_refused_in_the_file_as_in_the
     ("text", "sentence"),
     [
         ("", "Choose a CSV file"),
-        ("\x00\x01\x02", "This is no text file"),
+        ("\x00\x01\x02", "This file is neither CSV nor a workbook"),
         ("name,mail\nA,b@c.example\n", "This heading is not known"),
     ],
 )

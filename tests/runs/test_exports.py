@@ -10,6 +10,7 @@ from functools import partial
 from uuid import UUID
 
 import pytest
+from python_calamine import load_workbook
 from sqlalchemy import select
 
 from karokar.audit.models import AuditRecord
@@ -79,6 +80,11 @@ def table(text):
     return list(csv.reader(io.StringIO(text.removeprefix("\ufeff"))))
 
 
+def cells(data):
+    """The rows of an Excel file, as what reads them types them."""
+    return load_workbook(io.BytesIO(data)).get_sheet_by_index(0).to_python()
+
+
 def work():
     """As many slices as it takes."""
     for _ in range(20):
@@ -119,11 +125,11 @@ def test_excel_has_the_same_rows_and_no_formula(as_vendor):
 
     location = started(as_vendor, "/fleet/export?format=xlsx")
     work()
-    made = ZipFile(io.BytesIO(file_of(as_vendor, location)))
-    sheet = made.read("xl/worksheets/sheet1.xml").decode()
+    data = file_of(as_vendor, location)
+    sheet = ZipFile(io.BytesIO(data)).read("xl/worksheets/sheet1.xml").decode()
     assert sheet.count("<row ") == 8
     assert "<f>" not in sheet
-    assert "&apos;=cmd()" in sheet or "'=cmd()" in sheet or "=cmd()" in made.read("xl/sharedStrings.xml").decode()
+    assert [row[1] for row in cells(data)].count("=cmd()") == 1
 
 
 def test_excel_is_not_given_more_rows_than_it_can_have(as_vendor, monkeypatch):
@@ -237,10 +243,10 @@ def test_members_as_a_file_are_those_of_the_list_and_of_nobody_else(any_client):
     mine, other = people.make_corporate(employees=2), people.make_corporate(employees=1)
     people.sign_in(any_client, mine.admin)
     rows = rows_of(any_client, "/identity/members/export?format=csv")
-    assert {row["Address"] for row in rows} == {one.email for one in (mine.admin, *mine.employees)}
+    assert {row["E-mail address"] for row in rows} == {one.email for one in (mine.admin, *mine.employees)}
     assert other.admin.email not in str(rows)
     (one,) = rows_of(any_client, f"/identity/members/export?q={mine.employees[0].email}")
-    assert one["Name"] == mine.employees[0].name
+    assert f"{one['First name']} {one['Last name']}" == mine.employees[0].name
     assert (one["Role"], one["Status"]) == ("Employee", "Active")
     with any_client.get("/identity/members/export?format=xlsx") as answer:
         assert answer.data[:2] == b"PK"
@@ -260,7 +266,7 @@ def test_members_by_a_run_are_the_same_and_no_cell_is_a_formula(any_app, any_cli
     location = started(any_client, "/identity/members/export?format=csv")
     work()
     assert table(file_of(any_client, location).decode()) == at_once
-    assert [row[0] for row in at_once if "cmd" in row[0]] == ["'=cmd() Iyer"]
+    assert [row[0] for row in at_once if "cmd" in row[0]] == ["'=cmd()"]
 
 
 def test_organizations_as_a_file_are_for_the_platform_as_it_filtered_them(any_client):

@@ -12,8 +12,9 @@ from karokar.fleet import queries as fleet
 from karokar.kernel import clock
 from karokar.kernel.db import db, transaction
 from karokar.runs import worker
-from karokar.runs.imports import MOST_ROWS, FileRefused, Heading, read, text_of
+from karokar.runs.imports import Heading, read
 from karokar.runs.models import ImportFile, Run, RunRow
+from karokar.runs.tables import MOST_ROWS, FileRefused, table_of
 from tests.factories import people
 
 HEADINGS = (Heading("name"), Heading("seats", is_optional=True))
@@ -79,7 +80,7 @@ def test_headings_that_are_missing_unknown_or_there_twice_are_named():
     problems = read("seats,colour,Seats\n5,red,5\n", HEADINGS).problems
     assert [(one.column, one.heading, one.sentence) for one in problems] == [
         ("B", "colour", "This heading is not known."),
-        ("C", "seats", "This heading is there twice."),
+        ("C", "Seats", "This heading is there twice."),
         ("", "name", "This column is missing."),
     ]
 
@@ -92,14 +93,16 @@ def test_a_line_with_too_many_cells_is_named():
     ("data", "word"),
     [
         (b" \r\n", "Choose"),
-        (b"name\n\xff\xfe", "UTF-8"),
-        (b"name\n\0", "no text"),
+        (b"name\n\x81", "letters can't be read"),
+        (b"name\n\0", "neither CSV nor a workbook"),
+        (b"\xff\xfen\0a", "neither CSV nor a workbook"),
+        (b"PK\x03\x04 and nothing that follows", "can't be read"),
         (b"x" * 2_000_001, "larger than 2 MB"),
     ],
 )
-def test_what_is_no_file_of_rows_is_refused_with_a_sentence(data, word):
+def test_what_is_no_file_of_rows_is_refused_with_a_sentence(app, data, word):
     with pytest.raises(FileRefused, match=word):
-        text_of(data)
+        table_of(data)
 
 
 def test_a_file_with_too_many_rows_says_how_many_it_may_have():

@@ -1,4 +1,4 @@
-"""Vehicles from a CSV file: checked first, every bad cell named, then registered by a run."""
+"""Vehicles from a CSV file or a workbook: checked first, every bad cell named, then registered by a run."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -12,6 +12,7 @@ from karokar.fleet.forms import NewVehicleForm
 from karokar.fleet.permissions import VEHICLE_CREATE
 from karokar.fleet.rules import CATEGORIES, plate_key
 from karokar.fleet.views.blueprint import bp
+from karokar.fleet.views.vehicles import COLUMNS
 from karokar.kernel.actor import current_actor
 from karokar.kernel.errors import RuleBroken
 from karokar.kernel.permissions import requires
@@ -19,21 +20,19 @@ from karokar.kernel.text import same_key
 from karokar.runs.imports import Good, Heading, Line, Report
 from karokar.runs.kinds import Item
 from karokar.runs.views.imports import ListImport
-from karokar.web.forms import time_zones
+from karokar.web.forms import label_of, time_zones
 
+_NEEDED = ("license_plate", "make", "model", "year", "category", "seats", "city")
+_MAY_BE_EMPTY = {"address": "Address", "time_zone": "Time zone", "odometer": "Odometer"}
+"""What the file may leave out, and what else these columns are called."""
 HEADINGS = (
-    Heading("make"),
-    Heading("model"),
-    Heading("year"),
-    Heading("license_plate"),
-    Heading("category"),
-    Heading("seats"),
-    Heading("city"),
-    Heading("address", is_optional=True),
-    Heading("time_zone", is_optional=True),
-    Heading("odometer", is_optional=True),
+    *(Heading(name, label_of(NewVehicleForm, name)) for name in _NEEDED),
+    *(
+        Heading(name, label_of(NewVehicleForm, name), is_optional=True, also=(other,))
+        for name, other in _MAY_BE_EMPTY.items()
+    ),
 )
-_EXAMPLE = "Škoda,Octavia,2024,KK-A 1001,ESTATE,5,Hamburg,Lagerstraße 4,Europe/Berlin,12000"
+_EXAMPLE = "KK-A 1001,Škoda,Octavia,2024,Estate,5,Hamburg,Lagerstraße 4,Europe/Berlin,12000"
 
 
 def _check(report: Report) -> None:
@@ -92,6 +91,7 @@ VEHICLES = ListImport(
     endpoint="fleet.import_",
     back=("Vehicles", "fleet.index"),
     noun=("vehicle", "vehicles"),
+    exported=COLUMNS,
     hint=f"Without a time zone your organization's is taken. Categories: {', '.join(CATEGORIES.values())}.",
     example="fleet.import_example",
 )
@@ -108,6 +108,6 @@ def import_() -> Any:
 @requires(VEHICLE_CREATE)
 def import_example() -> Response:
     """Send a file with the headings and one row to fill in."""
-    body = "\ufeff" + ",".join(heading.name for heading in HEADINGS) + "\r\n" + _EXAMPLE + "\r\n"
+    body = "\ufeff" + ",".join(heading.shown for heading in HEADINGS) + "\r\n" + _EXAMPLE + "\r\n"
     headers = {"Content-Disposition": 'attachment; filename="vehicles-example.csv"'}
     return Response(body, mimetype="text/csv", headers=headers)

@@ -46,21 +46,21 @@ from karokar.runs.views.exports import ListExport
 from karokar.verification import queries as verifications
 from karokar.web.exports import Column
 from karokar.web.filters import Carried, Choice, Field, Filters, Number, Text
-from karokar.web.forms import sent_version
+from karokar.web.forms import label_of, sent_version
 from karokar.web.states import state_choices, state_of
 
 SORTS = tuple(queries.SORTS)
 COLUMNS = (
-    Column("Licence plate", lambda v: v.license_plate),
-    Column("Make", lambda v: v.make),
-    Column("Model", lambda v: v.model),
-    Column("Year", lambda v: v.year),
-    Column("Category", lambda v: v.category),
-    Column("Seats", lambda v: v.seats),
-    Column("City", lambda v: v.city),
-    Column("Address", lambda v: v.address),
-    Column("Time zone", lambda v: v.time_zone),
-    Column("Odometer (km)", lambda v: v.odometer),
+    Column(label_of(NewVehicleForm, "license_plate"), lambda v: v.license_plate),
+    Column(label_of(NewVehicleForm, "make"), lambda v: v.make),
+    Column(label_of(NewVehicleForm, "model"), lambda v: v.model),
+    Column(label_of(NewVehicleForm, "year"), lambda v: v.year),
+    Column(label_of(NewVehicleForm, "category"), lambda v: v.category_name),
+    Column(label_of(NewVehicleForm, "seats"), lambda v: v.seats),
+    Column(label_of(NewVehicleForm, "city"), lambda v: v.city),
+    Column(label_of(NewVehicleForm, "address"), lambda v: v.address),
+    Column(label_of(NewVehicleForm, "time_zone"), lambda v: v.time_zone),
+    Column(label_of(NewVehicleForm, "odometer"), lambda v: v.odometer),
     Column("Status", lambda v: state_of("vehicle", v.status).word),
     Column("Suspended by", lambda v: v.suspended_by),
 )

@@ -31,6 +31,8 @@ class MemberRow:
     user_id: UUID
     organization_id: UUID
     name: str
+    first_name: str
+    last_name: str
     email: str
     phone: str | None
     role_id: UUID
@@ -184,6 +186,8 @@ def _row(membership: Membership, user: User, role: Role, is_hidden: bool) -> Mem
         user_id=user.id,
         organization_id=membership.organization_id,
         name=shown_name(user, is_hidden=is_hidden),
+        first_name="" if is_hidden else user.first_name,
+        last_name="" if is_hidden else user.last_name,
         email=user.email,
         phone=None if is_hidden else user.phone,
         role_id=role.id,

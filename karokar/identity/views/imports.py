@@ -1,4 +1,4 @@
-"""Members from a CSV file: checked first, every bad cell named, then invited by a run."""
+"""Members from a CSV file or a workbook: checked first, every bad cell named, then invited by a run."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -12,6 +12,7 @@ from karokar.identity.forms import MemberForm, choices
 from karokar.identity.permissions import EMPLOYEE_MANAGE
 from karokar.identity.rules import MembershipStatus, normal_email
 from karokar.identity.views.blueprint import bp
+from karokar.identity.views.members import COLUMNS
 from karokar.kernel.actor import current_actor
 from karokar.kernel.errors import NotFound, RuleBroken
 from karokar.kernel.permissions import requires
@@ -20,13 +21,14 @@ from karokar.organization import queries as organization
 from karokar.runs.imports import Good, Heading, Line, Report
 from karokar.runs.kinds import Item
 from karokar.runs.views.imports import ListImport
+from karokar.web.forms import label_of
 
 HEADINGS = (
-    Heading("first_name"),
-    Heading("last_name"),
-    Heading("email"),
-    Heading("phone", is_optional=True),
-    Heading("role", is_optional=True),
+    Heading("first_name", label_of(MemberForm, "first_name")),
+    Heading("last_name", label_of(MemberForm, "last_name")),
+    Heading("email", label_of(MemberForm, "email")),
+    Heading("phone", label_of(MemberForm, "phone"), is_optional=True),
+    Heading("role", label_of(MemberForm, "role_id"), is_optional=True),
 )
 
 
@@ -97,6 +99,7 @@ MEMBERS = ListImport(
     endpoint="identity.import_file",
     back=("Members", "identity.members"),
     noun=("person", "people"),
+    exported=COLUMNS,
     hint="Without a role everybody becomes an employee. Each of them is invited by e-mail.",
 )
 

@@ -20,7 +20,7 @@ from karokar.organization import queries as organization
 from karokar.runs.views.exports import ListExport
 from karokar.web.exports import Column
 from karokar.web.filters import Choice, Filters, Text
-from karokar.web.forms import sent_version
+from karokar.web.forms import label_of, sent_version
 from karokar.web.states import state_choices, state_of
 
 
@@ -32,9 +32,11 @@ def _acting_for() -> UUID:
 
 
 COLUMNS = (
-    Column("Name", lambda row: row.name),
-    Column("Address", lambda row: row.email),
-    Column("Role", lambda row: row.role_name),
+    Column(label_of(MemberForm, "first_name"), lambda row: row.first_name),
+    Column(label_of(MemberForm, "last_name"), lambda row: row.last_name),
+    Column(label_of(MemberForm, "email"), lambda row: row.email),
+    Column(label_of(MemberForm, "phone"), lambda row: row.phone),
+    Column(label_of(MemberForm, "role_id"), lambda row: row.role_name),
     Column("Status", lambda row: state_of("membership", row.status).word),
     Column("Invited", lambda row: row.invited_at),
     Column("Joined", lambda row: row.joined_at),

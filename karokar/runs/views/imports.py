@@ -1,4 +1,4 @@
-"""Rows from a CSV file: checked first (nothing changes), then imported by a run, a row at a time.
+"""Rows from a CSV file or a workbook: checked first (nothing changes), then imported by a run, a row at a time.
 
     def _check(report: Report) -> None: …      # adds to report.good, or report.note(line, heading, sentence)
     def _do(item: Item, _parameters: Mapping[str, Any]) -> str | None:
@@ -21,15 +21,16 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
-from flask import redirect, render_template, request, url_for
+from flask import flash, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response
 
 from karokar.kernel.errors import NotFound
 from karokar.kernel.permissions import check, signed_in
 from karokar.runs import actions, queries
-from karokar.runs.imports import MOST_BYTES, MOST_ROWS, FileRefused, Heading, Problem, Report, read, text_of
+from karokar.runs.imports import Heading, Problem, Report, read
 from karokar.runs.kinds import Item, row_kind
 from karokar.runs.models import ImportFile
+from karokar.runs.tables import MOST_BYTES, MOST_ROWS, FileRefused, table_of
 from karokar.runs.views.blueprint import bp
 from karokar.web.exports import Column, export
 
@@ -47,7 +48,11 @@ _ERROR_COLUMNS = (
 
 
 class ListImport:
-    """An import: see above. `hint` is a sentence for the page, `example` the address of a file to fill in."""
+    """An import: see above. `hint` is a sentence for the page, `example` the address of a file to fill in.
+
+    `exported` are the columns of the list's export. What is exported can be imported: the headings of those that are
+    not needed are known, and left out.
+    """
 
     def __init__(
         self,
@@ -61,9 +66,11 @@ class ListImport:
         endpoint: str,
         back: tuple[str, str],
         noun: tuple[str, str],
+        exported: Sequence[Column] = (),
         hint: str = "",
         example: str = "",
     ) -> None:
+        self.left_out = [column.heading for column in exported]
         self.name, self.title, self.permission = name, title, permission
         self.headings, self.check = headings, check
         self.endpoint, self.back, self.noun = endpoint, back, noun
@@ -81,12 +88,14 @@ class ListImport:
         if request.method == "POST":
             file = request.files.get("file")
             try:
-                text = text_of(file.read(MOST_BYTES + 1) if file is not None else b"")
-                read(text, self.headings)
+                table = table_of(file.read(MOST_BYTES + 1) if file is not None else b"")
+                read(table.text, self.headings, self.left_out)
             except FileRefused as refusal:
                 problem = str(refusal)
             else:
-                file_id = actions.keep_file(self.name, (file.filename if file else "") or "", text)
+                file_id = actions.keep_file(self.name, (file.filename if file else "") or "", table.text)
+                if table.note:
+                    flash(table.note, "info")
                 return redirect(url_for("runs.check_import", import_id=file_id), 303)
         waiting = queries.list_waiting_files(self.name)
         page = render_template(
@@ -96,8 +105,8 @@ class ListImport:
 
     def report(self, text: str) -> Report:
         """Return what importing the text would do."""
-        report = read(text, self.headings)
-        if not report.problems or report.lines:
+        report = read(text, self.headings, self.left_out)
+        if report.has_headings:
             self.check(report)
         # As the file has them: what was noted first is what reading it showed, then what checking its cells did.
         report.problems.sort(key=lambda problem: problem.line)
