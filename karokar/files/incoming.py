@@ -4,12 +4,12 @@ import contextlib
 import hashlib
 import os
 import tempfile
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
+from karokar.kernel import clock
 from karokar.kernel.schedule import every
 from karokar.kernel.settings import settings
 
@@ -50,7 +50,7 @@ def receive(stream: IO[bytes], most: int) -> Iterator[Incoming]:
 @every(3600)
 def sweep_incoming() -> int:
     """Remove what a process that died while it received a file has left, and return how many files these were."""
-    removed, before = 0, time.time() - _ABANDONED_S  # noqa: TID251 - compared with the times of files, not shown
+    removed, before = 0, clock.now().timestamp() - _ABANDONED_S
     for path in (settings().data / "incoming").glob("tmp*"):
         with contextlib.suppress(FileNotFoundError):
             if path.stat().st_mtime < before:
