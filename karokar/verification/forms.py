@@ -5,7 +5,7 @@ from wtforms import DateField, SelectField, TextAreaField
 from wtforms.validators import InputRequired, Length, Optional
 
 from karokar.verification import rules
-from karokar.web.forms import Form, choices
+from karokar.web.forms import Form, choices, in_our_years
 
 NOTE = Length(max=1000, message="Use at most 1000 characters.")
 
@@ -26,7 +26,7 @@ class ApproveForm(Form):
 
     expires_on = DateField(
         "Valid until",
-        [Optional()],
+        [Optional(), in_our_years],
         description="The last day on which the document counts. It ends at midnight in the organization's time zone.",
     )
     note = TextAreaField("Note", [Optional(), NOTE], description="Kept with the decision.")

@@ -1,7 +1,7 @@
 """The pages of verifications: handing in, following, and reviewing, the document beside the data that it proves."""
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime, time, timedelta
+from datetime import datetime
 from functools import cache
 from typing import Any
 from uuid import UUID
@@ -13,6 +13,7 @@ from werkzeug.datastructures import FileStorage
 from karokar.fleet import queries as fleet
 from karokar.identity import queries as identity
 from karokar.kernel.actor import Scope, current_actor
+from karokar.kernel.days import end_of_day, zone_of
 from karokar.kernel.errors import NotFound
 from karokar.kernel.log import get_logger
 from karokar.kernel.permissions import may, requires, scope_of
@@ -27,7 +28,6 @@ from karokar.web.forms import choices
 from karokar.web.headers import CONTENT_POLICY
 from karokar.web.live import live_part
 from karokar.web.states import state_choices
-from karokar.web.times import zone_of
 
 bp = Blueprint("verification", __name__)
 
@@ -295,7 +295,7 @@ def _end_of(verification_id: UUID, day: Any) -> datetime | None:
     if day is None:
         return None
     owner = organization.get_organization(queries.get_page(verification_id).organization_id)
-    return datetime.combine(day + timedelta(days=1), time(), zone_of(owner.time_zone))
+    return end_of_day(day, zone_of(owner.time_zone))
 
 
 @bp.post("/<uuid:verification_id>/reject")

@@ -28,7 +28,7 @@ from wtforms.widgets import DateTimeLocalInput
 from karokar.kernel.errors import DomainError, RuleBroken, StaleVersion
 from karokar.kernel.ids import new_id
 from karokar.kernel.text import line_problem, name_problem, note_problem
-from karokar.web.times import comes_twice, from_local, read_moment, to_local, viewer_zone
+from karokar.web.times import FIRST_YEAR, LAST_YEAR, comes_twice, from_local, read_moment, to_local, viewer_zone
 
 LONGEST_NUMBER = 18
 """Digits of the largest number that any database holds for us."""
@@ -270,6 +270,13 @@ def after(other: str, message: str) -> Any:
             raise ValidationError(message)
 
     return check
+
+
+def in_our_years(_form: Any, field: Field) -> None:
+    """Validate that a day lies in the years that any calendar of ours reaches."""
+    if field.data is not None and not FIRST_YEAR <= field.data.year <= LAST_YEAR:
+        message = f"Choose a year from {FIRST_YEAR} to {LAST_YEAR}."
+        raise ValidationError(message)
 
 
 def sent_version() -> int | None:

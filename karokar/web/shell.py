@@ -217,6 +217,8 @@ def init_app(app: Flask) -> None:
         iso=times.iso,
         local_time=times.local_time,
         local_day=times.local_day,
+        last_local_day=times.last_local_day,
+        days_left=times.days_left,
         time_ago=times.time_ago,
         duration=times.duration,
         short_id=short_id,

@@ -1,25 +1,16 @@
 """Times as people read them: in the acting organization's zone, with the zone named."""
 
 from datetime import UTC, date, datetime, time, timedelta
-from functools import lru_cache
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from zoneinfo import ZoneInfo
 
 from karokar.kernel import clock
 from karokar.kernel.actor import current_actor
+from karokar.kernel.days import day_in_words, last_day, zone_of
 
 FIRST_YEAR, LAST_YEAR = 1900, 2199
 """What people can type as a time."""
 
 NO_MOMENT = "This is no time that can be understood. Write it like 2026-11-20T14:30."
-
-
-@lru_cache(maxsize=256)
-def zone_of(name: str) -> ZoneInfo:
-    """Return the zone by its name; UTC for one that this machine does not know."""
-    try:
-        return ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError):
-        return ZoneInfo("UTC")
 
 
 def viewer_zone() -> ZoneInfo:
@@ -50,7 +41,19 @@ def local_day(on: date) -> str:
     """Return "Fri 20 Nov 2026"; a moment is taken in the viewer's zone."""
     if isinstance(on, datetime):
         on = _there(on, viewer_zone()).date()
-    return f"{on.strftime('%a')} {on.day} {on.strftime('%b %Y')}"
+    return day_in_words(on)
+
+
+def last_local_day(ends_at: datetime, zone: str | None = None) -> date:
+    """Return the last day on which a document counts that ends at a moment, in the zone given, else the viewer's."""
+    return last_day(ends_at, zone_of(zone) if zone else viewer_zone())
+
+
+def days_left(ends_at: datetime, zone: str | None = None) -> str:
+    """Return "12 days left", "1 day left", or that today is the last day."""
+    there = zone_of(zone) if zone else viewer_zone()
+    days = (last_day(ends_at, there) - clock.now().astimezone(there).date()).days
+    return "today is the last day" if days <= 0 else f"{_some(days, 'day')} left"
 
 
 _STEPS = ((60, 1, "second"), (3600, 60, "minute"), (86400, 3600, "hour"), (86400 * 45, 86400, "day"))

@@ -9,7 +9,7 @@ from uuid import UUID
 from karokar.kernel.codes import in_words
 from karokar.web.asking import ask
 from karokar.web.states import STATES
-from karokar.web.times import local_time
+from karokar.web.times import last_local_day, local_day, local_time
 
 KIND_WORDS = {
     "MaintenanceWindow": "maintenance window",
@@ -150,6 +150,8 @@ def show(name: str, value: Any, names: Names, of: str = "") -> str:
         return ", ".join(show("", item, names) for item in value)
     if isinstance(value, Mapping):
         return "; ".join(f"{label(str(key))}: {show(str(key), item, names)}" for key, item in value.items())
+    if name in _LAST_DAYS and as_moment(str(value)):
+        return local_day(last_local_day(datetime.fromisoformat(str(value))))
     if isinstance(value, int) and name.startswith(_READINGS):
         return f"{value:,}"
     if name == "status":
@@ -159,6 +161,8 @@ def show(name: str, value: Any, names: Names, of: str = "") -> str:
     return in_words(of, name, str(value)) or _show_text(name, str(value), names)
 
 
+_LAST_DAYS = frozenset({"expires_at", "expiresAt"})
+"""Fields that hold the end of the last day on which something counts."""
 _READINGS = ("odometer", "kilometres")
 _CODES = frozenset({"status", "kind", "type", "reason", "suspended_by", "channel", "category", "method"})
 

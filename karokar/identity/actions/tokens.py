@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from sqlalchemy import func, select
@@ -16,6 +16,7 @@ from karokar.identity.queries.authority import touchable_tokens
 from karokar.identity.rules import tokens
 from karokar.kernel import clock
 from karokar.kernel.actor import current_actor
+from karokar.kernel.days import end_of_day, zone_of
 from karokar.kernel.db import action, db
 from karokar.kernel.errors import NotFound, RuleBroken, StateConflict
 from karokar.kernel.permissions import check, permitted
@@ -64,11 +65,17 @@ def create_token(*, name: str, permissions: Iterable[str], days: int) -> NewToke
         token_hash=tokens.fingerprint(secret),
         permissions=wanted,
         created_at=now,
-        expires_at=now + timedelta(days=days),
+        expires_at=_end_of_life(now, days, actor.time_zone),
     )
     db.session.add(token)
     publish(user.create_token(token))
     return NewToken(token.id, secret)
+
+
+def _end_of_life(now: datetime, days: int, zone_name: str | None) -> datetime:
+    """Return the end of the last day: a token that is to live 30 days does not stop in the middle of one."""
+    zone = zone_of(zone_name or "UTC")
+    return end_of_day(now.astimezone(zone).date() + timedelta(days=days), zone)
 
 
 @action

@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from karokar.events.base import LATEST
 from karokar.kernel.codes import in_words
+from karokar.kernel.days import day_in_words, last_day, zone_of
 
 
 @dataclass(frozen=True)
@@ -157,7 +158,7 @@ TEXTS: Mapping[str, Text] = {
     ),
     "VerificationExpired": Text(
         "Expired: {kind}",
-        "The approval ran out on {expiresAt}. Please hand in new documents.",
+        "The approval was valid until {expiresAt}. Please hand in new documents.",
         "Hand in new documents",
     ),
     "VerificationRevoked": Text(
@@ -167,7 +168,7 @@ TEXTS: Mapping[str, Text] = {
     ),
     "VerificationExpiring": Text(
         "Runs out soon: {kind}",
-        "The approval runs out on {expiresAt}; days left: {daysLeft}. Please hand in new documents in time.",
+        "The approval is valid until {expiresAt}; days left: {daysLeft}. Please hand in new documents in time.",
         "Hand in new documents",
     ),
     "OrganizationApproved": Text(
@@ -243,7 +244,8 @@ _NAMED: Mapping[str, tuple[str, str]] = {
 }
 """Facts that are an entity's name, and the field that holds its id."""
 
-_MOMENTS = frozenset({"start", "end", "actualEnd", "expiresAt"})
+_MOMENTS = frozenset({"start", "end", "actualEnd"})
+_LAST_DAYS = frozenset({"expiresAt"})
 _CODES = frozenset({"reason", "kind"})
 
 
@@ -304,6 +306,8 @@ class _Facts(dict[str, str]):
             return INSTEAD.get(name, "")
         if name in _MOMENTS:
             return moment(str(value), self._zone)
+        if name in _LAST_DAYS:
+            return day_in_words(last_day(datetime.fromisoformat(str(value)), zone_of(self._zone)))
         if name not in _CODES:
             return str(value)
         said = (in_words(self._of, name, str(value)) or code_in_words(str(value))).rstrip(".")

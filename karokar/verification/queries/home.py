@@ -128,7 +128,8 @@ def _expiring_for(actor: Actor) -> list[WaitingItem]:
             kind="Document",
             title=f"{rules.label_of(row.kind)} runs out",
             since=row.requested_at,
-            due=row.expires_at,
+            # Its last day is still one of those on which it counts.
+            due=row.expires_at - timedelta(seconds=1) if row.expires_at else None,
             endpoint="verification.show",
             values={"verification_id": str(row.id)},
             detail="Hand in the next one in time",
