@@ -36,6 +36,7 @@ def create_app(config: Config | None = None) -> Flask:
     app.config.update(
         KAROKAR=config,
         SECRET_KEY=config.secret_key,
+        SECRET_KEY_FALLBACKS=list(config.secret_key_fallbacks),
         SQLALCHEMY_DATABASE_URI=config.database_url,
         SQLALCHEMY_ENGINE_OPTIONS=_engine_options(config),
         MAX_CONTENT_LENGTH=(config.max_upload_mb + 1) * 1024 * 1024,
@@ -63,7 +64,7 @@ def create_app(config: Config | None = None) -> Flask:
 def _engine_options(config: Config) -> dict[str, object]:
     if config.database_url.startswith("sqlite"):
         return {"connect_args": {"check_same_thread": False}}
-    return {"pool_size": 5, "max_overflow": 10}
+    return {"pool_size": 5, "max_overflow": 10, "connect_args": config.connect_arguments}
 
 
 def _init_part(app: Flask, name: str) -> None:

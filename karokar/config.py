@@ -14,10 +14,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
+from karokar import safety
 from karokar.settings import (
     DEFAULT_DEMO_PASSWORD,
     SETTINGS,
-    SHORTEST_SECRET_KEY,
     ConfigError,
     parse_database_url,
     parse_path,
@@ -34,7 +34,9 @@ SECRET_KEY_FILE = "secret_key"  # noqa: S105 -- a file's name, not a secret
 DATABASE_FILE = "karokar.sqlite3"
 MEMORY_FILE = "up.json"
 # What belongs to one process, and what says where the memory itself is.
-NOT_REMEMBERED = frozenset({"KAROKAR_HEARTBEAT", "KAROKAR_DATA", "KAROKAR_TESTING", "SECRET_KEY"})
+NOT_REMEMBERED = frozenset(
+    {"KAROKAR_HEARTBEAT", "KAROKAR_DATA", "KAROKAR_TESTING", "SECRET_KEY", "SECRET_KEY_FALLBACKS"}
+)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -43,16 +45,20 @@ class Config:
 
     data: Path
     secret_key: str = dataclasses.field(repr=False)
+    secret_key_fallbacks: tuple[str, ...] = dataclasses.field(default=(), repr=False)
     database_url: str = dataclasses.field(repr=False)
+    database_tls: Literal["as-in-url", "verify-full"] = "as-in-url"
     redis_url: str | None = dataclasses.field(default=None, repr=False)
     base_url: str = "http://127.0.0.1:8000"
     environment: str = "production"
     demo: bool = False
+    demo_on_network: bool = False
     demo_password: str = dataclasses.field(default=DEFAULT_DEMO_PASSWORD, repr=False)
     require_2fa: bool = False
     max_upload_mb: int = 10
     export_rows_at_once: int = 5000
     smtp_url: str | None = dataclasses.field(default=None, repr=False)
+    smtp_tls: Literal["required", "offered"] = "required"
     mail_from: str = "KaroKar <no-reply@karokar.example>"
     secure_cookies: bool = False
     proxies: int = 0
@@ -69,6 +75,19 @@ class Config:
     def is_sqlite(self) -> bool:
         """Whether the database is the embedded one."""
         return self.database_url.startswith("sqlite")
+
+    @property
+    def connect_arguments(self) -> dict[str, Any]:
+        """What the driver is told beside the address."""
+        if self.is_sqlite or self.database_tls == "as-in-url":
+            return {}
+        own_root = {} if "sslrootcert=" in self.database_url else {"sslrootcert": "system"}
+        return {"sslmode": "verify-full", **own_root}
+
+    @property
+    def secret_keys(self) -> tuple[str, ...]:
+        """The key that signs and encrypts, then those whose work still counts."""
+        return (self.secret_key, *self.secret_key_fallbacks)
 
 
 def load_config(environ: Mapping[str, str] | None = None) -> Config:
@@ -97,7 +116,11 @@ def load_config(environ: Mapping[str, str] | None = None) -> Config:
     secret_key = (
         parse_secret_key("SECRET_KEY", given["SECRET_KEY"]) if "SECRET_KEY" in given else _kept_secret_key(data)
     )
-    return Config(data=data, secret_key=secret_key, database_url=database_url, **values)
+    if "smtp_tls" not in values and safety.is_on_this_machine(values.get("smtp_url")):
+        values["smtp_tls"] = "offered"
+    config = Config(data=data, secret_key=secret_key, database_url=database_url, **values)
+    safety.refuse_unsafe(config)
+    return config
 
 
 # Data directory and secret key ----------------------------------------------------------------------------------------
@@ -137,10 +160,7 @@ def _kept_secret_key(data: Path) -> str:
         raise ConfigError(
             f"The secret key file {path} cannot be read or made ({error}). Set SECRET_KEY or correct its rights."
         ) from None
-    if len(key) < SHORTEST_SECRET_KEY:
-        raise ConfigError(
-            f"The secret key file {path} is too short. Delete it (everybody signs in again) or set SECRET_KEY."
-        )
+    parse_secret_key(f"The key in {path}", key)
     if mode & 0o077:
         with contextlib.suppress(OSError):
             path.chmod(0o600)

@@ -9,7 +9,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 OWN_PREFIXES = ("KAROKAR_", "EVENT_BUS_")
-SHORTEST_SECRET_KEY = 16
+SHORTEST_SECRET_KEY = 32
+_FEWEST_LETTERS = 10
 HIGHEST_PORT = 65535
 DEFAULT_DEMO_PASSWORD = "karokar-demo"  # noqa: S105 -- printed in the README: it opens example data only
 
@@ -101,13 +102,29 @@ def _mail_from(name: str, value: str) -> str:
     return value
 
 
+_KEY_COMMAND = "python3 -c 'import secrets; print(secrets.token_urlsafe(48))'"
+_WORDS_OF_GUESSES = ("changeme", "change-me", "secret", "password", "example", "insecure", "default", "0123456789abcdef")
+
+
 def parse_secret_key(name: str, value: str) -> str:
-    """Return the key. Raises ConfigError for one that could be guessed."""
+    """Return the key. Raises ConfigError for one that could be guessed: short, monotonous, or out of documentation."""
     if len(value) < SHORTEST_SECRET_KEY:
-        raise ConfigError(
-            f"{name} is too short: give {SHORTEST_SECRET_KEY} random characters or more, or leave it out."
-        )
+        raise ConfigError(f"{name} is too short: give {SHORTEST_SECRET_KEY} characters or more, such as {_KEY_COMMAND}.")
+    rest = value.lower()
+    for word in _WORDS_OF_GUESSES:
+        rest = rest.replace(word, "")
+    if len(set(rest)) < _FEWEST_LETTERS or len(rest) < SHORTEST_SECRET_KEY // 2 or _repeats(value):
+        raise ConfigError(f"{name} could be guessed: make a random one, such as {_KEY_COMMAND}.")
     return value
+
+
+def _repeats(value: str) -> bool:
+    """Whether a text is a shorter one several times over."""
+    return value in (value + value)[1:-1]
+
+
+def _secret_keys(name: str, value: str) -> tuple[str, ...]:
+    return tuple(parse_secret_key(name, key.strip()) for key in value.split(",") if key.strip())
 
 
 def parse_database_url(name: str, value: str) -> str:
@@ -168,11 +185,31 @@ SETTINGS: tuple[Setting, ...] = (
         description="Signs sessions and links. Give the same one to every machine that serves the same database.",
     ),
     Setting(
+        name="SECRET_KEY_FALLBACKS",
+        field="secret_key_fallbacks",
+        parse=_secret_keys,
+        default="none",
+        description=(
+            "Former values of SECRET_KEY, separated by commas. What they signed or encrypted stays valid; "
+            "nothing new is signed with them."
+        ),
+    ),
+    Setting(
         name="DATABASE_URL",
         field="database_url",
         parse=parse_database_url,
         default="a SQLite file in the data directory",
         description="`postgresql://user:password@host/database` or `sqlite:////path/to/file`.",
+    ),
+    Setting(
+        name="KAROKAR_DATABASE_TLS",
+        field="database_tls",
+        parse=_one_of("as-in-url", "verify-full"),
+        default="as-in-url",
+        description=(
+            "verify-full: connect to PostgreSQL only over TLS, with a certificate that is valid for its host. "
+            "as-in-url: as `sslmode` in DATABASE_URL says."
+        ),
     ),
     Setting(
         name="REDIS_URL",
@@ -203,7 +240,19 @@ SETTINGS: tuple[Setting, ...] = (
         field="demo",
         parse=_truth,
         default="false",
-        description="Example data is loaded: demo accounts need no second factor, links of kept mails are shown.",
+        description=(
+            "Example data is loaded: demo accounts can sign in and need no second factor, links of kept mails are shown. "
+            "Needs another KAROKAR_ENVIRONMENT than production."
+        ),
+    ),
+    Setting(
+        name="KAROKAR_DEMO_ON_NETWORK",
+        field="demo_on_network",
+        parse=_truth,
+        default="false",
+        description=(
+            "Allows KAROKAR_DEMO at an address that others can reach, although everybody knows the demo password."
+        ),
     ),
     Setting(
         name="KAROKAR_DEMO_PASSWORD",
@@ -238,7 +287,17 @@ SETTINGS: tuple[Setting, ...] = (
         field="smtp_url",
         parse=_smtp_url,
         default="none: mails are kept and readable in the console",
-        description="Mail server, `smtp://` (STARTTLS when offered) or `smtps://`, with user, password and port.",
+        description="Mail server, `smtp://` (STARTTLS) or `smtps://`, with user, password and port.",
+    ),
+    Setting(
+        name="KAROKAR_SMTP_TLS",
+        field="smtp_tls",
+        parse=_one_of("required", "offered"),
+        default="required, except for a mail server on this machine",
+        description=(
+            "required: mail is only handed over encrypted, to a server with a valid certificate. "
+            "offered: STARTTLS when the server offers it."
+        ),
     ),
     Setting(
         name="KAROKAR_MAIL_FROM",
@@ -273,7 +332,10 @@ SETTINGS: tuple[Setting, ...] = (
         field="testing",
         parse=_truth,
         default="false",
-        description="Set by the test suite: errors are raised instead of turned into pages, no rate limits.",
+        description=(
+            "Set by the test suite, together with KAROKAR_ENVIRONMENT=test: errors are raised instead of turned into "
+            "pages, no rate limits. Refused anywhere else."
+        ),
     ),
     Setting(
         name="KAROKAR_HEARTBEAT",

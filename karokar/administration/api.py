@@ -53,7 +53,7 @@ def list_() -> Response:
     is_newest_first = _read("order", _is_descending, "asc or desc") or False
     place: tuple[int | None, int | None] = (None, None)
     if "cursor" in request.args:
-        place = cursors.reveal_place(request.args["cursor"], settings().secret_key, _reader())
+        place = cursors.reveal_place(request.args["cursor"], settings().secret_keys, _reader())
     page = list_events(
         wanted, current_actor(), after=place[0], before=place[1], limit=limit, is_newest_first=is_newest_first
     )

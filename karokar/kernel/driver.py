@@ -1,15 +1,17 @@
 """What happens below SQLAlchemy: statements straight to the driver, how connections are made, begun and looked at."""
 
+import os
 import sqlite3
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from select import POLLIN, poll
 from typing import Any
 
 from psycopg.pq import ExecStatus
 from sqlalchemy import Engine, event
 from sqlalchemy.engine import Connection
+from sqlalchemy.engine.interfaces import Dialect
 from sqlalchemy.exc import DBAPIError, DisconnectionError
 from sqlalchemy.pool import ConnectionPoolEntry
 
@@ -43,6 +45,7 @@ def prepare_connections() -> None:
     """Let every engine's connections be looked at before use, and SQLite's be set up and begun as the project needs."""
     event.listen(Engine, "checkout", _look_whether_the_server_is_there)
     event.listen(Engine, "connect", _prepare_nothing_behind_a_pooler)
+    event.listen(Engine, "do_connect", _make_private_file)
     event.listen(Engine, "connect", _prepare_sqlite)
     event.listen(Engine, "begin", _begin_sqlite)
 
@@ -106,6 +109,15 @@ def _prepare_nothing_behind_a_pooler(connection: Any, _record: Any) -> None:
 
 
 # SQLite ---------------------------------------------------------------------------------------------------------------
+
+
+def _make_private_file(dialect: Dialect, _record: Any, arguments: Any, _named: Any) -> None:
+    """Make a new database's file before SQLite does, for this user alone; SQLite gives its log the same rights."""
+    place = str(arguments[0]) if dialect.name == "sqlite" and arguments else ""
+    if not place or place.startswith("file:") or ":memory:" in place:
+        return
+    with suppress(OSError):
+        os.close(os.open(place, os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC, 0o600))
 
 
 def _prepare_sqlite(connection: Any, _record: Any) -> None:

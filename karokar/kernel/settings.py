@@ -30,7 +30,19 @@ class Settings(Protocol):
     @property
     def mail_from(self) -> str: ...  # noqa: D102
     @property
+    def smtp_tls(self) -> str: ...  # noqa: D102
+    @property
+    def demo_on_network(self) -> bool: ...  # noqa: D102
+    @property
     def secret_key(self) -> str: ...  # noqa: D102
+    @property
+    def secret_keys(self) -> tuple[str, ...]: ...  # noqa: D102
+    @property
+    def is_sqlite(self) -> bool: ...  # noqa: D102
+    @property
+    def database_url(self) -> str: ...  # noqa: D102
+    @property
+    def database_tls(self) -> str: ...  # noqa: D102
     @property
     def redis_url(self) -> str | None: ...  # noqa: D102
     @property

@@ -8,6 +8,7 @@ organization, says nothing to it, and is refused by any other.
 import base64
 import binascii
 import hmac
+from collections.abc import Sequence
 
 from karokar.kernel.errors import RuleBroken
 
@@ -20,9 +21,9 @@ def hide_place(position: int, secret: str, reader: str, *, reads_up: bool) -> st
     return hide(position * 2 + reads_up, secret, reader)
 
 
-def reveal_place(cursor: str, secret: str, reader: str) -> tuple[int | None, int | None]:
+def reveal_place(cursor: str, secrets: Sequence[str], reader: str) -> tuple[int | None, int | None]:
     """Return the position to read after and the one to read before: one of them is None. Raises RuleBroken."""
-    position, reads_up = divmod(reveal(cursor, secret, reader), 2)
+    position, reads_up = divmod(reveal(cursor, secrets, reader), 2)
     return (position, None) if reads_up else (None, position)
 
 
@@ -35,8 +36,8 @@ def hide(position: int, secret: str, reader: str) -> str:
     return base64.urlsafe_b64encode(left + right).decode()
 
 
-def reveal(cursor: str, secret: str, reader: str) -> int:
-    """Return the position of a cursor. Raises RuleBroken for one that was not given to this reader."""
+def reveal(cursor: str, secrets: Sequence[str], reader: str) -> int:
+    """Return the position of a cursor that one of the secrets hid. Raises RuleBroken for one of another reader."""
     refusal = RuleBroken("INVALID_CURSOR", "This cursor was not given out here. Begin again without one.")
     try:
         raw = base64.b64decode(cursor.encode("ascii"), altchars=b"-_", validate=True)
@@ -44,15 +45,16 @@ def reveal(cursor: str, secret: str, reader: str) -> int:
         raise refusal from None
     if len(raw) != 2 * _HALF:
         raise refusal
-    key = _key(secret, reader)
-    left, right = raw[:_HALF], raw[_HALF:]
-    for number in reversed(range(_ROUNDS)):
-        left, right = _mixed(right, left, key, number), left
-    position = int.from_bytes(left + right, "big")
-    # Positions are far below this: what is above was made up, or for somebody else.
-    if position >> 56:
-        raise refusal
-    return position
+    for secret in secrets:
+        key = _key(secret, reader)
+        left, right = raw[:_HALF], raw[_HALF:]
+        for number in reversed(range(_ROUNDS)):
+            left, right = _mixed(right, left, key, number), left
+        position = int.from_bytes(left + right, "big")
+        # Positions are far below this: what is above was made up, or for somebody else.
+        if not position >> 56:
+            return position
+    raise refusal
 
 
 def _key(secret: str, reader: str) -> bytes:

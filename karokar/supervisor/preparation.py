@@ -37,7 +37,7 @@ def prepare(config: Config, *, with_demo: bool) -> None:
     leaves nothing that the next one could stumble over.
     """
     _bring_up_to_date(config, with_demo=with_demo)
-    if not with_demo and not _has_people(config.database_url):
+    if not with_demo and not _has_people(config):
         _say("Nobody can sign in yet. Make the first administrator: .venv/bin/flask identity create-platform-admin")
 
 
@@ -60,12 +60,12 @@ def _bring_up_to_date(config: Config, *, with_demo: bool) -> None:
     draft.rename(final)
 
 
-def check_database(database_url: str) -> bool:
+def check_database(config: Config) -> bool:
     """Return whether the database is at the newest revision. Raises NotReady where it is out of reach, or too new."""
     scripts = ScriptDirectory(str(PROJECT / "migrations"))
-    url = make_url(database_url)
-    is_sqlite = url.get_backend_name() == "sqlite"
-    engine = create_engine(url, connect_args={} if is_sqlite else {"connect_timeout": CONNECTS_WITHIN})
+    url = make_url(config.database_url)
+    waits = {} if config.is_sqlite else {"connect_timeout": CONNECTS_WITHIN}
+    engine = create_engine(url, connect_args={**config.connect_arguments, **waits})
     try:
         with engine.connect() as connection:
             current = set(MigrationContext.configure(connection).get_current_heads())
@@ -86,8 +86,8 @@ def check_database(database_url: str) -> bool:
     return current == set(scripts.get_heads())
 
 
-def _has_people(database_url: str) -> bool:
-    engine = create_engine(make_url(database_url))
+def _has_people(config: Config) -> bool:
+    engine = create_engine(make_url(config.database_url), connect_args=config.connect_arguments)
     try:
         with engine.connect() as connection:
             return connection.execute(text("SELECT 1 FROM users LIMIT 1")).first() is not None
@@ -121,7 +121,7 @@ class _Example:
 
 
 def _prepare(config: Config, example: _Example | None) -> None:
-    is_current = check_database(config.database_url)
+    is_current = check_database(config)
     if is_current and (example is None or example.state() == "loaded"):
         return
     from karokar.app import create_app

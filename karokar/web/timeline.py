@@ -103,7 +103,7 @@ def poll(kind: str, subject_id: UUID) -> Response:
     204 where nothing is; the address to ask next is in `X-Live-Url`.
     """
     subject, viewer = _subject(kind, subject_id), current_actor()
-    after = reveal(request.args.get("after", ""), settings().secret_key, _reader(viewer))
+    after = reveal(request.args.get("after", ""), settings().secret_keys, _reader(viewer))
     fresh = news(*subject, viewer, after, _wanted(_filters()))
     watched = _watched(request.args.get("watch", ""))
     changed = [entry for entry in entries_of(list(watched), viewer) if entry.mark != watched[entry.event.event_id]]

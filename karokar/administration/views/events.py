@@ -84,7 +84,7 @@ def events() -> str:
 def events_since() -> Response:
     """Answer whether there is anything newer than the list that is open: 204 for nothing."""
     _filters, wanted = _asked()
-    after, _before = cursors.reveal_place(request.args.get("at", ""), settings().secret_key, _reader())
+    after, _before = cursors.reveal_place(request.args.get("at", ""), settings().secret_keys, _reader())
     page = list_events(wanted, current_actor(), after=after or 0, limit=1)
     return make_response("new" if page.rows else "", 200 if page.rows else 204)
 
@@ -164,14 +164,14 @@ def _asked() -> tuple[Filters, EventFilter]:
 def _page(wanted: EventFilter, limit: int) -> EventPage:
     after = before = None
     if request.args.get("cursor"):
-        after, before = cursors.reveal_place(request.args["cursor"], settings().secret_key, _reader())
+        after, before = cursors.reveal_place(request.args["cursor"], settings().secret_keys, _reader())
     return list_events(wanted, current_actor(), after=after, before=before, limit=limit)
 
 
 def _reads_up() -> bool:
     if not request.args.get("cursor"):
         return False
-    return cursors.reveal_place(request.args["cursor"], settings().secret_key, _reader())[0] is not None
+    return cursors.reveal_place(request.args["cursor"], settings().secret_keys, _reader())[0] is not None
 
 
 def _has_older(page: EventPage) -> bool:

@@ -101,7 +101,7 @@ def find_reset(token: str) -> ResetLink | None:
 
 
 def _read(purpose: str, token: str) -> tuple[UUID, str] | None:
-    found = tokens.read_link(settings().secret_key, purpose, token, _LIFE[purpose], clock.now())
+    found = tokens.read_link(settings().secret_keys, purpose, token, _LIFE[purpose], clock.now())
     try:
         return (UUID(found[0]), found[1]) if found else None
     except ValueError:

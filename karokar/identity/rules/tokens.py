@@ -2,6 +2,7 @@
 
 import hashlib
 import secrets
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from itsdangerous import BadSignature, URLSafeSerializer
@@ -40,13 +41,15 @@ def normal_recovery_code(code: str) -> str:
 
 def sign_link(key: str, purpose: str, subject: str, nonce: str, at: datetime) -> str:
     """Return a signed token that says: whoever holds it may use `purpose` for `subject`, from this moment on."""
-    return _serializer(key, purpose).dumps([subject, nonce, int(at.timestamp())])
+    return _serializer([key], purpose).dumps([subject, nonce, int(at.timestamp())])
 
 
-def read_link(key: str, purpose: str, token: str, life: timedelta, at: datetime) -> tuple[str, str] | None:
-    """Return subject and nonce of a token signed for this purpose; None where it is forged or older than its life."""
+def read_link(keys: Sequence[str], purpose: str, token: str, life: timedelta, at: datetime) -> tuple[str, str] | None:
+    """Return subject and nonce of a token that one of the keys signed for this purpose; None where it is forged or older
+    than its life.
+    """
     try:
-        subject, nonce, signed_at = _serializer(key, purpose).loads(token)
+        subject, nonce, signed_at = _serializer(keys, purpose).loads(token)
         age = at.timestamp() - int(signed_at)
     except (BadSignature, ValueError, TypeError):
         return None
@@ -54,5 +57,6 @@ def read_link(key: str, purpose: str, token: str, life: timedelta, at: datetime)
     return (str(subject), str(nonce)) if -300 <= age <= life.total_seconds() else None
 
 
-def _serializer(key: str, purpose: str) -> URLSafeSerializer:
-    return URLSafeSerializer(key, salt=f"karokar.identity.{purpose}")
+def _serializer(keys: Sequence[str], purpose: str) -> URLSafeSerializer:
+    # The last of a list is the one that signs.
+    return URLSafeSerializer(list(reversed(keys)), salt=f"karokar.identity.{purpose}")

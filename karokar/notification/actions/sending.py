@@ -292,7 +292,8 @@ def _open() -> smtplib.SMTP:
     else:
         server = smtplib.SMTP(host, parts.port or 25, timeout=SERVER_TIMEOUT_SECONDS)
     server.ehlo()
-    if parts.scheme == "smtp" and server.has_extn("starttls"):
+    # smtplib refuses a required STARTTLS that the server does not offer (or that somebody on the way took out).
+    if parts.scheme == "smtp" and (settings().smtp_tls == "required" or server.has_extn("starttls")):
         server.starttls(context=context)
         server.ehlo()
     if parts.username:
