@@ -58,7 +58,7 @@ class Config:
     max_upload_mb: int = 10
     export_rows_at_once: int = 5000
     smtp_url: str | None = dataclasses.field(default=None, repr=False)
-    smtp_tls: Literal["required", "offered"] = "required"
+    smtp_tls: Literal["required", "offered"] = "offered"
     mail_from: str = "KaroKar <no-reply@karokar.example>"
     secure_cookies: bool = False
     proxies: int = 0
@@ -116,8 +116,8 @@ def load_config(environ: Mapping[str, str] | None = None) -> Config:
     secret_key = (
         parse_secret_key("SECRET_KEY", given["SECRET_KEY"]) if "SECRET_KEY" in given else _kept_secret_key(data)
     )
-    if "smtp_tls" not in values and safety.is_on_this_machine(values.get("smtp_url")):
-        values["smtp_tls"] = "offered"
+    if "smtp_tls" not in values and "smtp_url" in values and not safety.is_on_this_machine(values["smtp_url"]):
+        values["smtp_tls"] = "required"
     config = Config(data=data, secret_key=secret_key, database_url=database_url, **values)
     safety.refuse_unsafe(config)
     return config

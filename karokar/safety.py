@@ -31,7 +31,7 @@ def refuse_unsafe(config: "Settings") -> None:
         )
     if config.demo and is_reachable and not config.demo_on_network:
         raise ConfigError(
-            f"KAROKAR_DEMO has accounts whose password everybody knows, and {config.base_url} can be reached by others: "
+            f"KAROKAR_DEMO has accounts whose password everybody knows, and others can reach {config.base_url}: "
             "unset KAROKAR_DEMO, or set KAROKAR_DEMO_ON_NETWORK=true if that is what you want."
         )
     refuse_readable(config.data)
@@ -70,14 +70,15 @@ def list_warnings(config: "Settings") -> list[str]:
     found = []
     if config.redis_url and not _is_guarded_redis(config.redis_url):
         found.append(
-            "REDIS_URL has no password, and others can reach it: they can wake workers and forget who tried to sign in how "
-            "often. Set a password, or use a private unix socket."
+            "REDIS_URL has no password, and others can reach it: they can wake workers and reset the "
+            "limits on sign-in. Set a password, or use a private unix socket."
         )
     if config.redis_url and urlsplit(config.redis_url).scheme == "redis" and not is_on_this_machine(config.redis_url):
         found.append("REDIS_URL leads to another machine unencrypted: use rediss://.")
     if not config.is_sqlite and not _is_verified_postgresql(config):
         found.append(
-            "DATABASE_URL leads to another machine whose certificate is not verified: set KAROKAR_DATABASE_TLS=verify-full."
+            "DATABASE_URL leads to another machine whose certificate is not verified: "
+            "set KAROKAR_DATABASE_TLS=verify-full."
         )
     if config.smtp_url and config.smtp_tls == "offered" and not is_on_this_machine(config.smtp_url):
         found.append("KAROKAR_SMTP_TLS=offered sends mail unencrypted where the server offers nothing better.")

@@ -103,13 +103,24 @@ def _mail_from(name: str, value: str) -> str:
 
 
 _KEY_COMMAND = "python3 -c 'import secrets; print(secrets.token_urlsafe(48))'"
-_WORDS_OF_GUESSES = ("changeme", "change-me", "secret", "password", "example", "insecure", "default", "0123456789abcdef")
+_WORDS_OF_GUESSES = (
+    "changeme",
+    "change-me",
+    "secret",
+    "password",
+    "example",
+    "insecure",
+    "default",
+    "0123456789abcdef",
+)
 
 
 def parse_secret_key(name: str, value: str) -> str:
     """Return the key. Raises ConfigError for one that could be guessed: short, monotonous, or out of documentation."""
     if len(value) < SHORTEST_SECRET_KEY:
-        raise ConfigError(f"{name} is too short: give {SHORTEST_SECRET_KEY} characters or more, such as {_KEY_COMMAND}.")
+        raise ConfigError(
+            f"{name} is too short: give {SHORTEST_SECRET_KEY} characters or more, such as {_KEY_COMMAND}."
+        )
     rest = value.lower()
     for word in _WORDS_OF_GUESSES:
         rest = rest.replace(word, "")
@@ -241,8 +252,8 @@ SETTINGS: tuple[Setting, ...] = (
         parse=_truth,
         default="false",
         description=(
-            "Example data is loaded: demo accounts can sign in and need no second factor, links of kept mails are shown. "
-            "Needs another KAROKAR_ENVIRONMENT than production."
+            "Example data is loaded: demo accounts can sign in and need no second factor, links of kept mails "
+            "are shown. Needs another KAROKAR_ENVIRONMENT than production."
         ),
     ),
     Setting(

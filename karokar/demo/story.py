@@ -21,6 +21,7 @@ from karokar.identity import actions as identity
 from karokar.identity import queries as identity_queries
 from karokar.identity.models import Membership, Role, User
 from karokar.identity.queries.access import permissions_of
+from karokar.identity.rules.examples import making_examples
 from karokar.kernel import clock
 from karokar.kernel.actor import Actor, acting_as
 from karokar.kernel.db import db
@@ -52,11 +53,15 @@ class Story:
         self._bookings()
         self._own_vehicles()
         subscriptions.sync()
+        with making_examples():
+            self._do_steps()
+        drain_all()
+
+    def _do_steps(self) -> None:
         for moment, _number, step in sorted(self.steps, key=lambda planned: planned[:2]):
             with clock.standing_at(moment):
                 step()
                 drain()
-        drain_all()
 
     def _moment(self, days: float, hour: int) -> datetime:
         """Return when something begins or ends, so many days from now: from tomorrow on in office hours.

@@ -6,8 +6,11 @@ from types import FrameType
 
 from flask import current_app
 
+from karokar import safety
 from karokar.kernel.commands import Commands
+from karokar.kernel.log import get_logger
 from karokar.kernel.memory import keep_what_is_loaded
+from karokar.kernel.settings import settings
 from karokar.outbox import relay as relays
 from karokar.outbox import subscriptions
 from karokar.outbox.bell import QUEUE
@@ -30,6 +33,7 @@ def relay() -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, ask)
     keep_what_is_loaded()
+    _warn()
     relays.run(current_app._get_current_object(), stop)  # type: ignore[attr-defined] # noqa: SLF001 - a thread needs the app itself
 
 
@@ -40,8 +44,14 @@ def worker() -> None:
 
     subscriptions.sync()
     keep_what_is_loaded()
+    _warn()
     app = current_app._get_current_object()  # type: ignore[attr-defined] # noqa: SLF001 - a worker needs the app itself
     run(app, QUEUE)
+
+
+def _warn() -> None:
+    for sentence in safety.list_warnings(settings()):
+        get_logger(__name__).warning("unsafe_setting", sentence=sentence)
 
 
 @events.command()

@@ -37,7 +37,9 @@ def prepare(config: Config, *, with_demo: bool) -> None:
     leaves nothing that the next one could stumble over.
     """
     _bring_up_to_date(config, with_demo=with_demo)
-    if not with_demo and not _has_people(config):
+    if not with_demo and _is_there(config, "users WHERE is_example"):
+        _say("There are example accounts in this database. They cannot sign in while the demo is off.")
+    if not with_demo and not _is_there(config, "users"):
         _say("Nobody can sign in yet. Make the first administrator: .venv/bin/flask identity create-platform-admin")
 
 
@@ -86,11 +88,11 @@ def check_database(config: Config) -> bool:
     return current == set(scripts.get_heads())
 
 
-def _has_people(config: Config) -> bool:
+def _is_there(config: Config, rows: str) -> bool:
     engine = create_engine(make_url(config.database_url), connect_args=config.connect_arguments)
     try:
         with engine.connect() as connection:
-            return connection.execute(text("SELECT 1 FROM users LIMIT 1")).first() is not None
+            return connection.execute(text(f"SELECT 1 FROM {rows} LIMIT 1")).first() is not None
     finally:
         engine.dispose()
 

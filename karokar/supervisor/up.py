@@ -15,7 +15,7 @@ import webbrowser
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from karokar import settings
+from karokar import safety, settings
 from karokar.config import PROJECT, Config, ConfigError, forget_place, load_config, remember
 from karokar.supervisor import process, valkey
 from karokar.supervisor.watch import NeverStarted, Part, Question, Watch
@@ -57,6 +57,11 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--data", metavar="DIR", help="where to keep everything (default: var in the project's folder)")
     parser.add_argument("--called-from", default=".", help=argparse.SUPPRESS)  # bin/up: --data is relative to it
     parser.add_argument("--no-demo", action="store_true", help="start without the example data")
+    parser.add_argument(
+        "--demo-on-network",
+        action="store_true",
+        help="let others reach the demo, although everybody knows the password of its accounts",
+    )
     return parser.parse_args()
 
 
@@ -69,6 +74,7 @@ def _port(value: str) -> int:
 def _run(options: argparse.Namespace) -> None:
     environ = _environment(options)
     config = load_config(environ)
+    safety.refuse_demo_listening(config, (options.host,))
     with contextlib.ExitStack() as held:
         held.enter_context(_data_of_ours_alone(config, options))
         listener = held.enter_context(_listener(options))
@@ -114,6 +120,8 @@ def _environment(options: argparse.Namespace) -> dict[str, str]:
     if not environ.get("KAROKAR_BASE_URL"):
         host = "127.0.0.1" if options.host in {"0.0.0.0", "::"} else options.host  # noqa: S104 -- compared, not bound
         environ["KAROKAR_BASE_URL"] = f"http://{f'[{host}]' if ':' in host else host}:{options.port}"
+    if options.demo_on_network:
+        environ["KAROKAR_DEMO_ON_NETWORK"] = "true"
     if options.no_demo:
         environ["KAROKAR_DEMO"] = "false"
     else:
@@ -296,6 +304,7 @@ def _welcome(config: Config, environ: Mapping[str, str]) -> None:
     if config.demo:
         lines += ["", f"Sign in with the password {config.demo_password} as"]
         lines += [f"  {account:<28} {does}" for account, does in ACCOUNTS]
+    lines += [f"Warning: {sentence}" for sentence in safety.list_warnings(config)]
     lines += ["", f"Everything is kept in {config.data}. Stop with Ctrl-C.", ""]
     _say("\n".join(lines))
     if sys.stdout.isatty() and _has_display():

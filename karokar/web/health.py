@@ -10,6 +10,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from karokar.kernel.db import db
 from karokar.kernel.settings import settings
+from karokar.web.asking import ask
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,8 @@ def readiness() -> list[Check]:
     checks = [_database()]
     if checks[0].is_ok:
         checks.append(_migrations())
+    if all(check.is_ok for check in checks):
+        checks += _examples()
     ping = current_app.extensions.get("karokar.redis_ping")
     if ping is not None and settings().event_bus_dispatcher == "worker" and settings().redis_url:
         checks.append(_redis(ping))
@@ -48,6 +51,15 @@ def _migrations() -> Check:
     if found == wanted:
         return Check("migrations", True, "ok")
     return Check("migrations", False, "The database is of another version: run `flask db upgrade`.")
+
+
+def _examples() -> list[Check]:
+    """Say that there are accounts whose password everybody knows; nothing about an installation without them."""
+    if settings().demo:
+        return [Check("demo", True, "The demo is on: everybody knows the password of its accounts.")]
+    if ask("identity", "has_example_accounts", default=False):
+        return [Check("demo", True, "There are example accounts. They cannot sign in while the demo is off.")]
+    return []
 
 
 def _redis(ping: object) -> Check:

@@ -3,6 +3,7 @@
 import dataclasses
 import multiprocessing
 import os
+import socket
 import stat
 import subprocess
 import sys
@@ -11,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from karokar import config as configuration
+from karokar import safety
 from karokar.config import PROJECT, Config, ConfigError, forget_place, load_config, remember
 from karokar.settings import SETTINGS
 
@@ -83,13 +85,13 @@ def test_settings_show_no_secret_when_printed(place):
     config = load_config(
         {
             **place,
-            "SECRET_KEY": "0123456789abcdef-key",
+            "SECRET_KEY": "Zq7xV1mB9sLkT4wRnC8yH2pGfD6jA3eU",
             "DATABASE_URL": "postgres://u:geheim@h/db",
             "REDIS_URL": "redis://:geheim@h",
         }
     )
     assert "geheim" not in repr(config)
-    assert "abcdef" not in repr(config)
+    assert "Zq7xV1mB" not in repr(config)
 
 
 @pytest.mark.parametrize("scheme", ["postgres", "postgresql", "postgresql+psycopg"])
@@ -165,7 +167,14 @@ def test_the_settings_table_for_operators_is_complete():
 def test_commands_find_what_a_running_console_uses(place, monkeypatch):
     config = load_config({**place, "REDIS_URL": "redis://localhost/3"})
     remember(
-        config, {"REDIS_URL": "redis://localhost/3", "KAROKAR_DEMO": "true", "HOME": "/root", "SECRET_KEY": "x" * 20}
+        config,
+        {
+            "REDIS_URL": "redis://localhost/3",
+            "KAROKAR_DEMO": "true",
+            "KAROKAR_ENVIRONMENT": "demo",
+            "HOME": "/root",
+            "SECRET_KEY": "x" * 20,
+        },
     )
     found = load_config()
     assert found.data == config.data
@@ -197,3 +206,174 @@ def test_a_trial_whose_place_is_gone_is_forgotten(place, tmp_path: Path):
     found = load_config()
     assert found.data == tmp_path / "project" / "var"
     assert not found.demo
+
+
+# What nobody should run with ------------------------------------------------------------------------------------------
+
+STRONG = "Zq7xV1mB9sLkT4wRnC8yH2pGfD6jA3eU"
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "k", "x" * 64, "ab" * 32, "karokar-karokar-karokar-karokar-", "changeme" * 8, "secret" * 8, "0123456789abcdef" * 4,
+        "change-me-change-me-please-please", "Zq7xV1mB9sLkT4wR",
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("name", ["SECRET_KEY", "SECRET_KEY_FALLBACKS"])
+def test_a_key_that_could_be_guessed_is_refused(place, name, key):
+    line = refusal({**place, "SECRET_KEY": STRONG, name: key})
+    assert name in line
+    assert len(key) == 1 or key not in line
+
+
+def test_a_weak_key_in_the_data_directory_is_refused(place):
+    data = load_config(place).data
+    (data / "secret_key").write_text("x" * 64)
+    assert "could be guessed" in refusal(place)
+
+
+def test_former_keys_are_kept_after_the_one_that_signs(place):
+    config = load_config(
+        {**place, "SECRET_KEY": STRONG, "SECRET_KEY_FALLBACKS": f"{STRONG[::-1]} , {STRONG.swapcase()}"}
+    )
+    assert config.secret_keys == (STRONG, STRONG[::-1], STRONG.swapcase())
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {},
+        {"KAROKAR_ENVIRONMENT": "staging"},
+        {"KAROKAR_ENVIRONMENT": "test", "KAROKAR_BASE_URL": "https://karokar.example.com"},
+        {"KAROKAR_ENVIRONMENT": "test", "KAROKAR_BASE_URL": "http://10.0.0.5:8000"},
+    ],
+)
+def test_the_settings_of_the_test_suite_are_refused_anywhere_else(place, given):
+    assert "KAROKAR_TESTING" in refusal({**place, "KAROKAR_TESTING": "true", **given})
+
+
+DEMO = {"KAROKAR_DEMO": "true", "KAROKAR_ENVIRONMENT": "demo"}
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"KAROKAR_ENVIRONMENT": "production"},
+        {"KAROKAR_BASE_URL": "https://127.0.0.1:8000"},
+        {"KAROKAR_BASE_URL": "https://karokar.example.com"},
+        {"KAROKAR_BASE_URL": "http://192.168.1.20:8000"},
+        {"KAROKAR_BASE_URL": "http://karokar.internal"},
+    ],
+)
+def test_the_demo_is_refused_in_production_and_where_others_can_reach_it(place, given):
+    assert "KAROKAR_DEMO" in refusal({**place, **DEMO, **given})
+
+
+@pytest.mark.parametrize(
+    "address", ["http://127.0.0.1:8000", "http://localhost", "http://[::1]:8000", "http://127.9.9.9"]
+)
+def test_the_demo_runs_on_this_machine(place, address):
+    assert load_config({**place, **DEMO, "KAROKAR_BASE_URL": address}).demo
+
+
+def test_the_demo_runs_on_a_network_where_that_is_asked_for_by_name(place):
+    given = {**DEMO, "KAROKAR_BASE_URL": "https://demo.karokar.example", "KAROKAR_DEMO_ON_NETWORK": "true"}
+    assert load_config({**place, **given}).demo
+
+
+@pytest.mark.parametrize(
+    ("name", "mode", "wanted"),
+    [(".", 0o750, "chmod 700"), (".", 0o705, "chmod 700"), ("karokar.sqlite3", 0o640, "chmod 600")]
+    + [(f"karokar.sqlite3{suffix}", 0o604, "chmod 600") for suffix in ("-wal", "-shm", "-journal")],
+)
+def test_data_that_others_of_this_machine_may_use_is_refused_with_the_way_out(place, name, mode, wanted):
+    path = load_config(place).data / name
+    path.touch()
+    path.chmod(mode)
+    line = refusal(place)
+    assert f"{wanted} {path}" in line
+    path.chmod(0o700 if path.is_dir() else 0o600)
+    assert load_config(place)
+
+
+def test_a_new_database_and_its_log_are_for_this_user_alone(place, tmp_path: Path):
+    config = load_config(place)
+    program = (
+        "import os, pathlib, sys\nos.umask(0)\n"
+        "from sqlalchemy import create_engine, text\nimport karokar.kernel.db\n"
+        "connection = create_engine(sys.argv[1]).connect()\n"
+        "connection.execute(text('create table things (id int)')); connection.commit()\n"
+        "print(*[oct(each.stat().st_mode & 0o777) for each in pathlib.Path(sys.argv[2]).glob('*.sqlite3*')])"
+    )
+    arguments = [sys.executable, "-c", program, config.database_url, str(config.data)]
+    done = subprocess.run(arguments, cwd=PROJECT, capture_output=True, text=True, check=True)
+    assert set(done.stdout.split()) == {"0o600"}
+    assert len(done.stdout.split()) == 3
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ({"KAROKAR_SMTP_URL": "smtp://mail.example.com"}, "required"),
+        ({"KAROKAR_SMTP_URL": "smtp://127.0.0.1:2525"}, "offered"),
+        ({"KAROKAR_SMTP_URL": "smtp://127.0.0.1:2525", "KAROKAR_SMTP_TLS": "required"}, "required"),
+        ({"KAROKAR_SMTP_URL": "smtp://mail.example.com", "KAROKAR_SMTP_TLS": "offered"}, "offered"),
+    ],
+)
+def test_mail_leaves_this_machine_encrypted_unless_told_otherwise(place, given, expected):
+    assert load_config({**place, **given}).smtp_tls == expected
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ({"KAROKAR_DATABASE_TLS": "verify-full"}, {"sslmode": "verify-full", "sslrootcert": "system"}),
+        ({}, {}),
+    ],
+)
+def test_postgresql_is_reached_over_verified_tls_where_that_is_asked_for(place, given, expected):
+    url = "postgresql://u:p@db.example.com/karokar"
+    assert load_config({**place, "DATABASE_URL": url, **given}).connect_arguments == expected
+
+
+def test_a_certificate_authority_of_ones_own_is_used(place):
+    url = "postgresql://u:p@db.example.com/karokar?sslrootcert=/etc/ca.pem"
+    config = load_config({**place, "DATABASE_URL": url, "KAROKAR_DATABASE_TLS": "verify-full"})
+    assert config.connect_arguments == {"sslmode": "verify-full"}
+
+
+@pytest.mark.parametrize(
+    ("given", "named"),
+    [
+        ({"REDIS_URL": "redis://redis.example.com"}, ["REDIS_URL has no password", "unencrypted"]),
+        ({"REDIS_URL": "redis://:pw@redis.example.com"}, ["unencrypted"]),
+        ({"REDIS_URL": "rediss://redis.example.com"}, ["REDIS_URL has no password"]),
+        ({"REDIS_URL": "rediss://:pw@redis.example.com"}, []),
+        ({"REDIS_URL": "redis://localhost"}, []),
+        ({"DATABASE_URL": "postgresql://u@db.example.com/k"}, ["certificate is not verified"]),
+        ({"DATABASE_URL": "postgresql://u@db.example.com/k?sslmode=require"}, ["certificate is not verified"]),
+        ({"DATABASE_URL": "postgresql://u@db.example.com/k?sslmode=verify-full"}, []),
+        ({"DATABASE_URL": "postgresql://u@127.0.0.1/k"}, []),
+        ({"DATABASE_URL": "postgresql:///k?host=/run/postgresql"}, []),
+        ({"KAROKAR_SMTP_URL": "smtp://m.example.com", "KAROKAR_SMTP_TLS": "offered"}, ["KAROKAR_SMTP_TLS=offered"]),
+        ({"KAROKAR_BASE_URL": "http://karokar.example.com"}, ["KAROKAR_BASE_URL"]),
+        ({"KAROKAR_BASE_URL": "https://karokar.example.com"}, []),
+    ],
+)
+def test_a_server_says_at_its_start_what_travels_unprotected(place, given, named):
+    said = safety.list_warnings(load_config({**place, **given}))
+    assert len(said) == len(named)
+    assert all(part in sentence for part, sentence in zip(named, said, strict=True))
+    assert not any("pw" in sentence for sentence in said)
+
+
+def test_a_redis_socket_that_others_may_open_is_warned_of(place, tmp_path: Path):
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(str(tmp_path / "redis.sock"))
+        config = load_config({**place, "REDIS_URL": f"unix://{tmp_path}/redis.sock"})
+        (tmp_path / "redis.sock").chmod(0o700)
+        assert not safety.list_warnings(config)
+        (tmp_path / "redis.sock").chmod(0o777)
+        tmp_path.chmod(0o755)
+        assert "others can reach it" in safety.list_warnings(config)[0]

@@ -139,7 +139,8 @@ def test_a_data_directory_in_whose_place_is_a_file_is_one_clear_line(up, tmp_pat
 
 
 def test_a_file_that_is_no_database_is_one_clear_line(up, tmp_path: Path):
-    (tmp_path / "data").mkdir()
+    (tmp_path / "data").mkdir(mode=0o700)
+    (tmp_path / "data" / "karokar.sqlite3").touch(mode=0o600)
     (tmp_path / "data" / "karokar.sqlite3").write_text("This is a letter, not a database. " * 100)
     line = up("--no-demo", **BARE).refusal()
     assert "not a database" in line
@@ -267,6 +268,25 @@ def test_everything_ends_with_a_whole_console_that_is_killed(whole: Console, up)
     assert again.is_ready(), again.said
 
 
+def test_the_demo_does_not_listen_where_others_can_reach_it(up):
+    line = up("--host", "0.0.0.0", **BARE).refusal()  # noqa: S104 -- that is what must not happen
+    assert "does not listen on 0.0.0.0" in line
+    assert "--demo-on-network" in line
+
+
+def test_gunicorn_does_not_listen_for_the_demo_where_others_can_reach_it(tmp_path: Path):
+    (tmp_path / "data").mkdir(mode=0o700)
+    kept = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
+    demo = {"KAROKAR_DATA": str(tmp_path / "data"), "KAROKAR_DEMO": "true", "KAROKAR_ENVIRONMENT": "demo"}
+    command = [str(PROJECT / ".venv/bin/gunicorn"), "--config", "python:karokar.supervisor.web_server", "wsgi:app"]
+    done = subprocess.run(
+        [*command, "--bind", f"0.0.0.0:{free_port()}"],
+        cwd=PROJECT, env={**kept, **demo}, capture_output=True, text=True, check=False, timeout=60,
+    )  # fmt: skip
+    assert done.returncode != 0
+    assert "KaroKar did not start: The demo" in done.stderr
+
+
 # With the example data ------------------------------------------------------------------------------------------------
 
 
@@ -310,3 +330,8 @@ def test_the_example_is_loaded_once(up):
     assert third.is_ready(), third.said
     assert "example data is loaded" not in third.said
     assert count_people(third) == people
+    third.stop()
+    without = up("--no-demo", **BARE)
+    assert without.is_ready(), without.said
+    assert "They cannot sign in while the demo is off" in without.said
+    assert "cannot sign in" in without.get("/readyz")[1]

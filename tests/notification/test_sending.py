@@ -198,6 +198,15 @@ def test_a_server_that_is_away_costs_only_time(world: World, server: Server, con
     assert len(server.received) == 1
 
 
+def test_a_server_without_encryption_gets_no_mail_where_encryption_is_required(
+    world: World, server: Server, config_of: Config
+):
+    with running(replace(config_of, smtp_tls="required")):
+        send_mails()
+    assert not server.received
+    assert mail().state == "QUEUED"
+
+
 def test_a_connection_lost_while_the_server_takes_it_leaves_an_unknown_outcome_for_a_person(
     world: World, server: Server
 ):
@@ -251,6 +260,7 @@ def run_sender(config: Config, step: str) -> int:
         "SECRET_KEY": config.secret_key,
         "KAROKAR_SMTP_URL": str(config.smtp_url),
         "KAROKAR_TESTING": "true",
+        "KAROKAR_ENVIRONMENT": "test",
         "EVENT_BUS_DISPATCHER": "none",
     }
     db.session.remove()

@@ -72,6 +72,7 @@ def environ_of(config: Config, database: str) -> dict[str, str]:
         "DATABASE_URL": database,
         "SECRET_KEY": config.secret_key,
         "KAROKAR_TESTING": "true",
+        "KAROKAR_ENVIRONMENT": "test",
         "EVENT_BUS_DISPATCHER": "none",
     }
 

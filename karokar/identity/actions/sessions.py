@@ -12,7 +12,7 @@ from karokar.identity.actions.oneself import as_oneself, end_live_sessions, lock
 from karokar.identity.actions.others import lock_outranked
 from karokar.identity.actions.tokens import revoke_live_tokens
 from karokar.identity.models import Membership, RecoveryCode, User, UserSession
-from karokar.identity.queries.access import active_roles, needs_second_factor, password_mark, permissions_of
+from karokar.identity.queries.access import active_roles, may_act, needs_second_factor, password_mark, permissions_of
 from karokar.identity.rules import MembershipStatus, passwords, second_factor, tokens
 from karokar.kernel import clock
 from karokar.kernel.actor import current_actor
@@ -38,6 +38,10 @@ def open_session(
     with as_oneself(user):
         if password_mark(user) != mark:
             raise StateConflict("SIGN_IN_TOO_OLD", "Please sign in again.")
+        if not may_act(user):
+            raise StateConflict(
+                "EXAMPLE_ACCOUNT", "This account belongs to the example data. It can sign in only while the demo is on."
+            )
         roles = active_roles(user.id)
         if not roles:
             raise StateConflict("NO_MEMBERSHIP", "Your account belongs to no organization at the moment.")

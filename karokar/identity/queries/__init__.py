@@ -9,6 +9,7 @@ from karokar.identity.queries.access import (
     acting_by_token,
     check_password,
     effective_rights,
+    has_example_accounts,
     permissions_of,
 )
 from karokar.identity.queries.accounts import (
@@ -108,6 +109,7 @@ __all__ = [
     "get_person",
     "get_role",
     "grantable_permissions",
+    "has_example_accounts",
     "has_used_device",
     "invitations_from",
     "list_member_rows",

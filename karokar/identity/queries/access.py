@@ -105,7 +105,7 @@ def acting_by_session(token: str) -> Acting | None:
         .join(User, User.id == UserSession.user_id)
         .join(Membership, (Membership.user_id == User.id) & (Membership.status == MembershipStatus.ACTIVE))
         .join(Role, Role.id == Membership.role_id)
-        .where(UserSession.token_hash == tokens.fingerprint(token), UserSession.is_live(now))
+        .where(UserSession.token_hash == tokens.fingerprint(token), UserSession.is_live(now), User.may_act())
         .order_by(chosen, Membership.id)
         .limit(1)
     )
@@ -142,7 +142,7 @@ def acting_by_token(token: str) -> Acting | None:
             & (Membership.status == MembershipStatus.ACTIVE),
         )
         .join(Role, Role.id == Membership.role_id)
-        .where(ApiToken.token_hash == tokens.fingerprint(token), ApiToken.is_live(clock.now()))
+        .where(ApiToken.token_hash == tokens.fingerprint(token), ApiToken.is_live(clock.now()), User.may_act())
     )
     row = db.session.execute(statement).one_or_none()
     if row is None:
@@ -184,6 +184,7 @@ def acting_by_membership(user_id: UUID, organization_id: UUID, token_id: UUID | 
         .join(Role, Role.id == Membership.role_id)
         .where(
             User.id == user_id,
+            User.may_act(),
             Membership.organization_id == organization_id,
             Membership.status == MembershipStatus.ACTIVE,
         )
@@ -221,8 +222,18 @@ def check_password(email: str, password: str) -> PasswordCheck:
         needs_new_hash=form != passwords.normal(password),
         needs_code=user.has_second_factor,
         must_enrol=must and not user.has_second_factor,
-        has_membership=bool(roles),
+        has_membership=bool(roles) and may_act(user),
     )
+
+
+def may_act(user: User) -> bool:
+    """Whether a person can act at all: people of the example data only while the demo is on."""
+    return settings().demo or not user.is_example
+
+
+def has_example_accounts() -> bool:
+    """Whether accounts of the example data are in the database."""
+    return db.session.scalar(select(User.id).where(User.is_example).limit(1)) is not None
 
 
 def password_mark(user: User) -> str:

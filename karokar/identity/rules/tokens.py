@@ -45,8 +45,8 @@ def sign_link(key: str, purpose: str, subject: str, nonce: str, at: datetime) ->
 
 
 def read_link(keys: Sequence[str], purpose: str, token: str, life: timedelta, at: datetime) -> tuple[str, str] | None:
-    """Return subject and nonce of a token that one of the keys signed for this purpose; None where it is forged or older
-    than its life.
+    """Return subject and nonce of a token that one of the keys signed for this purpose, and that is no older than its
+    life; None for any other.
     """
     try:
         subject, nonce, signed_at = _serializer(keys, purpose).loads(token)

@@ -18,7 +18,7 @@ from email.message import EmailMessage
 from email.policy import SMTP
 from email.utils import format_datetime, formataddr, parseaddr
 from typing import Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 from uuid import UUID
 
 from sqlalchemy import DateTime, func, select, update
@@ -291,6 +291,15 @@ def _open() -> smtplib.SMTP:
         )
     else:
         server = smtplib.SMTP(host, parts.port or 25, timeout=SERVER_TIMEOUT_SECONDS)
+    try:
+        _greet(server, parts, context)
+    except (OSError, smtplib.SMTPException):
+        server.close()
+        raise
+    return server
+
+
+def _greet(server: smtplib.SMTP, parts: SplitResult, context: ssl.SSLContext) -> None:
     server.ehlo()
     # smtplib refuses a required STARTTLS that the server does not offer (or that somebody on the way took out).
     if parts.scheme == "smtp" and (settings().smtp_tls == "required" or server.has_extn("starttls")):
@@ -298,7 +307,6 @@ def _open() -> smtplib.SMTP:
         server.ehlo()
     if parts.username:
         server.login(unquote(parts.username), unquote(parts.password or ""))
-    return server
 
 
 def _update(conditions: tuple[Any, ...], **values: Any) -> int:
