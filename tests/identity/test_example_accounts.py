@@ -34,8 +34,8 @@ def sign_in(client, company: people.Company):
 def test_an_example_account_signs_in_while_the_demo_is_on_and_not_afterwards(app, client, company, monkeypatch):
     with demo(app, monkeypatch):
         assert sign_in(client, company).status_code == 303
-        assert client.get("/account").status_code == 200
-    assert client.get("/account").status_code == 303
+        assert client.get("/account/profile").status_code == 200
+    assert client.get("/account/profile").status_code == 303
     refused = sign_in(app.test_client(), company)
     assert refused.status_code == 422
     assert "belongs to the example data" in refused.text
