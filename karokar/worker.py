@@ -8,14 +8,16 @@ import os
 import signal
 import sys
 import time
+from collections.abc import Callable
 from types import FrameType
-from typing import Any
+from typing import Any, ClassVar
 
 from flask import Flask
 from redis import Redis
 from redis.exceptions import RedisError
 from rq import Queue, SimpleWorker
 from rq.job import Job
+from rq.serializers import JSONSerializer
 
 from karokar.kernel.heartbeat import beat
 from karokar.kernel.log import get_logger
@@ -26,6 +28,39 @@ WORKER_TTL = 17
 JOBS_PER_LIFE = 5000
 CONNECTS_WITHIN = 3.0
 PAUSE = 0.2
+
+
+class RefusedJob(Exception):
+    """A job in Redis asks for something else than the one thing that the worker does."""
+
+
+class OnlyJob(Job):
+    """The one job there is. What Redis holds can say that it is due, and nothing else.
+
+    RQ lets a job name any function, callback or web address, and pickles its arguments: whoever may write to Redis
+    would run code here. So jobs are JSON, and only a job that names `work`, without arguments, does it.
+    """
+
+    work: ClassVar["staticmethod[[], None]"]
+
+    def restore(self, raw_data: Any) -> Any:
+        """Take what is known of a job, without what could lead elsewhere."""
+        found = super().restore(raw_data)
+        self._success_callback_name = self._failure_callback_name = self._stopped_callback_name = None
+        self.webhooks = []
+        return found
+
+    @property
+    def func(self) -> Callable[[], None]:
+        """The work. Raises RefusedJob for a job that names anything else."""
+        if self.instance is not None or self.args or self.kwargs or self.func_name != name_of(self.work):
+            raise RefusedJob("A job in Redis was refused: it names something else than the worker's own work.")
+        return self.work
+
+
+def name_of(work: Callable[[], None]) -> str:
+    """Return the name under which a worker's work stands in Redis."""
+    return f"{work.__module__}.{work.__qualname__}"
 
 
 class Worker(SimpleWorker):
@@ -55,8 +90,10 @@ class Worker(SimpleWorker):
         super().request_stop(signum, frame)  # type: ignore[no-untyped-call] # RQ has no types here
 
 
-def run(app: Flask, queue: str, *, max_jobs: int = JOBS_PER_LIFE) -> None:
-    """Work on one queue until asked to stop, or until `max_jobs` are done. Waits for a Redis that is away.
+def run(app: Flask, queue: str, work: Callable[[], None], *, max_jobs: int = JOBS_PER_LIFE) -> None:
+    """Do `work` whenever a job in one queue asks for it, until asked to stop, or until `max_jobs` are done.
+
+    Waits for a Redis that is away.
 
     One queue per worker: with several, a killed worker can lose a job for ever.
     """
@@ -70,7 +107,14 @@ def run(app: Flask, queue: str, *, max_jobs: int = JOBS_PER_LIFE) -> None:
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, _leave)
         _wait_for(connection)
-        worker = Worker([queue], connection=connection, worker_ttl=WORKER_TTL, log_job_description=False)
+        worker = Worker(
+            [queue],
+            connection=connection,
+            worker_ttl=WORKER_TTL,
+            log_job_description=False,
+            job_class=type("OnlyThisJob", (OnlyJob,), {"work": staticmethod(work)}),
+            serializer=JSONSerializer,
+        )
         worker.application = app
         worker.work(logging_level="WARNING", max_jobs=left)
         if worker.is_asked_to_stop:

@@ -4,19 +4,7 @@ from datetime import datetime, timedelta
 from typing import Any, ClassVar
 from uuid import UUID
 
-from sqlalchemy import (
-    CheckConstraint,
-    ColumnElement,
-    ForeignKey,
-    Index,
-    UniqueConstraint,
-    exists,
-    false,
-    or_,
-    select,
-    text,
-    true,
-)
+from sqlalchemy import CheckConstraint, ColumnElement, ForeignKey, Index, UniqueConstraint, exists, false, or_, select
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from karokar.events.identity import (
@@ -52,7 +40,6 @@ from karokar.kernel.actor import Actor, Scope
 from karokar.kernel.columns import NAME, indexes_of_key, key_of
 from karokar.kernel.db import Aggregate, Base
 from karokar.kernel.errors import RuleBroken, StateConflict
-from karokar.kernel.settings import settings
 
 PERSONAL = {"personal": True}
 UNTRACKED = {"untracked": True}
@@ -78,12 +65,6 @@ class User(Aggregate):
         UniqueConstraint("email", name="uq_users_email"),
         CheckConstraint("email = lower(email)", name="email_is_lower_case"),
         *indexes_of_key("users"),
-        Index(
-            "ix_users_is_example",
-            "is_example",
-            postgresql_where=text("is_example"),
-            sqlite_where=text("is_example"),
-        ),
     )
     aggregate_type: ClassVar[str] = "User"
     label: ClassVar[str] = "person"
@@ -103,7 +84,9 @@ class User(Aggregate):
     email_verified_at: Mapped[datetime | None]
     reset_nonce: Mapped[str | None] = mapped_column(info=UNTRACKED_SECRET)
     last_seen_at: Mapped[datetime | None] = mapped_column(info=UNTRACKED)
-    is_example: Mapped[bool] = mapped_column(default=is_making_examples, server_default=false(), info=UNTRACKED)
+    is_example: Mapped[bool] = mapped_column(
+        default=is_making_examples, server_default=false(), index=True, info=UNTRACKED
+    )
 
     @property
     def name(self) -> str:
@@ -114,11 +97,6 @@ class User(Aggregate):
     def has_second_factor(self) -> bool:
         """Whether an authenticator app is confirmed."""
         return self.totp_secret is not None
-
-    @staticmethod
-    def may_act() -> ColumnElement[bool]:
-        """Return the condition of people who can act at all: those of the example data only while the demo is on."""
-        return true() if settings().demo else User.is_example.is_(False)
 
     @staticmethod
     def within(scope: Scope, actor: Actor) -> ColumnElement[bool]:

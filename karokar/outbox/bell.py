@@ -8,6 +8,7 @@ from flask import current_app
 from redis import Redis
 from redis.exceptions import RedisError
 from rq import Queue
+from rq.serializers import JSONSerializer
 
 from karokar.kernel.log import get_logger
 from karokar.kernel.settings import settings
@@ -61,7 +62,7 @@ def ping() -> bool:
 def count_rings() -> int | None:
     """Return how many rings nobody has taken yet; None where Redis does not answer."""
     counts: list[int] = []
-    is_there = _with_redis(lambda redis: counts.append(len(Queue(QUEUE, connection=redis))))
+    is_there = _with_redis(lambda redis: counts.append(len(_queue(redis))))
     return counts[0] if is_there else None
 
 
@@ -71,7 +72,12 @@ def _ping(redis: Redis) -> None:
 
 def _ring(redis: Redis) -> None:
     if redis.set(_BELL, 1, nx=True, ex=_RINGS_FOR_SECONDS):
-        Queue(QUEUE, connection=redis).enqueue_call(_JOB, timeout=_JOB_SECONDS, result_ttl=0, failure_ttl=0)
+        _queue(redis).enqueue_call(_JOB, timeout=_JOB_SECONDS, result_ttl=0, failure_ttl=0)
+
+
+def _queue(redis: Redis) -> Queue:
+    # JSON carries no code: see karokar.worker.
+    return Queue(QUEUE, connection=redis, serializer=JSONSerializer)
 
 
 def _clear(redis: Redis) -> None:

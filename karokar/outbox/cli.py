@@ -40,13 +40,14 @@ def relay() -> None:
 @events.command()
 def worker() -> None:
     """Run one worker until stopped: delivers events when the bell rings."""
+    from karokar.outbox.drain import attend
     from karokar.worker import run
 
     subscriptions.sync()
     keep_what_is_loaded()
     _warn()
     app = current_app._get_current_object()  # type: ignore[attr-defined] # noqa: SLF001 - a worker needs the app itself
-    run(app, QUEUE)
+    run(app, QUEUE, attend)
 
 
 def _warn() -> None:

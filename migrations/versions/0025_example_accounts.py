@@ -16,13 +16,7 @@ def upgrade() -> None:
     """Add the mark, and set it for those that are there."""
     op.add_column("users", sa.Column("is_example", sa.Boolean(), server_default=sa.false(), nullable=False))
     op.execute(f"UPDATE users SET is_example = true WHERE {EXAMPLES}")
-    op.create_index(
-        "ix_users_is_example",
-        "users",
-        ["is_example"],
-        postgresql_where="is_example",
-        sqlite_where=sa.text("is_example"),
-    )
+    op.create_index("ix_users_is_example", "users", ["is_example"])
 
 
 def downgrade() -> None:

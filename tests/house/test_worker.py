@@ -1,14 +1,17 @@
 """The worker works on one queue, says that it lives, outlives its Redis, and makes room for the next one."""
 
 import os
+import pickle
 import signal
 import subprocess
 import sys
+import zlib
 from pathlib import Path
 
 import pytest
 from redis import Redis
-from rq import Queue
+from rq import Callback, Queue
+from rq.serializers import JSONSerializer
 
 from karokar.config import PROJECT
 from karokar.supervisor import process, valkey
@@ -16,7 +19,17 @@ from karokar.supervisor.process import wait_until
 
 pytestmark = pytest.mark.timeout(180)
 
-RUN = "import sys; from karokar.app import create_app; from karokar.worker import run; run(create_app(), 'tests', max_jobs=int(sys.argv[1]))"
+RUN = """
+import sys, pathlib
+from karokar.app import create_app
+from karokar.worker import run
+
+def work():
+    done = pathlib.Path(sys.argv[2])
+    (done / f"done-{len(list(done.glob('done-*')))}").mkdir()
+
+run(create_app(), 'tests', work, max_jobs=int(sys.argv[1]))
+"""
 
 
 class Working:
@@ -34,7 +47,11 @@ class Working:
             settings["REDIS_URL"] = redis_url
         with self.log.open("w") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-c", RUN, str(max_jobs)], cwd=PROJECT, env=settings, stdout=log, stderr=log
+                [sys.executable, "-c", RUN, str(max_jobs), str(folder)],
+                cwd=PROJECT,
+                env=settings,
+                stdout=log,
+                stderr=log,
             )
 
     def beats(self) -> bool:
@@ -58,16 +75,20 @@ def working(tmp_path: Path):
         each.process.wait()
 
 
-def ring(connection: Redis, marker: Path) -> None:
-    """A job that leaves a file: something every Python has, so that the worker imports nothing of the tests."""
-    Queue("tests", connection=connection).enqueue("os.mkdir", str(marker), result_ttl=0, failure_ttl=0)
+def queue(connection: Redis) -> Queue:
+    return Queue("tests", connection=connection, serializer=JSONSerializer)
+
+
+def ring(connection: Redis) -> None:
+    """Ask for the worker's work, which leaves one folder more."""
+    queue(connection).enqueue("__main__.work", result_ttl=0, failure_ttl=0)
 
 
 def test_it_does_jobs_and_shows_that_it_lives(working, redis_url, tmp_path: Path):
     worker = working(redis_url)
     with Redis.from_url(redis_url) as connection:
-        ring(connection, tmp_path / "done")
-        assert wait_until((tmp_path / "done").exists, within=15), worker.log.read_text()
+        ring(connection)
+        assert wait_until((tmp_path / "done-0").exists, within=15), worker.log.read_text()
     assert worker.beats()
     assert worker.beats()
 
@@ -83,7 +104,7 @@ def test_it_makes_room_for_the_next_after_its_share_of_jobs(working, redis_url, 
     worker = working(redis_url, max_jobs=2)
     with Redis.from_url(redis_url) as connection:
         for number in range(3):
-            ring(connection, tmp_path / f"done-{number}")
+            ring(connection)
         assert worker.process.wait(20) == 0
         assert [(tmp_path / f"done-{number}").exists() for number in range(3)] == [True, True, False]
 
@@ -101,7 +122,7 @@ def test_it_waits_for_a_redis_that_is_away_and_lives_meanwhile(working, tmp_path
         running = process.start(command)
         assert wait_until(lambda: valkey.is_answering(socket_path), within=10)
         with Redis.from_url(valkey.url(socket_path)) as connection:
-            ring(connection, tmp_path / f"done-{number}")
+            ring(connection)
             assert wait_until((tmp_path / f"done-{number}").exists, within=20), worker.log.read_text()
         process.end(running, within=5)
         assert worker.beats()
@@ -112,3 +133,47 @@ def test_without_redis_it_says_what_is_missing(working):
     worker = working(None)
     assert worker.process.wait(15) == 1
     assert "set REDIS_URL" in worker.log.read_text()
+
+
+# Whoever writes to Redis runs nothing here ----------------------------------------------------------------------------
+
+
+class Reduces:
+    """What a pickle makes of it is a call: here of mkdir, elsewhere of anything."""
+
+    def __init__(self, marker: str) -> None:
+        self.marker = marker
+
+    def __reduce__(self):
+        return os.mkdir, (self.marker,)
+
+
+def planted(connection: Redis, kind: str, marker: str) -> None:
+    """Put a job into Redis that would make `marker` if the worker did what it says."""
+    if kind == "another function":
+        queue(connection).enqueue("os.mkdir", marker, failure_ttl=0)
+    elif kind == "the work with arguments":
+        queue(connection).enqueue("__main__.work", marker, failure_ttl=0)
+    elif kind == "a pickle":
+        Queue("tests", connection=connection).enqueue("__main__.work", Reduces(marker), failure_ttl=0)
+    elif kind == "a pickled note":
+        job = queue(connection).enqueue("builtins.print", failure_ttl=0)
+        connection.hset(job.key, "meta", zlib.compress(pickle.dumps(Reduces(marker))))
+    else:
+        job = queue(connection).enqueue("__main__.work", result_ttl=0, on_success=Callback("os.mkdir"))
+        connection.hset(job.key, "success_callback_name", "os.system")
+        connection.hset(job.key, "failure_callback_name", "os.system")
+
+
+@pytest.mark.parametrize(
+    "kind", ["another function", "the work with arguments", "a pickle", "a pickled note", "a callback"]
+)
+def test_whoever_writes_to_redis_runs_nothing_but_the_work(working, redis_url, tmp_path: Path, kind: str):
+    worker = working(redis_url)
+    with Redis.from_url(redis_url) as connection:
+        planted(connection, kind, str(tmp_path / "planted"))
+        ring(connection)
+        done = 2 if kind == "a callback" else 1
+        assert wait_until(lambda: len(list(tmp_path.glob("done-*"))) == done, within=15), worker.log.read_text()
+    assert not (tmp_path / "planted").exists()
+    assert worker.process.poll() is None

@@ -6,7 +6,7 @@ from datetime import datetime
 from types import MappingProxyType
 from uuid import UUID
 
-from sqlalchemy import case, select
+from sqlalchemy import ColumnElement, case, select, true
 
 from karokar.identity import rules
 from karokar.identity.models import ApiToken, Membership, Role, User, UserSession
@@ -105,7 +105,7 @@ def acting_by_session(token: str) -> Acting | None:
         .join(User, User.id == UserSession.user_id)
         .join(Membership, (Membership.user_id == User.id) & (Membership.status == MembershipStatus.ACTIVE))
         .join(Role, Role.id == Membership.role_id)
-        .where(UserSession.token_hash == tokens.fingerprint(token), UserSession.is_live(now), User.may_act())
+        .where(UserSession.token_hash == tokens.fingerprint(token), UserSession.is_live(now), _may_act())
         .order_by(chosen, Membership.id)
         .limit(1)
     )
@@ -142,7 +142,7 @@ def acting_by_token(token: str) -> Acting | None:
             & (Membership.status == MembershipStatus.ACTIVE),
         )
         .join(Role, Role.id == Membership.role_id)
-        .where(ApiToken.token_hash == tokens.fingerprint(token), ApiToken.is_live(clock.now()), User.may_act())
+        .where(ApiToken.token_hash == tokens.fingerprint(token), ApiToken.is_live(clock.now()), _may_act())
     )
     row = db.session.execute(statement).one_or_none()
     if row is None:
@@ -184,7 +184,7 @@ def acting_by_membership(user_id: UUID, organization_id: UUID, token_id: UUID | 
         .join(Role, Role.id == Membership.role_id)
         .where(
             User.id == user_id,
-            User.may_act(),
+            _may_act(),
             Membership.organization_id == organization_id,
             Membership.status == MembershipStatus.ACTIVE,
         )
@@ -229,6 +229,10 @@ def check_password(email: str, password: str) -> PasswordCheck:
 def may_act(user: User) -> bool:
     """Whether a person can act at all: people of the example data only while the demo is on."""
     return settings().demo or not user.is_example
+
+
+def _may_act() -> ColumnElement[bool]:
+    return true() if settings().demo else User.is_example.is_(False)
 
 
 def has_example_accounts() -> bool:
