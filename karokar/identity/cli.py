@@ -36,6 +36,12 @@ def create_platform_admin(email: str, first_name: str, last_name: str, link: boo
         click.echo(f"{email} can sign in now, and sets up the second factor then.")
 
 
+@cli.command("renew-seals")
+def renew_seals() -> None:
+    """Encrypt anew, with today's secret key, what a former one encrypted; the relay does so every hour."""
+    click.echo(f"Encrypted anew: {actions.renew_seals()}.")
+
+
 @cli.command("create-token")
 @click.argument("email")
 @click.option("--name", default="Made on the command line", show_default=True)

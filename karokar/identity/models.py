@@ -40,6 +40,7 @@ from karokar.kernel.actor import Actor, Scope
 from karokar.kernel.columns import NAME, indexes_of_key, key_of
 from karokar.kernel.db import Aggregate, Base
 from karokar.kernel.errors import RuleBroken, StateConflict
+from karokar.kernel.sealed import Sealed
 
 PERSONAL = {"personal": True}
 UNTRACKED = {"untracked": True}
@@ -75,8 +76,8 @@ class User(Aggregate):
     search_key: Mapped[str] = key_of("last_name", "first_name", "email")
     phone: Mapped[str | None] = mapped_column(info=PERSONAL)
     password_hash: Mapped[str | None] = mapped_column(info=PERSONAL)
-    totp_secret: Mapped[str | None] = mapped_column(info=PERSONAL)
-    pending_totp_secret: Mapped[str | None] = mapped_column(info=UNTRACKED_SECRET)
+    totp_secret: Mapped[str | None] = mapped_column(Sealed, info=PERSONAL)
+    pending_totp_secret: Mapped[str | None] = mapped_column(Sealed, info=UNTRACKED_SECRET)
     totp_last_step: Mapped[int | None] = mapped_column(info=UNTRACKED)
     locale: Mapped[str] = mapped_column(default="en")
     time_zone: Mapped[str] = mapped_column(default="UTC")

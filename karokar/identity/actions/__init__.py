@@ -26,6 +26,7 @@ from karokar.identity.actions.members import (
     take_invitation_link,
     withdraw_invitation,
 )
+from karokar.identity.actions.protection import protect_recovery_codes, renew_seals
 from karokar.identity.actions.roles import create_role, delete_role, update_role
 from karokar.identity.actions.sessions import (
     end_other_sessions,
@@ -61,12 +62,14 @@ __all__ = [
     "invite_first_admin",
     "invite_member",
     "open_session",
+    "protect_recovery_codes",
     "prove",
     "refuse_sign_in",
     "reinstate_member",
     "remove_member",
     "renew_hash",
     "renew_recovery_codes",
+    "renew_seals",
     "request_password_reset",
     "resend_invitation",
     "reset_password",

@@ -12,11 +12,12 @@ from karokar.identity.actions.tokens import revoke_live_tokens
 from karokar.identity.models import Membership, RecoveryCode, User
 from karokar.identity.queries.access import active_roles, needs_second_factor, password_mark, permissions_of
 from karokar.identity.queries.links import find_reset
-from karokar.identity.rules import MembershipStatus, passwords, second_factor, tokens
+from karokar.identity.rules import MembershipStatus, passwords, recovery, second_factor, tokens
 from karokar.kernel import clock
 from karokar.kernel.db import action, db
 from karokar.kernel.errors import RuleBroken, StateConflict
 from karokar.kernel.proof import demand_proof
+from karokar.kernel.sealed import UNREADABLE
 from karokar.kernel.settings import settings
 from karokar.organization import queries as organization
 
@@ -161,7 +162,7 @@ def begin_enrolment(user_id: UUID) -> None:
     demand_proof()
     if user.has_second_factor:
         raise StateConflict("SECOND_FACTOR_EXISTS", "The second factor is on already. Turn it off first to move it.")
-    if user.pending_totp_secret is None:
+    if user.pending_totp_secret in {None, UNREADABLE}:
         user.pending_totp_secret = second_factor.new_secret()
 
 
@@ -174,7 +175,7 @@ def confirm_enrolment(user_id: UUID, code: str, *, session_id: UUID | None = Non
     """
     user = lock_user(user_id)
     demand_proof()
-    if user.pending_totp_secret is None:
+    if user.pending_totp_secret is None or user.pending_totp_secret == UNREADABLE:
         raise StateConflict("NO_SECOND_FACTOR_BEGUN", "Open the page with the QR code again, and scan it anew.")
     step = second_factor.step_of(user.pending_totp_secret, code, clock.now(), None)
     if step is None:
@@ -200,10 +201,14 @@ def renew_recovery_codes(*, password: str) -> list[str]:
     return _new_codes(user)
 
 
+def _kept(code: str, user_id: UUID) -> str:
+    return recovery.slow_hash(tokens.fingerprint(code), user_id, cheap=settings().testing)
+
+
 def _new_codes(user: User) -> list[str]:
     db.session.execute(delete(RecoveryCode).where(RecoveryCode.user_id == user.id))
     codes = tokens.new_recovery_codes()
-    db.session.add_all(RecoveryCode(user_id=user.id, code_hash=tokens.fingerprint(code)) for code in codes)
+    db.session.add_all(RecoveryCode(user_id=user.id, code_hash=_kept(code, user.id)) for code in codes)
     publish(user.renew_recovery_codes(len(codes)))
     return codes
 
