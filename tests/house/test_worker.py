@@ -103,7 +103,7 @@ def test_it_stops_when_asked(working, redis_url):
 def test_it_makes_room_for_the_next_after_its_share_of_jobs(working, redis_url, tmp_path: Path):
     worker = working(redis_url, max_jobs=2)
     with Redis.from_url(redis_url) as connection:
-        for number in range(3):
+        for _number in range(3):
             ring(connection)
         assert worker.process.wait(20) == 0
         assert [(tmp_path / f"done-{number}").exists() for number in range(3)] == [True, True, False]

@@ -3,8 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0025_example_accounts"
-down_revision = "0024_search_keys"
+revision = "0026_example_accounts"
+down_revision = "0025_token_addresses"
 branch_labels = None
 depends_on = None
 
