@@ -6,8 +6,8 @@ from flask import current_app
 
 from karokar.kernel.sealed import seal, unseal
 
-revision = "0027_sealed_seeds"
-down_revision = "0026_example_accounts"
+revision = "0028_sealed_seeds"
+down_revision = "0027_example_accounts"
 branch_labels = None
 depends_on = None
 
