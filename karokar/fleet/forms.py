@@ -2,10 +2,10 @@
 
 from wtforms import DecimalField, IntegerField, SelectField, StringField, TextAreaField
 from wtforms.fields.choices import SelectChoice
-from wtforms.validators import DataRequired, InputRequired, Length, NumberRange, Optional
+from wtforms.validators import DataRequired, InputRequired, Length, NumberRange, Optional, ValidationError
 
 from karokar.fleet.rules import CATEGORIES, MAX_KILOMETRES, MAX_SEATS, SUSPENSION_REASONS, WINDOW_KINDS, YEARS
-from karokar.web.forms import Form, LocalTimeField, NameField, after, time_zones
+from karokar.web.forms import Form, LocalTimeField, NameField, after, choose, time_zones
 from karokar.web.odometer import OdometerForm
 
 NEEDED = "This is needed."
@@ -95,8 +95,18 @@ class CompleteForm(Form):
     cost = DecimalField("Cost", [Optional(), NumberRange(0, 100_000_000, "Not below zero.")], places=2)
     cost_currency = SelectField(
         "Currency",
-        choices=[SelectChoice(code, code) for code in ("EUR", "GBP", "USD", "INR", "CHF", "PLN", "CZK", "SEK", "TRY")],
+        [Optional()],
+        choices=choose(
+            ((code, code) for code in ("EUR", "GBP", "USD", "INR", "CHF", "PLN", "CZK", "SEK", "TRY")),
+            "Choose a currency",
+        ),
     )
+
+    def validate_cost(self, field: DecimalField) -> None:
+        """A cost is in some currency."""
+        if field.data is not None and not self.cost_currency.data:
+            sentence = "Choose the currency of the cost."
+            raise ValidationError(sentence)
 
 
 class CancelForm(Form):

@@ -19,7 +19,7 @@ from wtforms.fields.choices import SelectChoice
 from wtforms.validators import DataRequired, Email, InputRequired, Length, NumberRange, Optional
 
 from karokar.organization import rules
-from karokar.web.forms import Form, NameField, time_zones
+from karokar.web.forms import Form, NameField, choose, time_zones
 
 NAME = Length(max=120, message="Use at most 120 characters.")
 SHORT = Length(max=80, message="Use at most 80 characters.")
@@ -29,11 +29,6 @@ NOTE = Length(max=1000, message="Use at most 1000 characters.")
 def needed(what: str) -> DataRequired:
     """Return the validator that asks for something more than spaces: `needed("the name")`."""
     return DataRequired(f"Enter {what}.")
-
-
-def choices(pairs: Any) -> list[SelectChoice]:
-    """Return what a select offers, from pairs of value and label."""
-    return [SelectChoice(value, label) for value, label in pairs]
 
 
 class ApplicationForm(Form):
@@ -54,8 +49,7 @@ class ApplicationForm(Form):
     time_zone = SelectField(
         "Time zone",
         [InputRequired("Choose the time zone.")],
-        choices=time_zones,
-        default="UTC",
+        choices=lambda: [SelectChoice("", "Choose your time zone"), *time_zones()],
         description="Times are shown in this zone.",
     )
     first_name = NameField(
@@ -138,7 +132,9 @@ class RejectForm(Form):
     """Turning an application down."""
 
     reason = SelectField(
-        "Reason", [InputRequired("Choose a reason.")], choices=choices(rules.REJECTION_REASONS.items())
+        "Reason",
+        [InputRequired("Choose a reason.")],
+        choices=choose(rules.REJECTION_REASONS.items(), "Choose a reason"),
     )
     notes = TextAreaField("Note", [Optional(), NOTE], description="The company reads it.")
 
@@ -147,6 +143,8 @@ class SuspendForm(Form):
     """Suspending an organization."""
 
     reason = SelectField(
-        "Reason", [InputRequired("Choose a reason.")], choices=choices(rules.SUSPENSION_REASONS.items())
+        "Reason",
+        [InputRequired("Choose a reason.")],
+        choices=choose(rules.SUSPENSION_REASONS.items(), "Choose a reason"),
     )
     notes = TextAreaField("Note", [Optional(), NOTE], description="The company reads it.")

@@ -5,8 +5,9 @@ from wtforms import DateField, SelectField, TextAreaField
 from wtforms.validators import InputRequired, Length, Optional
 
 from karokar.verification import rules
-from karokar.web.forms import Form, choices, in_our_years
+from karokar.web.forms import Form, choose, in_our_years
 
+A_REASON = "Choose a reason"
 NOTE = Length(max=1000, message="Use at most 1000 characters.")
 
 
@@ -36,7 +37,7 @@ class RejectForm(Form):
     """Not accepting documents."""
 
     reason = SelectField(
-        "Reason", [InputRequired("Choose a reason.")], choices=choices(rules.REJECTION_REASONS.items())
+        "Reason", [InputRequired("Choose a reason.")], choices=choose(rules.REJECTION_REASONS.items(), A_REASON)
     )
     note = TextAreaField("Note", [Optional(), NOTE], description="Whoever handed it in reads it.")
 
@@ -45,6 +46,6 @@ class RevokeForm(Form):
     """Taking an approval back."""
 
     reason = SelectField(
-        "Reason", [InputRequired("Choose a reason.")], choices=choices(rules.REVOCATION_REASONS.items())
+        "Reason", [InputRequired("Choose a reason.")], choices=choose(rules.REVOCATION_REASONS.items(), A_REASON)
     )
     note = TextAreaField("Note", [Optional(), NOTE], description="Whoever handed it in reads it.")

@@ -69,6 +69,15 @@ def kinds_of(entity_type: str) -> list[str]:
     return [kind for kind, (of, _label, _ends) in KINDS.items() if of == entity_type]
 
 
+REPRESENTATIVE_ROLE = "CORPORATE_ADMIN"
+"""Whose identity counts before a company may send requests: nobody else's is ever asked for."""
+
+
+def kinds_needed(entity_type: str, role: str | None = None) -> list[str]:
+    """Return the kinds to offer for an entity; for a person, by their system role in the organization."""
+    return [kind for kind in kinds_of(entity_type) if kind != "REPRESENTATIVE_IDENTITY" or role == REPRESENTATIVE_ROLE]
+
+
 def label_of(kind: str) -> str:
     """Return what people call a kind of verification."""
     return KINDS[kind][1]

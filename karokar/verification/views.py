@@ -24,7 +24,7 @@ from karokar.verification.forms import ApproveForm, RejectForm, RequestForm, Rev
 from karokar.verification.permissions import VERIFICATION_READ, VERIFICATION_REQUEST, VERIFICATION_REVIEW
 from karokar.verification.storage import storage
 from karokar.web.filters import Carried, Choice, Field, Filters
-from karokar.web.forms import choices
+from karokar.web.forms import choices, choose
 from karokar.web.headers import CONTENT_POLICY
 from karokar.web.live import live_part
 from karokar.web.states import state_choices
@@ -117,17 +117,29 @@ def new() -> str:
 
 
 def _new(entity_type: str, entity_id: UUID, name: str, form: RequestForm) -> str:
-    form.kind.choices = choices((kind, rules.label_of(kind)) for kind in rules.kinds_of(entity_type))
+    kinds = _offer_kinds(form, entity_type, entity_id)
+    coverage = queries.coverage(entity_type, entity_id)
     return render_template(
         "verification/new.html",
         form=form,
         entity_type=entity_type,
         entity_id=entity_id,
         name=name,
-        coverage=queries.coverage(entity_type, entity_id),
+        # What was handed in stays in sight, also where it is not needed any more.
+        coverage={kind: found for kind, found in coverage.items() if kind in kinds or found.verification_id},
         labels={kind: rules.label_of(kind) for kind in rules.KINDS},
         max_upload_mb=settings().max_upload_mb,
     )
+
+
+def _offer_kinds(form: RequestForm, entity_type: str, entity_id: UUID) -> list[str]:
+    """Offer the kinds that the entity can need, and return them; of several none is chosen beforehand."""
+    owner = current_actor().organization_id
+    member = identity.find_membership(entity_id, owner) if entity_type == "User" and owner is not None else None
+    kinds = rules.kinds_needed(entity_type, member.role if member else None)
+    offered = [(kind, rules.label_of(kind)) for kind in kinds]
+    form.kind.choices = choose(offered, "Choose what they prove") if len(offered) > 1 else choices(offered)
+    return kinds
 
 
 @bp.post("/new")
@@ -136,7 +148,7 @@ def hand_in() -> ResponseReturnValue:
     """Hand documents in; they wait for review."""
     entity_type, entity_id, name = _asked_for()
     form = RequestForm()
-    form.kind.choices = choices((kind, rules.label_of(kind)) for kind in rules.kinds_of(entity_type))
+    _offer_kinds(form, entity_type, entity_id)
     if form.is_sent():
         with form.refusals():
             made = actions.request_verification(

@@ -53,6 +53,11 @@ def choices(pairs: Iterable[tuple[str, str]]) -> list[SelectChoice]:
     return [SelectChoice(value, label) for value, label in pairs]
 
 
+def choose(pairs: Iterable[tuple[str, str]], words: str) -> list[SelectChoice]:
+    """Return what a select offers with nothing chosen yet: `words` ("Choose a reason") stand first."""
+    return [SelectChoice("", words), *choices(pairs)]
+
+
 _SENTENCES = {
     "Not a valid choice.": "Choose one from the list.",
     "Invalid Choice: could not coerce.": "Choose one from the list.",

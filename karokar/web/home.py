@@ -1,11 +1,13 @@
 """What waits for the acting person, from every context, in one list."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
 from flask import current_app, url_for
+from markupsafe import Markup
 
 from karokar.kernel import clock
 from karokar.kernel.actor import Actor
@@ -46,6 +48,20 @@ def _holding(items: list[WaitingItem]) -> list[WaitingItem]:
             asked.setdefault(item.holds_if, set()).add(item.subject_id)
     holding = {key: ask(*key, ids, default=set()) for key, ids in asked.items()}
     return [item for item in items if item.holds_if is None or item.subject_id in holding.get(item.holds_if, ())]
+
+
+_PARTS: list[Callable[[], str]] = []
+
+
+def on_home(part: Callable[[], str]) -> Callable[[], str]:
+    """Show what a context's view returns (HTML, empty for nothing) on everybody's home, above what waits."""
+    _PARTS.append(part)
+    return part
+
+
+def list_parts() -> list[Markup]:
+    """Return what contexts show on the acting person's home, in the order of contexts."""
+    return [Markup(text) for part in _PARTS if (text := part())]  # noqa: S704 - rendered by our own templates
 
 
 def group_waiting(noted: list[Noted]) -> list[WaitingGroup]:

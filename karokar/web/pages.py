@@ -10,7 +10,15 @@ from karokar.kernel.actor import current_actor
 from karokar.kernel.permissions import public, requires, signed_in
 from karokar.outbox.metrics import CONTENT_TYPE, exposition
 from karokar.web import health, put_off, saved_views
-from karokar.web.home import find_hits, group_waiting, hit_url, list_figures, list_waiting, names_of_waiting
+from karokar.web.home import (
+    find_hits,
+    group_waiting,
+    hit_url,
+    list_figures,
+    list_parts,
+    list_waiting,
+    names_of_waiting,
+)
 from karokar.web.navigation import navigation
 from karokar.web.session_end import local_path, second_factor_missing, sign_in_url
 from karokar.web.shell import THEMES, current_shell
@@ -35,6 +43,7 @@ def home() -> Any:
     return render_template(
         "web/home.html",
         groups=group_waiting(shown),
+        parts=list_parts(),
         is_due=put_off.is_due,
         count=len(shown),
         aside=aside,

@@ -119,7 +119,7 @@ def _check_representative(organization_id: UUID) -> None:
         raise StateConflict(
             "REPRESENTATIVE_NOT_VERIFIED",
             "Before you can send requests, the identity of one of your company's administrators has to be verified. "
-            "Upload the document under Documents; the draft is kept until then.",
+            "Hand in the document: home leads you to it. Send the request once it is approved.",
         )
 
 

@@ -20,7 +20,7 @@ from karokar.fleet.queries import REQUIRED_DOCUMENTS, VehicleFacts, WindowFacts
 from karokar.kernel.errors import RuleBroken
 from karokar.kernel.permissions import requires
 from karokar.verification import queries as verifications
-from karokar.web.forms import choices, sent_version
+from karokar.web.forms import choices, choose, sent_version
 
 AROUND = timedelta(days=1)
 OFFERED = 15
@@ -134,7 +134,7 @@ def _others_form() -> ReasonForm:
 
 def _reject_form(supply: Supply) -> RejectForm:
     form = RejectForm()
-    form.reason.choices = choices(rules.REJECT_REASONS.items())
+    form.reason.choices = choose(rules.REJECT_REASONS.items(), "Choose a reason")
     form.offered_vehicle_id.choices = choices(
         [
             ("", "No other vehicle"),

@@ -43,10 +43,8 @@ def new() -> Response | str | tuple[str, int]:
     form = BookingForm(start=asked_moment("start"), end=asked_moment("end"), purpose=request.args.get("purpose", ""))
     if form.is_sent():
         wants_to_send = request.form.get("do") == "send"
-        act = actions.request_booking if wants_to_send else actions.create_booking
         with form.refusals(RuleBroken, StateConflict):
-            booking_id = act(vehicle_id, **form.values())
-            flash("The request was sent." if wants_to_send else "The draft is kept.", "good")
+            booking_id = _send_or_keep(vehicle_id, form) if wants_to_send else _keep(vehicle_id, form)
             return redirect(url_for("booking.show", booking_id=booking_id), 303)
     page = render_template(
         "booking/new.html",
@@ -59,6 +57,29 @@ def new() -> Response | str | tuple[str, int]:
         search_url=_search_url(),
     )
     return page, form.status
+
+
+MISSING_ELSEWHERE = frozenset({"REPRESENTATIVE_NOT_VERIFIED", "REGISTRATION_EXPIRED"})
+"""Refusals that no other period or vehicle would change: what was asked for is kept until they are mended."""
+
+
+def _send_or_keep(vehicle_id: UUID, form: BookingForm) -> UUID:
+    try:
+        booking_id = actions.request_booking(vehicle_id, **form.values())
+    except StateConflict as refusal:
+        if refusal.code not in MISSING_ELSEWHERE:
+            raise
+        booking_id = actions.create_booking(vehicle_id, **form.values())
+        flash(f"{refusal.sentence} Your request is kept as a draft.", "bad")
+    else:
+        flash("The request was sent.", "good")
+    return booking_id
+
+
+def _keep(vehicle_id: UUID, form: BookingForm) -> UUID:
+    booking_id = actions.create_booking(vehicle_id, **form.values())
+    flash("The draft is kept.", "good")
+    return booking_id
 
 
 @bp.route("/<uuid:booking_id>/edit", methods=["GET", "POST"])

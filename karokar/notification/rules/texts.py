@@ -173,7 +173,8 @@ TEXTS: Mapping[str, Text] = {
     ),
     "OrganizationApproved": Text(
         "{name} is admitted to KaroKar",
-        "Your organization is active: everything is open to you now.",
+        "Your organization is active. Your home page lists what is still missing before the first request: for a "
+        "company the identity of an administrator, for a vendor a vehicle with its documents.",
         "Go to your organization",
     ),
     "OrganizationRejected": Text(
@@ -189,7 +190,7 @@ TEXTS: Mapping[str, Text] = {
     ),
     "OrganizationReinstated": Text(
         "{name} is active again",
-        "The suspension was lifted: everything is open to you again.",
+        "The suspension was lifted. Your home page lists what is missing, if anything is.",
         "Go to your organization",
     ),
     "VehicleSuspended": Text(

@@ -23,6 +23,7 @@ from karokar.organization.permissions import (
 )
 from karokar.organization.views.applying import DETAILS, with_details
 from karokar.organization.views.blueprint import bp
+from karokar.organization.views.checklist import open_steps
 from karokar.verification import queries as verification
 from karokar.web.forms import sent_version
 
@@ -102,76 +103,13 @@ def _page(organization_id: UUID) -> str:
         reasons={**rules.REJECTION_REASONS, **rules.SUSPENSION_REASONS},
         coverage=has.coverage,
         kind_label=verification.label_of,
-        steps=_checklist(page, has),
+        steps=open_steps() if page.id == current_actor().organization_id else [],
         members=has.members,
         vehicles=has.vehicles,
         may_update=may(ORGANIZATION_UPDATE),
         may_apply_again=may(ORGANIZATION_APPLY_AGAIN),
         may_review=may(ORGANIZATION_APPROVE),
     )
-
-
-def _checklist(page: queries.OrganizationPage, has: _Has) -> list[tuple[str, bool, str, str]]:
-    """Return what a new organization does first: (what, whether it is done, what is missing, where it is done)."""
-    if page.type == "PLATFORM" or page.id != current_actor().organization_id or not may(ORGANIZATION_UPDATE):
-        return []
-    registration = has.coverage["ORGANIZATION_REGISTRATION"]
-    hand_in = url_for(
-        "verification.new", entity_type="Organization", entity_id=page.id, kind="ORGANIZATION_REGISTRATION"
-    )
-    steps = [
-        (
-            "Complete the company's data",
-            bool(page.details.get("tax_number") and page.contact_phone),
-            "Tax number and a contact phone",
-            url_for("organization.edit"),
-        ),
-        (
-            "Hand in the company registration",
-            registration.status in {"APPROVED", "PENDING"},
-            "A PDF or a picture of it",
-            hand_in,
-        ),
-        (
-            "Wait for the platform's approval",
-            page.status == "ACTIVE",
-            "Nothing to do: you get a mail",
-            url_for("organization.own"),
-        ),
-    ]
-    if page.type == "CORPORATE":
-        steps.append(_representative(page.id))
-        steps.append(
-            (
-                "Invite your employees",
-                has.members > 1 or identity.invitations_from(page.id) > 0,
-                "One by one, or from a CSV file",
-                url_for("identity.members"),
-            )
-        )
-    else:
-        steps.append(
-            (
-                "Register the first vehicle",
-                has.vehicles > 0,
-                "With its registration, insurance and fitness certificate",
-                url_for("fleet.index"),
-            )
-        )
-    return steps
-
-
-def _representative(organization_id: UUID) -> tuple[str, bool, str, str]:
-    admins = [row.user_id for row in identity.list_members(organization_id) if row.role == "CORPORATE_ADMIN"]
-    coverages = verification.coverages("User", admins)
-    is_done = any(found["REPRESENTATIVE_IDENTITY"].status in {"APPROVED", "PENDING"} for found in coverages.values())
-    where = url_for(
-        "verification.new",
-        entity_type="User",
-        entity_id=current_actor().user_id,
-        kind="REPRESENTATIVE_IDENTITY",
-    )
-    return "Hand in a representative's identity", is_done, "Needed before the first booking request", where
 
 
 @bp.get("/edit")
