@@ -35,6 +35,13 @@ class UserLoggedIn(_UserEvent, frozen=True, kw_only=True):
     with_second_factor: bool = False
 
 
+@fact("NewBrowserSignedIn", "signed in from a new browser")
+class NewBrowserSignedIn(_UserEvent, frozen=True, kw_only=True):
+    """Sent when a person signs in with a browser in which they had not signed in before."""
+
+    session_id: UUID
+
+
 @fact("PasswordResetRequested", "asked for a new password")
 class PasswordResetRequested(_UserEvent, frozen=True, kw_only=True):
     """Sent when a known, active person asked for a link to set a new password."""

@@ -86,6 +86,24 @@ class ProofNeeded(DomainError):
         super().__init__("PROOF_NEEDED", "Confirm that it is you first, with your password or a code.")
 
 
+class TooManyTries(DomainError):
+    """Somebody guessed too often and has to wait for so many seconds (429)."""
+
+    status = 429
+
+    def __init__(self, seconds: int) -> None:
+        super().__init__("TOO_MANY_TRIES", f"Too many tries. Wait {wait_in_words(seconds)}, then try again.")
+        self.seconds = seconds
+
+
+def wait_in_words(seconds: int) -> str:
+    """Return how long to wait, rounded up: "40 seconds", "15 minutes", "2 hours"."""
+    sizes = ((3600, "hour"), (60, "minute"))
+    size, unit = next(((size, unit) for size, unit in sizes if seconds >= 2 * size), (1, "second"))
+    count = -(-seconds // size)
+    return f"{count} {unit}{'' if count == 1 else 's'}"
+
+
 _STANDS = {"PENDING": "waits for review", "REJECTED": "was not admitted", "SUSPENDED": "is suspended"}
 
 

@@ -77,9 +77,26 @@ def tell_of_vehicles(envelope: Envelope[Event]) -> None:
     _tell(envelope)
 
 
-@handles(*_told("Member"), *_told("Password"), description="Mails invitations, links for a new password, the welcome.")
+@handles(
+    *_told("Member"),
+    *_told("Password"),
+    description="Mails invitations, links for a new password, the welcome, a changed password or role.",
+)
 def tell_people(envelope: Envelope[Event]) -> None:
     """Write the mails to a person about their account."""
+    _tell(envelope)
+
+
+@handles(
+    *_told("TwoFactor"),
+    *_told("RecoveryCodes"),
+    *_told("ApiToken"),
+    *_told("NewBrowser"),
+    *_told("Role"),
+    description="Mails people what changed in how they sign in and what they may do.",
+)
+def tell_of_security(envelope: Envelope[Event]) -> None:
+    """Write the mails that warn a person about their account; nobody can turn them off."""
     _tell(envelope)
 
 
@@ -115,6 +132,8 @@ def _tell(envelope: Envelope[Event]) -> None:
     if not insert_if_new(ToldEvent, {"event_id": envelope.event_id}):
         return
     row = MATRIX[envelope.event.event_type]
+    if row.only_if and not getattr(envelope.event, row.only_if):
+        return
     payload: dict[str, Any] = msgspec.to_builtins(envelope.event)
     recipients: dict[UUID, _Recipient] = {}
     for to, channels in row.to:
@@ -209,6 +228,8 @@ def _find(to: To, envelope: Envelope[Event]) -> list[_Recipient]:
     if to in {To.REVIEWERS, To.OPERATORS}:
         ids = organizations.list_platform_ids()
         return [one for platform in ids for one in _members(platform, HOLDING[to], is_platform=True)]
+    if to is To.HOLDERS:
+        return _holders(envelope.event)
     if to is To.AFFECTED:
         companies = _affected_companies(envelope)
         return [one for company in companies for one in _members(company, HOLDING[to], is_affected=True)]
@@ -232,6 +253,14 @@ def _person(to: To, event: Event) -> list[_Recipient]:
     if member is None or member.status != "ACTIVE":
         return []
     return [_Recipient(user_id, company, reads_organization=False)]
+
+
+def _holders(event: Event) -> list[_Recipient]:
+    organization_id, role_id = getattr(event, _OWN), getattr(event, "role_id")  # noqa: B009 - every role's event names both
+    return [
+        _Recipient(user_id, organization_id, reads_organization=True)
+        for user_id in identity.list_holders(role_id, organization_id)
+    ]
 
 
 def _sides(to: To, envelope: Envelope[Event]) -> list[To]:

@@ -3,15 +3,17 @@
 from typing import Any
 
 from flask import Flask, make_response, render_template, request
+from flask_limiter.errors import RateLimitExceeded
 from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Response
 
 from karokar.kernel.actor import current_actor, current_cause
 from karokar.kernel.db import db, is_transient
-from karokar.kernel.errors import Busy, DomainError, NotFound, PermissionDenied, ProofNeeded, StaleVersion
+from karokar.kernel.errors import Busy, DomainError, NotFound, PermissionDenied, ProofNeeded, StaleVersion, TooManyTries
 from karokar.kernel.log import get_logger
 from karokar.kernel.permissions import PERMISSIONS, Permission
 from karokar.web.conflict import compare, in_words
+from karokar.web.limits import seconds_to_wait
 from karokar.web.problems import problem, wants_json
 from karokar.web.session_end import local_path, proof_needed
 from karokar.web.uploads import drain
@@ -34,7 +36,6 @@ _SENTENCES = {
     404: "There is no such page, or it is not yours to see.",
     405: "This address does not take what was sent. Go back and use the page's own buttons.",
     415: "Send another kind of file.",
-    429: "Wait a minute, then try again.",
 }
 
 
@@ -56,6 +57,13 @@ def _page(template: str, status: int, **values: Any) -> Response:
 
 def show_domain_error(error: DomainError) -> Response:
     """Answer a refused action with its sentence and what to do next."""
+    answer = _refusal(error)
+    if isinstance(error, TooManyTries):
+        answer.headers["Retry-After"] = str(error.seconds)
+    return answer
+
+
+def _refusal(error: DomainError) -> Response:
     db.session.rollback()
     if wants_json():
         return problem(error.status, error.code, error.sentence, **_plain(error.facts))
@@ -118,6 +126,8 @@ def _is_held_in(permission: Permission, organization_type: str) -> bool:
 
 def show_http_error(error: HTTPException) -> Response:
     """Answer what Flask and Werkzeug refuse: unknown pages, wrong methods, too much, too often."""
+    if isinstance(error, RateLimitExceeded):
+        return show_domain_error(TooManyTries(seconds_to_wait()))
     status = error.code or 500
     if error.response is not None or status < 400:
         return error.get_response()

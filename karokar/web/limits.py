@@ -3,6 +3,7 @@
 Each process counts for itself as well, so that nobody may try without end while Redis is away, full, or forgets.
 """
 
+import math
 import time
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -11,8 +12,8 @@ from flask import Flask
 from flask_limiter import Limiter
 from flask_limiter.util import get_remote_address
 from limits.storage import MemoryStorage, Storage, storage_from_string
-from werkzeug.wrappers import Response
 
+from karokar.kernel import clock
 from karokar.kernel.log import get_logger
 
 limiter = Limiter(get_remote_address, headers_enabled=False)
@@ -71,9 +72,10 @@ class CountedTogether(Storage):
         self._ask(lambda: self._shared.clear(key), None)
 
 
-def was_refused(response: Response) -> bool:
-    """Whether an answer says no: where only these count, whoever gets in is not counted."""
-    return response.status_code >= 400
+def seconds_to_wait() -> int:
+    """Return for how many seconds the limit that this request broke goes on."""
+    limit = limiter.current_limit
+    return max(1, limit.reset_at - math.ceil(clock.now().timestamp())) if limit else 60
 
 
 def install(app: Flask) -> None:

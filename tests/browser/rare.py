@@ -36,6 +36,7 @@ def add_rare_states(app: Flask) -> None:
         _invite_somebody()
         _check_a_file()
     identity.request_password_reset("vendor2@karokar.example")
+    identity.answer_reset_requests()
     with acting_as(member(app, "platform@karokar.example")):
         runs.start_run("delivery.retry", {"filters": {"q": "nothing matches this"}, "chosen": []})
     worker.work()

@@ -97,6 +97,7 @@ def test_no_way_to_a_password_takes_one_that_names_the_organization(client, door
     elif door == "reset":
         with people.as_system():
             actions.request_password_reset(company.admin.email)
+            actions.answer_reset_requests()
         path = identity.sign_in_link("password_reset", company.admin.user_id).removeprefix("http://localhost")
         answer = post(client, path, new=word, again=word).text
     elif door == "invitation":
@@ -117,6 +118,7 @@ def test_a_forgotten_password_is_set_anew_by_a_link_that_works_once(client):
     people.sign_in(client, vendor.admin)
     other = client.application.test_client()
     assert post(other, "/password/reset", email=vendor.admin.email.upper()).status_code == 303
+    actions.answer_reset_requests()
     assert len(stored("PasswordResetRequested")) == 1
     path = identity.sign_in_link("password_reset", vendor.admin.user_id).removeprefix("http://localhost")
     assert post(other, path, new="another long sentence", again="another long sentence").status_code == 303
@@ -128,18 +130,19 @@ def test_a_forgotten_password_is_set_anew_by_a_link_that_works_once(client):
         actions.reset_password(path.rsplit("/", maxsplit=1)[-1], new="and a third sentence")
 
 
-def test_a_reset_link_ends_after_two_hours_and_with_the_next_one(app):
+def test_a_reset_link_ends_after_two_hours_and_no_other_request_ends_it(app):
     vendor = people.make_vendor()
 
     def requested() -> str:
         with acting_as(NOBODY):
             actions.request_password_reset(vendor.admin.email)
+        actions.answer_reset_requests()
         return identity.sign_in_link("password_reset", vendor.admin.user_id).rsplit("/", maxsplit=1)[-1]
 
     first = requested()
     assert identity.find_reset(first) is not None
     second = requested()
-    assert identity.find_reset(first) is None
+    assert identity.find_reset(first) is not None
     with clock.standing_at(clock.now() + timedelta(hours=3)):
         assert identity.find_reset(second) is None
     assert identity.find_reset(second) is not None
@@ -153,6 +156,8 @@ def test_the_answer_to_a_reset_does_not_tell_who_has_an_account(client):
         for email in (vendor.admin.email, "nobody@example.com", invited.email)
     ]
     assert {(answer.status_code, answer.headers["Location"]) for answer in answers} == {(303, "/password/reset/sent")}
+    db.session.rollback()
+    actions.answer_reset_requests()
     assert len(stored("PasswordResetRequested")) == 1
 
 

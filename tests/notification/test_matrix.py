@@ -94,7 +94,93 @@ def _(world: World) -> Told:
     user_id = joined(world)
     with acting_as(Actor(name="Nobody yet")):
         identity_actions.request_password_reset("asha@meridian.example")
+    identity_actions.answer_reset_requests()
     return on(MAIL, user_id)
+
+
+def asha(world: World) -> Actor:
+    return Actor(user_id=joined(world), organization_id=world.company, name="Asha Khan")
+
+
+def sign_in(whom: Actor, **given: str) -> None:
+    mark = identity.check_password("asha@meridian.example", people.PASSWORD).mark
+    with acting_as(Actor(name="Nobody yet")):
+        assert identity_actions.open_session(whom.user_id, mark=mark, device="A phone", address="127.0.0.1", **given)
+
+
+@story("PasswordChanged")
+def _(world: World) -> Told:
+    return on(MAIL, joined(world))
+
+
+@story("TwoFactorEnabled")
+def _(world: World) -> Told:
+    person = asha(world)
+    people.enrol(person)
+    return on(MAIL, person)
+
+
+@story("TwoFactorDisabled")
+def _(world: World) -> Told:
+    person = asha(world)
+    people.enrol(person)
+    with acting_as(person):
+        identity_actions.disable_second_factor(password=people.PASSWORD)
+    return on(MAIL, person)
+
+
+@story("RecoveryCodesRenewed")
+def _(world: World) -> Told:
+    person = asha(world)
+    people.enrol(person)
+    with acting_as(person):
+        codes = identity_actions.renew_recovery_codes(password=people.PASSWORD)
+    sign_in(person, code=codes[0])
+    return on(MAIL, person)
+
+
+@story("ApiTokenCreated")
+def _(world: World) -> Told:
+    with acting_as(world.company_admin):
+        identity_actions.create_token(name="Export", permissions=["vehicle.read"], days=30)
+    return on(MAIL, world.company_admin)
+
+
+@story("NewBrowserSignedIn")
+def _(world: World) -> Told:
+    person = asha(world)
+    # Nobody is warned of the first sign-in ever.
+    sign_in(person)
+    sign_in(person)
+    return on(MAIL, person)
+
+
+@story("MemberRoleChanged")
+def _(world: World) -> Told:
+    membership_id, user_id = invited(world)
+    token = identity.sign_in_link("invitation", membership_id).rsplit("/", maxsplit=1)[-1]
+    with acting_as(Actor(name="Nobody yet")):
+        identity_actions.accept_invitation(token, password=people.PASSWORD)
+    roles = identity.list_roles_to_give(world.company, "CORPORATE")
+    with acting_as(world.company_admin):
+        admin = next(role.id for role in roles if role.code == "CORPORATE_ADMIN")
+        identity_actions.change_role(membership_id, role_id=admin)
+    return on(MAIL, user_id)
+
+
+@story("RoleChanged")
+def _(world: World) -> Told:
+    with acting_as(world.company_admin):
+        role = identity_actions.create_role(name="Travel desk", permissions=["vehicle.read"])
+        made = identity_actions.invite_member(
+            first_name="Ravi", last_name="Iyer", email="ravi@meridian.example", role_id=role.id
+        )
+    token = identity.sign_in_link("invitation", made.id).rsplit("/", maxsplit=1)[-1]
+    with acting_as(Actor(name="Nobody yet")):
+        identity_actions.accept_invitation(token, password=people.PASSWORD)
+    with acting_as(world.company_admin):
+        identity_actions.update_role(role.id, name="Travel desk", permissions=["vehicle.read", "booking.read"])
+    return on(MAIL, made.user_id)
 
 
 # --- bookings ---------------------------------------------------------------------------------------------------------

@@ -82,6 +82,7 @@ SEEN_BY: dict[tuple[str, ...], str] = {
     # Facts about a person: the person's own, whichever organization they act for, and the organization acted for.
     ("company", *PERSON): """
         UserRegistered EmailVerified UserUpdated UserLoggedIn UserLoginFailed PasswordResetRequested PasswordChanged
+        NewBrowserSignedIn
         SessionsEnded TwoFactorEnabled TwoFactorDisabled RecoveryCodesRenewed ApiTokenCreated ApiTokenRevoked
         MemberInvited InvitationWithdrawn MemberJoined MemberRoleChanged MemberSuspended MemberReinstated MemberRemoved
         NotificationPreferencesChanged MailSentAgain MailSettled

@@ -7,7 +7,6 @@ from karokar.identity.actions.accounts import (
     disable_second_factor,
     renew_hash,
     renew_recovery_codes,
-    request_password_reset,
     reset_password,
     reset_second_factor_of,
     update_profile,
@@ -27,6 +26,7 @@ from karokar.identity.actions.members import (
     withdraw_invitation,
 )
 from karokar.identity.actions.protection import protect_recovery_codes, renew_seals
+from karokar.identity.actions.resets import answer_reset_requests, request_password_reset
 from karokar.identity.actions.roles import create_role, delete_role, update_role
 from karokar.identity.actions.sessions import (
     end_other_sessions,
@@ -41,11 +41,14 @@ from karokar.identity.actions.sessions import (
     touch_session,
 )
 from karokar.identity.actions.tokens import NewToken, create_token, revoke_token, revoke_token_of_member, touch_token
+from karokar.identity.actions.tries import begin_try, end_try, forget_old_tries
 
 __all__ = [
     "NewToken",
     "accept_invitation",
+    "answer_reset_requests",
     "begin_enrolment",
+    "begin_try",
     "change_password",
     "change_role",
     "check_role",
@@ -58,7 +61,9 @@ __all__ = [
     "end_other_sessions",
     "end_session",
     "end_sessions_of",
+    "end_try",
     "forget_old_sessions",
+    "forget_old_tries",
     "invite_first_admin",
     "invite_member",
     "open_session",

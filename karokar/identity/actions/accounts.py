@@ -5,14 +5,14 @@ from uuid import UUID
 from sqlalchemy import delete, select, update
 
 from karokar.events.bus import publish
-from karokar.identity import rules
 from karokar.identity.actions.oneself import as_oneself, end_live_sessions, lock_own, lock_user, note_proof
 from karokar.identity.actions.others import lock_outranked
 from karokar.identity.actions.tokens import revoke_live_tokens
+from karokar.identity.actions.tries import forget_tries
 from karokar.identity.models import Membership, RecoveryCode, User
 from karokar.identity.queries.access import active_roles, needs_second_factor, password_mark, permissions_of
 from karokar.identity.queries.links import find_reset
-from karokar.identity.rules import MembershipStatus, passwords, recovery, second_factor, tokens
+from karokar.identity.rules import passwords, recovery, second_factor, tokens
 from karokar.kernel import clock
 from karokar.kernel.db import action, db
 from karokar.kernel.errors import RuleBroken, StateConflict
@@ -111,22 +111,6 @@ def check_new_password(user: User, password: str, *, field: str) -> None:
 
 
 @action
-def request_password_reset(email: str) -> None:
-    """Have a link sent with which a new password is set. For an address that nobody can sign in with, nothing happens,
-    and nothing tells so.
-    """
-    user = db.session.scalars(select(User).where(User.email == rules.normal_email(email))).one_or_none()
-    if user is None or user.password_hash is None:
-        return
-    conditions = (Membership.user_id == user.id, Membership.status == MembershipStatus.ACTIVE)
-    if db.session.scalar(select(Membership.id).where(*conditions).limit(1)) is None:
-        return
-    user = lock_user(user.id)
-    with as_oneself(user):
-        publish(user.request_password_reset(tokens.new_nonce()))
-
-
-@action
 def reset_password(token: str, *, new: str, keeps_tokens: bool = False) -> UUID:
     """Set a new password by the link of a mail, end all sessions and, unless they are kept, all API tokens, and return
     whose it was.
@@ -144,6 +128,7 @@ def reset_password(token: str, *, new: str, keeps_tokens: bool = False) -> UUID:
         if user.email_verified_at is None:
             publish(user.verify_email())
         set_password(user, new, by_link=True)
+        forget_tries(user.email)
         if not keeps_tokens:
             revoke_live_tokens(user)
     return user.id

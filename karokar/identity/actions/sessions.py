@@ -27,12 +27,20 @@ LONGEST_DEVICE = 120
 
 @action
 def open_session(
-    user_id: UUID, *, mark: str, device: str, address: str, code: str | None = None, has_enrolled: bool = False
+    user_id: UUID,
+    *,
+    mark: str,
+    device: str,
+    address: str,
+    code: str | None = None,
+    has_enrolled: bool = False,
+    is_known_browser: bool = False,
 ) -> str | None:
     """Sign a person in whose password was right, and return the new session's secret.
 
     `mark` is that password's; `code` is of the authenticator app, or a recovery code. `has_enrolled`: the second factor
-    was confirmed a moment ago. Returns None (and tells of the failure) for a wrong code. Raises StateConflict where the
+    was confirmed a moment ago. `is_known_browser`: the person signed in there before, so that nobody has to hear of it.
+    Returns None (and tells of the failure) for a wrong code. Raises StateConflict where the
     password has changed since, or where nobody may sign in with this account any more.
     """
     user = lock_user(user_id)
@@ -67,6 +75,8 @@ def open_session(
             expires_at=now + timedelta(days=rules.SESSION_DAYS),
         )
         db.session.add(session)
+        if user.last_seen_at is not None and not is_known_browser:
+            publish(user.note_new_browser(session.id))
         publish(user.log_in(session.id, with_second_factor=user.has_second_factor))
     return secret
 

@@ -132,6 +132,16 @@ def list_members(
     return [_member(*row) for row in rows if permission is None or permission in permissions_of(row[2])]
 
 
+def list_holders(role_id: UUID, organization_id: UUID) -> list[UUID]:
+    """Return the active members of an organization who have a role."""
+    conditions = (
+        Membership.role_id == role_id,
+        Membership.organization_id == organization_id,
+        Membership.status == MembershipStatus.ACTIVE,
+    )
+    return list(db.session.scalars(select(Membership.user_id).where(*conditions).order_by(Membership.id)))
+
+
 def list_memberships_of(user_id: UUID) -> list[Member]:
     """Return the memberships with which a person may act now, oldest first."""
     statement = _members().where(Membership.user_id == user_id, Membership.status == MembershipStatus.ACTIVE)

@@ -10,10 +10,10 @@ from karokar.identity import actions, queries
 from karokar.identity.forms import CodeForm, ConfirmForm, PasswordForm, ProfileForm
 from karokar.identity.resolver import current_session_id
 from karokar.identity.views.blueprint import bp
+from karokar.identity.views.tries import begin_own_try, end_own_try
 from karokar.kernel.actor import current_actor
 from karokar.kernel.errors import DomainError, NotFound
 from karokar.kernel.permissions import signed_in, without_second_factor
-from karokar.web.limits import limiter, was_refused
 
 _YEAR = 365 * 24 * 3600
 
@@ -24,11 +24,6 @@ def own_id() -> UUID:
     if user_id is None:
         raise NotFound
     return user_id
-
-
-def own_key() -> str:
-    """Return whose tries are counted: those of the acting person."""
-    return f"own:{current_actor().user_id}"
 
 
 @bp.get("/account/profile")
@@ -74,11 +69,12 @@ def keeps_tokens() -> bool:
 
 @bp.post("/account/password")
 @signed_in
-@limiter.limit("10 per 15 minutes", key_func=own_key, deduct_when=was_refused)
 def change_password() -> ResponseReturnValue:
     """Change it; sessions elsewhere end."""
     form = PasswordForm()
     if form.is_sent():
+        begin_own_try()
+        is_changed = False
         with form.refusals():
             actions.change_password(
                 current=form.current.data,
@@ -86,6 +82,10 @@ def change_password() -> ResponseReturnValue:
                 kept_session_id=current_session_id(),
                 keeps_tokens=keeps_tokens(),
             )
+            is_changed = True
+        if not form.current.errors:
+            end_own_try()
+        if is_changed:
             flash("Your password is changed. You are signed out everywhere else.", "good")
             return redirect(url_for("identity.profile"), 303)
     return _password(form), form.status
@@ -142,37 +142,42 @@ def begin_second_factor() -> ResponseReturnValue:
 @bp.post("/account/second-factor/confirm")
 @signed_in
 @without_second_factor
-@limiter.limit("20 per 15 minutes", key_func=own_key, deduct_when=was_refused)
 def confirm_second_factor() -> ResponseReturnValue:
     """Turn it on with a first code, and show the recovery codes once."""
     form = CodeForm()
     if form.is_sent():
+        begin_own_try()
         with form.refusals(DomainError):
-            return _codes(actions.confirm_enrolment(own_id(), form.code.data, session_id=current_session_id()))
+            codes = actions.confirm_enrolment(own_id(), form.code.data, session_id=current_session_id())
+            end_own_try()
+            return _codes(codes)
     return _second_factor(form, ConfirmForm()), 422
 
 
 @bp.post("/account/second-factor/codes")
 @signed_in
-@limiter.limit("10 per 15 minutes", key_func=own_key, deduct_when=was_refused)
 def renew_recovery_codes() -> ResponseReturnValue:
     """Make new recovery codes, and show them once."""
     form = ConfirmForm()
     if form.is_sent():
+        begin_own_try()
         with form.refusals(DomainError):
-            return _codes(actions.renew_recovery_codes(password=form.password.data))
+            codes = actions.renew_recovery_codes(password=form.password.data)
+            end_own_try()
+            return _codes(codes)
     return _second_factor(CodeForm(), form), 422
 
 
 @bp.post("/account/second-factor/off")
 @signed_in
-@limiter.limit("10 per 15 minutes", key_func=own_key, deduct_when=was_refused)
 def disable_second_factor() -> ResponseReturnValue:
     """Turn it off, where the role allows that."""
     form = ConfirmForm()
     if form.is_sent():
+        begin_own_try()
         with form.refusals(DomainError):
             actions.disable_second_factor(password=form.password.data)
+            end_own_try()
             flash("The second factor is off.", "good")
             return redirect(url_for("identity.own_second_factor"), 303)
     return _second_factor(CodeForm(), form), 422

@@ -5,6 +5,7 @@ from flask.blueprints import BlueprintSetupState
 
 from karokar.identity.resolver import login_manager
 from karokar.identity.rules import normal_email
+from karokar.identity.rules.tries import source_of
 
 bp = Blueprint("identity", __name__)
 
@@ -14,6 +15,7 @@ def _set_up(state: BlueprintSetupState) -> None:
     login_manager.init_app(state.app)
 
 
-def account_key() -> str:
-    """Return whose door is knocked at."""
-    return "account:" + normal_email(request.form.get("email", ""))[:254]
+def account_and_source() -> str:
+    """Return whose password is to be set anew, and from where that was asked: nobody uses up another's requests."""
+    source = source_of(request.remote_addr or "")
+    return f"account:{normal_email(request.form.get('email', ''))[:254]}|{source}"

@@ -5,12 +5,12 @@ from flask.typing import ResponseReturnValue
 
 from karokar.identity import actions, queries
 from karokar.identity.resolver import current_session_id
-from karokar.identity.views.account import own_id, own_key
+from karokar.identity.views.account import own_id
 from karokar.identity.views.blueprint import bp
+from karokar.identity.views.tries import begin_own_try, end_own_try
 from karokar.kernel.actor import current_actor
 from karokar.kernel.errors import NotFound
 from karokar.kernel.permissions import signed_in, without_second_factor
-from karokar.web.limits import limiter
 from karokar.web.session_end import PROOF, SENDS_TO, confirm_page, local_path
 
 WRONG = "This is neither your password nor a code that works now. A code works once: wait for the next one."
@@ -30,7 +30,6 @@ def confirm() -> ResponseReturnValue:
 @bp.post("/account/confirm")
 @signed_in
 @without_second_factor
-@limiter.limit("10 per 15 minutes", key_func=own_key)
 def confirm_with() -> ResponseReturnValue:
     """Check it, then go on: to a page, or on with the form that was held back (307: the browser sends it again)."""
     session_id = current_session_id()
@@ -38,7 +37,9 @@ def confirm_with() -> ResponseReturnValue:
         raise NotFound
     sends_to = local_path(request.form.get(SENDS_TO))
     wanted = local_path(request.form.get("next")) or url_for("web.home")
+    begin_own_try()
     if actions.prove(session_id, request.form.get(PROOF, "")):
+        end_own_try()
         return redirect(sends_to, 307) if sends_to else redirect(wanted, 303)
     return (confirm_page(sends_to, error=WRONG) if sends_to else _page(wanted, WRONG)), 422
 

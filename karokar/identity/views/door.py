@@ -3,20 +3,21 @@
 from uuid import UUID
 
 import segno
-from flask import flash, redirect, render_template, request, session, url_for
+from flask import flash, make_response, redirect, render_template, request, session, url_for
 from flask.typing import ResponseReturnValue
 
 from karokar.identity import actions, queries, rules
 from karokar.identity.forms import CodeForm, LoginForm, NewPasswordForm, ResetRequestForm
 from karokar.identity.resolver import begin_session, current_session_id, forget_session
 from karokar.identity.views.account import keeps_tokens
-from karokar.identity.views.blueprint import account_key, bp
+from karokar.identity.views.blueprint import account_and_source, bp
 from karokar.identity.views.devices import address_of, device_of
+from karokar.identity.views.tries import begin_try, browser_known_to, end_try, remember_browser
 from karokar.kernel import clock
 from karokar.kernel.actor import current_actor
 from karokar.kernel.errors import DomainError, RuleBroken, StateConflict
 from karokar.kernel.permissions import public, signed_in, without_second_factor
-from karokar.web.limits import limiter, was_refused
+from karokar.web.limits import limiter
 from karokar.web.session_end import local_path
 
 _WAITING = "second_factor"
@@ -35,13 +36,12 @@ def login() -> ResponseReturnValue:
 
 @bp.post("/login")
 @public
-@limiter.limit("60 per 15 minutes", deduct_when=was_refused)
-@limiter.limit("10 per 15 minutes", key_func=account_key, deduct_when=was_refused)
 def sign_in() -> ResponseReturnValue:
     """Check address and password; the answer is the same whether or not the address is known."""
     form = LoginForm()
     if not form.is_sent():
         return render_template("identity/login.html", form=form), 422
+    begin_try("password", form.email.data)
     check = queries.check_password(form.email.data, form.password.data)
     if not check.is_right or check.user_id is None:
         actions.refuse_sign_in(check.user_id, reason="password")
@@ -50,6 +50,7 @@ def sign_in() -> ResponseReturnValue:
     mark = check.mark
     if check.needs_new_hash:
         mark = actions.renew_hash(check.user_id, form.password.data, mark=mark)
+    end_try("password", form.email.data)
     end_former_session()
     if check.has_membership and (check.needs_code or check.must_enrol):
         session.clear()
@@ -61,11 +62,17 @@ def sign_in() -> ResponseReturnValue:
         }
         return redirect(url_for("identity.second_factor" if check.needs_code else "identity.enrol"), 303)
     try:
-        token = actions.open_session(check.user_id, mark=mark, device=device_of(), address=address_of())
+        token = actions.open_session(
+            check.user_id,
+            mark=mark,
+            device=device_of(),
+            address=address_of(),
+            is_known_browser=browser_known_to(form.email.data) is not None,
+        )
     except StateConflict as refusal:
         form.refuse(refusal)
         return render_template("identity/login.html", form=form), 422
-    return _enter(token or "", form.next.data)
+    return _enter(token or "", form.next.data, form.email.data)
 
 
 def end_former_session() -> None:
@@ -75,9 +82,11 @@ def end_former_session() -> None:
         actions.sign_out(former)
 
 
-def _enter(token: str, wanted: str | None) -> ResponseReturnValue:
+def _enter(token: str, wanted: str | None, email: str) -> ResponseReturnValue:
     begin_session(token)
-    return redirect(_next(wanted), 303)
+    response = redirect(_next(wanted), 303)
+    remember_browser(response, email)
+    return response
 
 
 def _next(wanted: str | None) -> str:
@@ -93,11 +102,6 @@ def _waiting() -> tuple[UUID, str, str] | None:
         session.pop(_WAITING, None)
         return None
     return UUID(kept["user"]), kept["mark"], kept["next"] or ""
-
-
-def _waiting_key() -> str:
-    waiting = _waiting()
-    return f"second:{waiting[0] if waiting else address_of()}"
 
 
 def _start_again() -> ResponseReturnValue:
@@ -116,7 +120,6 @@ def second_factor() -> ResponseReturnValue:
 
 @bp.post("/login/code")
 @public
-@limiter.limit("10 per 15 minutes", key_func=_waiting_key, deduct_when=was_refused)
 def pass_second_factor() -> ResponseReturnValue:
     """Check the code."""
     waiting, form = _waiting(), CodeForm()
@@ -124,9 +127,19 @@ def pass_second_factor() -> ResponseReturnValue:
         return _start_again()
     user_id, mark, wanted = waiting
     if form.is_sent():
-        token = actions.open_session(user_id, mark=mark, code=form.code.data, device=device_of(), address=address_of())
+        email = queries.get_account(user_id).email
+        begin_try("code", email)
+        token = actions.open_session(
+            user_id,
+            mark=mark,
+            code=form.code.data,
+            device=device_of(),
+            address=address_of(),
+            is_known_browser=browser_known_to(email) is not None,
+        )
         if token is not None:
-            return _enter(token, wanted)
+            end_try("code", email)
+            return _enter(token, wanted, email)
         sentence = "This code is wrong or was used already. Wait for the next one, or use a recovery code."
         form.refuse(RuleBroken("CODE_WRONG", sentence, fields={"code": sentence}))
     return render_template("identity/second_factor.html", form=form), 422
@@ -145,7 +158,6 @@ def enrol() -> ResponseReturnValue:
 
 @bp.post("/login/enrol")
 @public
-@limiter.limit("20 per 15 minutes", key_func=_waiting_key, deduct_when=was_refused)
 def finish_enrolment() -> ResponseReturnValue:
     """Check the first code, sign in, and show the recovery codes once."""
     waiting, form = _waiting(), CodeForm()
@@ -153,15 +165,25 @@ def finish_enrolment() -> ResponseReturnValue:
         return _start_again()
     user_id, mark, wanted = waiting
     if form.is_sent():
+        email = queries.get_account(user_id).email
+        begin_try("code", email)
         with form.refusals(DomainError):
             codes = actions.confirm_enrolment(user_id, form.code.data)
             token = actions.open_session(
-                user_id, mark=mark, device=device_of(), address=address_of(), has_enrolled=True
+                user_id,
+                mark=mark,
+                device=device_of(),
+                address=address_of(),
+                has_enrolled=True,
+                is_known_browser=browser_known_to(email) is not None,
             )
+            end_try("code", email)
             begin_session(token or "")
             # Shown in the answer itself: nothing that is secret travels through an address or is kept for later.
-            page = render_template("identity/codes_door.html", codes=codes, go_on=_next(wanted))
-            return page, 200, {"Cache-Control": "no-store"}
+            page = make_response(render_template("identity/codes_door.html", codes=codes, go_on=_next(wanted)))
+            page.headers["Cache-Control"] = "no-store"
+            remember_browser(page, email)
+            return page
     return _enrolment(user_id, form), 422
 
 
@@ -208,8 +230,8 @@ def forgotten() -> str:
 
 @bp.post("/password/reset")
 @public
-@limiter.limit("20 per hour")
-@limiter.limit("5 per hour", key_func=account_key)
+@limiter.limit("60 per hour")
+@limiter.limit("5 per hour", key_func=account_and_source)
 def request_reset() -> ResponseReturnValue:
     """Have the link sent; the answer is the same whether or not the address is known."""
     form = ResetRequestForm()
@@ -237,7 +259,7 @@ def new_password(token: str) -> ResponseReturnValue:
 
 @bp.post("/password/reset/<token>")
 @public
-@limiter.limit("30 per hour", deduct_when=was_refused)
+@limiter.limit("60 per hour")
 def reset_password(token: str) -> ResponseReturnValue:
     """Set the new password; every session ends."""
     form = NewPasswordForm()

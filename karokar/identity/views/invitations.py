@@ -12,7 +12,7 @@ from karokar.kernel.errors import DomainError
 from karokar.kernel.permissions import public
 from karokar.organization import queries as organization
 from karokar.web.forms import Form
-from karokar.web.limits import limiter, was_refused
+from karokar.web.limits import limiter
 from karokar.web.session_end import sign_in_url
 
 
@@ -25,7 +25,7 @@ def invitation(token: str) -> ResponseReturnValue:
 
 @bp.post("/invitation/<token>")
 @public
-@limiter.limit("30 per hour", deduct_when=was_refused)
+@limiter.limit("60 per hour")
 def accept(token: str) -> ResponseReturnValue:
     """Join."""
     found = queries.find_invitation(token)

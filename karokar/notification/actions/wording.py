@@ -70,7 +70,7 @@ def render_mail(
         "title": said.title,
         "body": said.body,
         "button": said.button,
-        "link": _link(notification_id, said.link, data) if with_links or not said.link else HIDDEN_LINK,
+        "link": _link(notification_id, said, data) if with_links or not said.link else HIDDEN_LINK,
         "is_link_shown": with_links or not said.link,
         "why": KINDS[kind].label if KINDS[kind].fixed != KINDS[kind].offered else "",
         "preferences": f"{settings().base_url}/notification/preferences",
@@ -87,12 +87,12 @@ def render_mail(
     )
 
 
-def _link(notification_id: UUID, purpose: str, data: Mapping[str, Any]) -> str:
-    if purpose == "invitation":
-        return identity.sign_in_link(purpose, UUID(str(data["membershipId"])))
-    if purpose:
-        return identity.sign_in_link(purpose, UUID(str(data["userId"])))
-    return f"{settings().base_url}/notification/{notification_id}"
+def _link(notification_id: UUID, said: Words, data: Mapping[str, Any]) -> str:
+    if said.link == "invitation":
+        return identity.sign_in_link(said.link, UUID(str(data["membershipId"])))
+    if said.link:
+        return identity.sign_in_link(said.link, UUID(str(data["userId"])))
+    return settings().base_url + (said.path or f"/notification/{notification_id}")
 
 
 def _is_obsolete(template: str, data: Mapping[str, Any]) -> bool:

@@ -99,6 +99,13 @@ KINDS: Mapping[str, Kind] = {
             offered=MAIL,
             fixed=MAIL,
         ),
+        Kind(
+            code="SECURITY",
+            label="Security of my account",
+            description="My password, second factor, API tokens or rights changed; a sign-in from a new browser.",
+            offered=MAIL,
+            fixed=MAIL,
+        ),
     )
 }
 
@@ -118,14 +125,19 @@ class To(StrEnum):
     ADMINS = "the organization's admins"
     OWNER = "the vehicle's owner"
     AFFECTED = "companies with affected bookings"
+    HOLDERS = "the members with the role"
 
 
 @dataclass(frozen=True)
 class Row:
-    """One row of the matrix: the kind of message, and who gets it on which channels."""
+    """One row of the matrix: the kind of message, and who gets it on which channels.
+
+    `only_if` names a field of the payload that has to be true.
+    """
 
     kind: str
     to: tuple[tuple[To, tuple[str, ...]], ...]
+    only_if: str = ""
 
 
 def _row(kind: str, *to: To, channels: tuple[str, ...] = BOTH) -> Row:
@@ -136,6 +148,14 @@ MATRIX: Mapping[str, Row] = {
     "MemberInvited": _row("ACCOUNT", To.PERSON, channels=MAIL),
     "PasswordResetRequested": _row("ACCOUNT", To.PERSON, channels=MAIL),
     "MemberJoined": _row("ACCOUNT", To.PERSON, channels=MAIL),
+    "PasswordChanged": _row("SECURITY", To.PERSON, channels=MAIL),
+    "TwoFactorEnabled": _row("SECURITY", To.PERSON, channels=MAIL),
+    "TwoFactorDisabled": _row("SECURITY", To.PERSON, channels=MAIL),
+    "RecoveryCodesRenewed": Row("SECURITY", ((To.PERSON, MAIL),), only_if="used_one"),
+    "ApiTokenCreated": _row("SECURITY", To.PERSON, channels=MAIL),
+    "NewBrowserSignedIn": _row("SECURITY", To.PERSON, channels=MAIL),
+    "MemberRoleChanged": _row("SECURITY", To.PERSON, channels=MAIL),
+    "RoleChanged": _row("SECURITY", To.HOLDERS, channels=MAIL),
     "BookingRequested": _row("BOOKING_REQUESTS", To.VENDOR),
     "BookingApproved": Row("BOOKING_DECISIONS", ((To.REQUESTER, BOTH), (To.COMPANY, BOTH), (To.VENDOR, ALERT))),
     "BookingRejected": _row("BOOKING_DECISIONS", To.REQUESTER, To.COMPANY),
@@ -199,7 +219,7 @@ def kinds_for(permissions: Container[str]) -> Sequence[Kind]:
         row.kind
         for row in MATRIX.values()
         for to, _channels in row.to
-        if to is To.PERSON or any(permission in permissions for permission in _MEANS[to])
+        if to in {To.PERSON, To.HOLDERS} or any(permission in permissions for permission in _MEANS[to])
     }
     return [kind for kind in KINDS.values() if kind.code in found]
 

@@ -25,7 +25,19 @@ class Text:
     button: str = "Open it in KaroKar"
     link: str = ""
     """The purpose of the signed link that the mail carries instead of one into the console; empty: none."""
+    path: str = ""
+    """The page of the console to which the mail leads, where it is the same for everybody."""
 
+
+_SESSIONS = "/account/sessions"
+_NOT_YOU_RESET = (
+    "If it was you, you need do nothing. If it was not you, set a new password at once with “Forgot your password?” on "
+    "the sign-in page, and tell an administrator of your organization."
+)
+_NOT_YOU = (
+    "If it was not you, change your password at once, look at your sessions and API tokens, and tell an administrator "
+    "of your organization."
+)
 
 TEXTS: Mapping[str, Text] = {
     "MemberInvited": Text(
@@ -47,6 +59,57 @@ TEXTS: Mapping[str, Text] = {
         "Welcome to {organization} on KaroKar",
         "You can now act for {organization}. Your home page lists what waits for you.",
         "Go to your home page",
+    ),
+    "PasswordChanged": Text(
+        "Your KaroKar password was set or changed",
+        _NOT_YOU_RESET,
+        "Open your sessions",
+        path=_SESSIONS,
+    ),
+    "TwoFactorEnabled": Text(
+        "Your second factor was turned on",
+        f"From now on, signing in asks for a code of the authenticator app that was set up. {_NOT_YOU}",
+        "Open your second factor",
+        path="/account/second-factor",
+    ),
+    "TwoFactorDisabled": Text(
+        "Your second factor was turned off",
+        f"Your password alone opens your account now, or you are asked to set up a new second factor. {_NOT_YOU}",
+        "Open your second factor",
+        path="/account/second-factor",
+    ),
+    "RecoveryCodesRenewed": Text(
+        "A recovery code was used for your account",
+        f"Recovery codes that are left: {{remaining}}. {_NOT_YOU}",
+        "Open your second factor",
+        path="/account/second-factor",
+    ),
+    "ApiTokenCreated": Text(
+        "An API token was created for your account",
+        f"With it, a program can act as you for {{organization}}. {_NOT_YOU}",
+        "Open your API tokens",
+        path="/account/tokens",
+    ),
+    "NewBrowserSignedIn": Text(
+        "New sign-in to your KaroKar account",
+        "Somebody signed in with a browser in which you had not signed in before. Your sessions show which, and from "
+        f"where. {_NOT_YOU}",
+        "Open your sessions",
+        path=_SESSIONS,
+    ),
+    "MemberRoleChanged": Text(
+        "Your role at {organization} changed",
+        "Your role is now: {role}. It was: {formerRole}. If you did not expect this, ask an administrator of "
+        "{organization}.",
+        "Open KaroKar",
+        path="/",
+    ),
+    "RoleChanged": Text(
+        "What you may do at {organization} changed",
+        "An administrator changed your role, {name}. If you did not expect this, ask an administrator of "
+        "{organization}.",
+        "Open KaroKar",
+        path="/",
     ),
     "BookingRequested": Text(
         "{company} asks for {vehicle}",
@@ -247,7 +310,7 @@ _NAMED: Mapping[str, tuple[str, str]] = {
 
 _MOMENTS = frozenset({"start", "end", "actualEnd"})
 _LAST_DAYS = frozenset({"expiresAt"})
-_CODES = frozenset({"reason", "kind"})
+_CODES = frozenset({"reason", "kind", "role", "formerRole"})
 
 
 @dataclass(frozen=True)
@@ -258,6 +321,7 @@ class Words:
     body: str
     button: str
     link: str
+    path: str = ""
 
 
 def entities_named(data: Mapping[str, Any]) -> set[tuple[str, UUID]]:
@@ -273,7 +337,7 @@ def words(template: str, data: Mapping[str, Any], names: Mapping[UUID, str], zon
     text = TEXTS.get(template) or Text(_sentence(template))
     facts = _Facts(LATEST[template].aggregate_type if template in LATEST else "", data, names, zone)
     title = text.title.format_map(facts)
-    return Words(title[:1].upper() + title[1:], text.body.format_map(facts), text.button, text.link)
+    return Words(title[:1].upper() + title[1:], text.body.format_map(facts), text.button, text.link, text.path)
 
 
 def moment(at: str, zone: str) -> str:

@@ -1,7 +1,7 @@
 """People, the organizations they act for, and how they prove who they are."""
 
 from datetime import datetime, timedelta
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 from uuid import UUID
 
 from sqlalchemy import CheckConstraint, ColumnElement, ForeignKey, Index, UniqueConstraint, exists, false, or_, select
@@ -18,6 +18,7 @@ from karokar.events.identity import (
     MemberRemoved,
     MemberRoleChanged,
     MemberSuspended,
+    NewBrowserSignedIn,
     PasswordChanged,
     PasswordResetRequested,
     RecoveryCodesRenewed,
@@ -38,9 +39,12 @@ from karokar.identity.rules.examples import is_making_examples
 from karokar.kernel import clock
 from karokar.kernel.actor import Actor, Scope
 from karokar.kernel.columns import NAME, indexes_of_key, key_of
-from karokar.kernel.db import Aggregate, Base
+from karokar.kernel.db import Aggregate
 from karokar.kernel.errors import RuleBroken, StateConflict
 from karokar.kernel.sealed import Sealed
+
+if TYPE_CHECKING:
+    from karokar.identity.models.sign_in import ApiToken
 
 PERSONAL = {"personal": True}
 UNTRACKED = {"untracked": True}
@@ -131,6 +135,10 @@ class User(Aggregate):
         self.locale, self.time_zone, self.theme = locale, time_zone, theme
         return UserUpdated(user_id=self.id)
 
+    def note_new_browser(self, session_id: UUID) -> NewBrowserSignedIn:
+        """Tell of a sign-in from a browser in which the person had not signed in before."""
+        return NewBrowserSignedIn(user_id=self.id, session_id=session_id)
+
     def log_in(self, session_id: UUID, *, with_second_factor: bool) -> UserLoggedIn:
         """Note a sign-in."""
         self.last_seen_at = clock.now()
@@ -141,8 +149,12 @@ class User(Aggregate):
         return UserLoginFailed(user_id=self.id, reason=reason)
 
     def request_password_reset(self, nonce: str) -> PasswordResetRequested:
-        """Make a link possible with which a new password is set; links from before stop working."""
-        self.reset_nonce = nonce
+        """Make a link possible with which a new password is set.
+
+        Links from before go on working until one is used, or their time is over: else a stranger who keeps asking
+        would end the link that the person is about to follow.
+        """
+        self.reset_nonce = self.reset_nonce or nonce
         return PasswordResetRequested(user_id=self.id)
 
     def set_password(self, password_hash: str, *, by_link: bool) -> PasswordChanged:
@@ -366,78 +378,6 @@ class Membership(Aggregate):
 
     def _invited(self, *, resent: bool) -> MemberInvited:
         return MemberInvited(**self._facts(), resent=resent)
-
-
-class UserSession(Base):
-    """A signed-in browser. The cookie holds a secret; only its hash is kept here."""
-
-    __tablename__ = "user_sessions"
-    __table_args__ = (UniqueConstraint("token_hash", name="uq_user_sessions_token_hash"),)
-
-    id: Mapped[UUID] = mapped_column(primary_key=True)
-    user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id"), index=True)
-    organization_id: Mapped[UUID | None]  # owner: organization; the one acted for
-    token_hash: Mapped[str] = mapped_column(info=PERSONAL)
-    device: Mapped[str] = mapped_column(info=PERSONAL)
-    address: Mapped[str] = mapped_column(info=PERSONAL)
-    has_second_factor: Mapped[bool]
-    proven_at: Mapped[datetime | None]
-    started_at: Mapped[datetime]
-    last_used_at: Mapped[datetime]
-    expires_at: Mapped[datetime]
-    ended_at: Mapped[datetime | None]
-
-    @staticmethod
-    def is_live(at: datetime) -> ColumnElement[bool]:
-        """Return the condition of sessions that still count."""
-        idle_since = at - timedelta(hours=rules.SESSION_IDLE_HOURS)
-        return UserSession.ended_at.is_(None) & (UserSession.expires_at > at) & (UserSession.last_used_at > idle_since)
-
-
-class ApiToken(Base):
-    """A program's way in, on behalf of one person in one organization, with some of that person's rights."""
-
-    __tablename__ = "api_tokens"
-    __table_args__ = (UniqueConstraint("token_hash", name="uq_api_tokens_token_hash"),)
-
-    id: Mapped[UUID] = mapped_column(primary_key=True)
-    user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id"), index=True)
-    organization_id: Mapped[UUID]  # owner: organization
-    name: Mapped[str] = mapped_column(info=NAME)
-    token_hash: Mapped[str] = mapped_column(info=PERSONAL)
-    permissions: Mapped[list[str]]
-    created_at: Mapped[datetime]
-    last_used_at: Mapped[datetime | None]
-    last_used_from: Mapped[str | None] = mapped_column(info=PERSONAL)
-    expires_at: Mapped[datetime]
-    revoked_at: Mapped[datetime | None]
-
-    user: Mapped[User] = relationship()
-
-    @staticmethod
-    def within(scope: Scope, actor: Actor) -> ColumnElement[bool]:
-        """OWN: tokens for the acting organization, whoever made them. SELF: one's own."""
-        if scope is Scope.OWN and actor.organization_id is not None:
-            return ApiToken.organization_id == actor.organization_id
-        if scope is Scope.SELF and actor.user_id is not None:
-            return ApiToken.user_id == actor.user_id
-        return false()
-
-    @staticmethod
-    def is_live(at: datetime) -> ColumnElement[bool]:
-        """Return the condition of tokens that still count."""
-        return ApiToken.revoked_at.is_(None) & (ApiToken.expires_at > at)
-
-
-class RecoveryCode(Base):
-    """A code that stands in for the authenticator app, once."""
-
-    __tablename__ = "recovery_codes"
-
-    id: Mapped[UUID] = mapped_column(primary_key=True)
-    user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id"), index=True)
-    code_hash: Mapped[str] = mapped_column(info=PERSONAL)
-    used_at: Mapped[datetime | None]
 
 
 def can_be_given(organization_id: UUID, organization_type: str) -> ColumnElement[bool]:

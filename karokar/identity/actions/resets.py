@@ -1,0 +1,54 @@
+"""Asking for a link with which a new password is set."""
+
+from uuid import UUID
+
+from sqlalchemy import select
+
+from karokar.events.bus import publish
+from karokar.identity import rules
+from karokar.identity.actions.oneself import as_oneself, lock_user
+from karokar.identity.models import Membership, ResetRequest, User
+from karokar.identity.rules import MembershipStatus, tokens
+from karokar.kernel import clock
+from karokar.kernel.db import action, db
+from karokar.kernel.ids import new_id
+from karokar.kernel.schedule import every
+
+_AT_ONCE = 50
+
+
+@action
+def request_password_reset(email: str) -> None:
+    """Note that somebody asked for a link to set a new password: the same work for every address.
+
+    `answer_reset_requests` looks whose it is, a moment later.
+    """
+    db.session.add(ResetRequest(id=new_id(), email=rules.normal_email(email), asked_at=clock.now()))
+
+
+@every(1)
+def answer_reset_requests() -> int:
+    """Have links sent to those who asked and can sign in, oldest first, and return how many requests were answered."""
+    waiting = list(db.session.scalars(select(ResetRequest.id).order_by(ResetRequest.id).limit(_AT_ONCE)))
+    db.session.rollback()
+    for request_id in waiting:
+        _answer(request_id)
+    return len(waiting)
+
+
+@action
+def _answer(request_id: UUID) -> None:
+    request = db.session.get(ResetRequest, request_id, with_for_update=True)
+    if request is None:
+        return
+    email = request.email
+    db.session.delete(request)
+    user = db.session.scalars(select(User).where(User.email == email)).one_or_none()
+    if user is None or user.password_hash is None:
+        return
+    conditions = (Membership.user_id == user.id, Membership.status == MembershipStatus.ACTIVE)
+    if db.session.scalar(select(Membership.id).where(*conditions).limit(1)) is None:
+        return
+    user = lock_user(user.id)
+    with as_oneself(user):
+        publish(user.request_password_reset(tokens.new_nonce()))
