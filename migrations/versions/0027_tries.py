@@ -3,8 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0026_tries"
-down_revision = "0025_token_addresses"
+revision = "0027_tries"
+down_revision = "0026_own_handovers"
 branch_labels = None
 depends_on = None
 
