@@ -128,7 +128,7 @@ DOOR = {
 """Actions of somebody who shows who they are."""
 SYSTEM = {
     "NewToken", "answer_reset_requests", "create_platform_admin", "forget_old_sessions", "forget_old_tries",
-    "invite_first_admin",
+    "invite_first_admin", "protect_recovery_codes", "renew_seals",
 }  # fmt: skip
 """What only the command line, the clock and handlers do."""
 
