@@ -3,8 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0027_tries"
-down_revision = "0026_own_handovers"
+revision = "0029_tries"
+down_revision = "0028_sealed_seeds"
 branch_labels = None
 depends_on = None
 
