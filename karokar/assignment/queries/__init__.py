@@ -3,6 +3,7 @@
 from karokar.assignment.queries.candidates import Candidate, is_licence_required, list_candidates
 from karokar.assignment.queries.facts import (
     AssignmentFacts,
+    OwnToday,
     answers_of,
     count_live,
     find_accepted,
@@ -10,6 +11,7 @@ from karokar.assignment.queries.facts import (
     live_in_period,
     of_booking,
     overlapping,
+    own_today,
     who_had,
 )
 from karokar.assignment.queries.pages import (
@@ -22,13 +24,14 @@ from karokar.assignment.queries.pages import (
     list_assignments,
     list_photos,
 )
-from karokar.assignment.queries.waiting import list_waiting_for
+from karokar.assignment.queries.waiting import list_figures_for, list_waiting_for
 
 __all__ = [
     "SORTS",
     "AssignmentFacts",
     "AssignmentFilter",
     "Candidate",
+    "OwnToday",
     "answers_of",
     "count_listed",
     "count_live",
@@ -40,10 +43,12 @@ __all__ = [
     "is_licence_required",
     "list_assignments",
     "list_candidates",
+    "list_figures_for",
     "list_photos",
     "list_waiting_for",
     "live_in_period",
     "of_booking",
     "overlapping",
+    "own_today",
     "who_had",
 ]

@@ -1,11 +1,12 @@
 """Assignments as others know them: whoever asks has decided what may be shown."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import func, or_, select
+from sqlalchemy import ColumnElement, and_, func, or_, select
 
 from karokar.assignment import rules
 from karokar.assignment.models import Assignment
@@ -113,6 +114,45 @@ def live_in_period(vehicle_ids: Iterable[UUID], start: datetime, end: datetime) 
         .order_by(Assignment.start, Assignment.id)
     )
     return [facts(row) for row in db.session.scalars(statement)]
+
+
+@dataclass(frozen=True, kw_only=True)
+class OwnToday:
+    """What a day brings for a company's own vehicles; `out_now` counts those that somebody has."""
+
+    going_out: Sequence[AssignmentFacts] = ()
+    coming_back: Sequence[AssignmentFacts] = ()
+    late: Sequence[AssignmentFacts] = ()
+    out_now: int = 0
+
+
+def own_today(organization_id: UUID, now: datetime, day_end: datetime) -> OwnToday:
+    """Return what is due for a company's own vehicles until the end of the day, handovers that are late too."""
+    mine = and_(Assignment.corporate_organization_id == organization_id, Assignment.booking_id.is_(None))
+    is_out = Assignment.status == Status.ACTIVE.value
+    to_come = Assignment.status.in_([Status.PENDING.value, Status.ACCEPTED.value])
+    lasts = or_(Assignment.end.is_(None), Assignment.end > now)
+
+    def found(*conditions: ColumnElement[bool], by: Any = Assignment.start) -> list[AssignmentFacts]:
+        statement = select(Assignment).where(mine, *conditions).order_by(by, Assignment.id).limit(200)
+        return [facts(row) for row in db.session.scalars(statement)]
+
+    return OwnToday(
+        going_out=found(to_come, Assignment.start < day_end, lasts),
+        coming_back=found(is_out, Assignment.end >= now, Assignment.end < day_end, by=Assignment.end),
+        late=found(is_out, Assignment.end < now, by=Assignment.end),
+        out_now=count_own_out(organization_id),
+    )
+
+
+def count_own_out(organization_id: UUID) -> int:
+    """Return how many of a company's own vehicles somebody has now."""
+    statement = select(func.count(Assignment.id)).where(
+        Assignment.corporate_organization_id == organization_id,
+        Assignment.booking_id.is_(None),
+        Assignment.status == Status.ACTIVE.value,
+    )
+    return db.session.scalar(statement) or 0
 
 
 def overlapping(vehicle_id: UUID, start: datetime, end: datetime | None) -> list[AssignmentFacts]:

@@ -8,13 +8,14 @@ from sqlalchemy.orm import aliased
 
 from karokar.assignment import rules
 from karokar.assignment.models import Assignment
-from karokar.assignment.permissions import ASSIGNMENT_ACCEPT, ASSIGNMENT_CLOSE, ASSIGNMENT_CREATE
+from karokar.assignment.permissions import ASSIGNMENT_ACCEPT, ASSIGNMENT_CLOSE, ASSIGNMENT_CREATE, ASSIGNMENT_READ
+from karokar.assignment.queries.facts import count_own_out
 from karokar.assignment.rules import Status
 from karokar.kernel import clock
-from karokar.kernel.actor import Actor
+from karokar.kernel.actor import Actor, Scope
 from karokar.kernel.db import db
-from karokar.kernel.permissions import may, permitted
-from karokar.kernel.waiting import Deed, WaitingItem
+from karokar.kernel.permissions import may, permitted, scope_of
+from karokar.kernel.waiting import Deed, Figure, WaitingItem
 
 
 def list_waiting_for(actor: Actor) -> list[WaitingItem]:
@@ -35,6 +36,17 @@ def list_waiting_for(actor: Actor) -> list[WaitingItem]:
     statement = select(Assignment, wanted.c.task).join(wanted, wanted.c.id == Assignment.id)
     rows = db.session.execute(statement.order_by(wanted.c.task, Assignment.start))
     return [tasks[number].item(row) for row, number in rows]
+
+
+def list_figures_for(actor: Actor) -> list[Figure]:
+    """Return how many of the company's own vehicles are out, for those who run them; a company without any has none."""
+    if actor.organization_id is None or scope_of(ASSIGNMENT_READ, actor) is not Scope.OWN:
+        return []
+    out = count_own_out(actor.organization_id)
+    values = {"status": Status.ACTIVE.value, "kind": "direct"}
+    return (
+        [Figure(label="Own vehicles out", value=f"{out:,}", endpoint="assignment.index", values=values)] if out else []
+    )
 
 
 @dataclass(frozen=True)

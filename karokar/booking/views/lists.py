@@ -2,11 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
+from datetime import datetime
 
 from flask import render_template
 from werkzeug.wrappers import Response
 
 from karokar.assignment import queries as assignments
+from karokar.assignment.queries import OwnToday
 from karokar.booking import queries
 from karokar.booking.models import Booking
 from karokar.booking.permissions import BOOKING_ASSIGN, BOOKING_READ
@@ -17,6 +19,7 @@ from karokar.booking.views.bulk import offered
 from karokar.booking.views.filtered import FILTERS
 from karokar.booking.views.shown import Shown, shown_many
 from karokar.fleet import queries as fleet
+from karokar.identity import queries as identity
 from karokar.kernel import clock
 from karokar.kernel.actor import Scope, current_actor
 from karokar.kernel.paging import Page
@@ -106,21 +109,35 @@ def today() -> str:
         "coming_back": found.coming_back,
         "waiting": found.waiting,
     }
+    own = _own_today(now, end_of_day(local_day))
+    own_sections = {"late": own.late, "going_out": own.going_out, "coming_back": own.coming_back}
+    given = [one for rows in own_sections.values() for one in rows]
     answers = assignments.answers_of({row.id: row.round for row in found.going_out})
     lines = {line.booking.id: line for line in shown_many(row for rows in sections.values() for row in rows)}
     return render_template(
         "booking/today.html",
         day=local_day,
-        quiet=found.is_quiet and not workshop,
+        quiet=found.is_quiet and not workshop and not given,
         now=now,
         workshop=workshop,
-        vehicles=fleet.vehicles({window.vehicle_id for window in workshop}) if workshop else {},
+        vehicles=fleet.vehicles({one.vehicle_id for one in (*workshop, *given)}),
+        people=identity.people({one.employee_id for one in given}) if given else {},
+        own=own,
+        own_sections=own_sections,
         out_now=found.out_now,
         is_vendor=current_actor().organization_type == "VENDOR",
         sections={name: [lines[row.id] for row in rows] for name, rows in sections.items()},
         answers=answers,
         steps={row.id: step for row in found.going_out if (step := _step_before_handover(row))},
     )
+
+
+def _own_today(now: datetime, day_end: datetime) -> OwnToday:
+    """Return what is due for the company's own vehicles, for those who run them."""
+    own = current_actor().organization_id
+    if own is None or scope_of("assignment.read") is not Scope.OWN:
+        return OwnToday()
+    return assignments.own_today(own, now, day_end)
 
 
 def _step_before_handover(booking: Booking) -> tuple[str, str] | None:

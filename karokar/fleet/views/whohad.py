@@ -90,7 +90,7 @@ def _answers(vehicle: VehicleFacts, at: datetime) -> list[Answer]:
         vendor_id = booking.vendor_organization_id if booking else None
         if not _is_party(one.corporate_organization_id, vendor_id):
             continue
-        ended_at = (booking.actual_end or booking.end) if booking else one.end
+        ended_at = one.actual_end or (booking.actual_end or booking.end if booking else one.end)
         sees_driver = _sees_driver(one.corporate_organization_id, ended_at)
         found.append(
             Answer(
@@ -100,8 +100,8 @@ def _answers(vehicle: VehicleFacts, at: datetime) -> list[Answer]:
                 company=organizations.get_organization(one.corporate_organization_id).name,
                 assignment_id=one.id if _is_party(one.corporate_organization_id, None) else None,
                 driver=_name(one.employee_id) if sees_driver else "",
-                start=(booking.activated_at or booking.start) if booking else one.start,
-                end=(booking.actual_end or booking.end) if booking else one.end,
+                start=one.activated_at or one.start,
+                end=one.actual_end,
             )
         )
     return found
