@@ -208,7 +208,7 @@ def test_maintenance_shows_what_it_would_hit_before_it_is_planned(as_vendor, ven
 
 def test_an_odd_reading_is_kept_marked_and_can_be_voided(as_vendor, vendor):
     vehicle_id = fleet.make_vehicle(vendor, odometer=12_000)
-    answer = send(as_vendor, f"/fleet/{vehicle_id}/readings", page=f"/fleet/{vehicle_id}", kilometres="90")
+    answer = send(as_vendor, f"/fleet/{vehicle_id}/readings", page=f"/fleet/{vehicle_id}", kilometres="90", sure="90")
     assert answer.status_code == 303
     assert "Out of order" in text_of(as_vendor.get(f"/fleet/{vehicle_id}"))
     assert queries.get_vehicle(vehicle_id).odometer == 12_000

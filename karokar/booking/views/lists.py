@@ -120,7 +120,7 @@ def today() -> str:
         quiet=found.is_quiet and not workshop and not given,
         now=now,
         workshop=workshop,
-        vehicles=fleet.vehicles({one.vehicle_id for one in (*workshop, *given)}),
+        vehicles=fleet.vehicles({one.vehicle_id for one in workshop} | {one.vehicle_id for one in given}),
         people=identity.people({one.employee_id for one in given}) if given else {},
         own=own,
         own_sections=own_sections,
