@@ -5,6 +5,7 @@ from wtforms.fields.choices import SelectChoice
 from wtforms.validators import DataRequired, InputRequired, Length, NumberRange, Optional, ValidationError
 
 from karokar.fleet.rules import CATEGORIES, MAX_KILOMETRES, MAX_SEATS, SUSPENSION_REASONS, WINDOW_KINDS, YEARS
+from karokar.kernel.countries import countries
 from karokar.web.forms import Form, LocalTimeField, NameField, after, choose, time_zones
 from karokar.web.odometer import OdometerForm
 
@@ -13,6 +14,10 @@ NEEDED = "This is needed."
 
 def _choices(names: dict[str, str]) -> list[SelectChoice]:
     return [SelectChoice("", "Choose…"), *(SelectChoice(code, name) for code, name in names.items())]
+
+
+def _countries() -> list[SelectChoice]:
+    return _choices(countries())
 
 
 class VehicleForm(Form):
@@ -24,6 +29,12 @@ class VehicleForm(Form):
         "Year", [InputRequired(NEEDED), NumberRange(YEARS[0], YEARS[-1], "A year between %(min)s and %(max)s.")]
     )
     license_plate = StringField("Licence plate", [DataRequired(NEEDED), Length(max=20)])
+    plate_country = SelectField(
+        "Country of the plate",
+        [Optional()],
+        choices=_countries,
+        description="Leave empty for the country of the place.",
+    )
     category = SelectField("Category", [InputRequired(NEEDED)], choices=_choices(CATEGORIES))
     seats = IntegerField("Seats", [InputRequired(NEEDED), NumberRange(1, MAX_SEATS, "1 to %(max)s seats.")])
     city = NameField("City", [DataRequired(NEEDED), Length(max=80)])

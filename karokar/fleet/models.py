@@ -35,7 +35,10 @@ def _in(column: str, values: Iterable[str]) -> str:
 
 
 class Vehicle(Aggregate):
-    """One vehicle of one organization. Its plate is unique among vehicles that are not retired."""
+    """One vehicle of one organization. Its plate is unique among that organization's vehicles that are not retired.
+
+    Others may have registered the same plate; only one of them gets its registration certificate approved.
+    """
 
     __tablename__ = "vehicles"
     aggregate_type: ClassVar[str] = "Vehicle"
@@ -49,12 +52,15 @@ class Vehicle(Aggregate):
         CheckConstraint("seats BETWEEN 1 AND 100", name="seats_in_range"),
         CheckConstraint("odometer >= 0", name="odometer_not_negative"),
         Index(
-            "uq_vehicles_plate_key",
+            "uq_vehicles_plate",
+            "organization_id",
             "plate_key",
+            "plate_country",
             unique=True,
             postgresql_where=text("status <> 'RETIRED'"),
             sqlite_where=text("status <> 'RETIRED'"),
         ),
+        Index("ix_vehicles_plate_key", "plate_key"),
         Index("ix_vehicles_organization_id_created_at", "organization_id", "created_at"),
         Index("ix_vehicles_offer", "status", "city_key", "category"),
         *indexes_of_key("vehicles"),
@@ -68,6 +74,7 @@ class Vehicle(Aggregate):
     year: Mapped[int]
     license_plate: Mapped[str] = mapped_column(String(20))
     plate_key: Mapped[str] = mapped_column(String(20), info={"untracked": True})
+    plate_country: Mapped[str] = mapped_column(String(2), server_default="", default="")
     category: Mapped[str] = mapped_column(String(20))
     seats: Mapped[int]
     city: Mapped[str] = mapped_column(String(80), info=NAME)
@@ -126,7 +133,8 @@ class Vehicle(Aggregate):
         return VehicleCreated(**self._facts())
 
     def edit(self, **facts: Any) -> VehicleUpdated:
-        """Take over new facts (make, model, year, license_plate, category, seats, city, address, time_zone).
+        """Take over new facts (make, model, year, license_plate, plate_country, category, seats, city, address,
+        time_zone).
 
         Raises RuleBroken for facts out of range, StateConflict for a retired vehicle.
         """
@@ -225,6 +233,7 @@ class Vehicle(Aggregate):
             setattr(self, name, value)
         self.make, self.model, self.city = self.make.strip(), self.model.strip(), self.city.strip()
         self.address = (self.address or "").strip()
+        rules.check_country(self.plate_country)
         self.license_plate = rules.tidy_plate(self.license_plate)
         self.plate_key = rules.plate_key(self.license_plate)
         self.city_key = rules.city_key(self.city)

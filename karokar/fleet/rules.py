@@ -7,6 +7,7 @@ from enum import StrEnum
 from unicodedata import normalize
 
 from karokar.kernel.codes import name_codes
+from karokar.kernel.countries import countries
 from karokar.kernel.errors import RuleBroken, StateConflict
 from karokar.kernel.text import is_of_a_word, search_key
 
@@ -167,6 +168,13 @@ def tidy_plate(text: str) -> str:
 def _upper(plate: str) -> str:
     # The digits and letters of every keyboard, full-width ones included, are those that are on the plate.
     return normalize("NFKC", normalize("NFKC", plate).upper())
+
+
+def check_country(code: str) -> None:
+    """Raise RuleBroken for a code that is no country's; "" stands for one that is not known."""
+    if code and code not in countries():
+        sentence = "Choose the country of the plate from the list."
+        raise RuleBroken("COUNTRY_UNKNOWN", sentence, fields={"plate_country": sentence})
 
 
 def plate_key(plate: str) -> str:

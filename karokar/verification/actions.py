@@ -25,6 +25,8 @@ from karokar.verification.permissions import VERIFICATION_REQUEST, VERIFICATION_
 from karokar.verification.rules import VerificationStatus
 from karokar.verification.storage import storage
 
+REGISTRATION = "VEHICLE_REGISTRATION"
+
 
 @dataclass(frozen=True)
 class Upload:
@@ -146,16 +148,56 @@ def approve_verification(
     valid_from: datetime | None = None,
     note: str | None = None,
     version: int | None = None,
+    plate: str | None = None,
 ) -> Verification:
-    """Accept the documents, until `expires_at`. Raises StateConflict where it does not wait for review, and RuleBroken
-    for an end that is missing or has passed, or where the reviewer handed it in.
+    """Accept the documents, until `expires_at`. `plate` is the licence plate that the reviewer saw.
+
+    Raises StateConflict where it does not wait for review, and RuleBroken for an end that is missing or has passed,
+    where the reviewer handed it in, where the vehicle has got another plate meanwhile, or where the registration of
+    another vehicle with this plate is approved.
     """
     verification = load(Verification, verification_id, VERIFICATION_REVIEW, version=version, lock=True)
+    if verification.kind == REGISTRATION:
+        _check_plate(verification.entity_id, plate)
     event = verification.approve(
         current_actor().user_id, valid_from=valid_from, expires_at=expires_at, note=note or None
     )
     publish(event)
     return verification
+
+
+def _check_plate(vehicle_id: UUID, seen: str | None) -> None:
+    vehicle, others = fleet.hold_plate(vehicle_id)
+    if seen is not None and seen != vehicle.license_plate:
+        raise RuleBroken(
+            "PLATE_CHANGED",
+            f"The licence plate was changed to {vehicle.license_plate} meanwhile. Compare it with the document again.",
+        )
+    registered = queries.covered_ids("Vehicle", [other.id for other in others], REGISTRATION)
+    rival = next((other for other in others if other.id in registered), None)
+    if rival is not None:
+        owner = organization.get_organization(rival.organization_id).name
+        raise RuleBroken(
+            "PLATE_REGISTERED_ALREADY",
+            f"{owner} has an approved registration of this plate. Revoke that one first if this document is right.",
+            vehicle_id=str(rival.id),
+        )
+
+
+@action
+def revoke_for_another_plate(vehicle_id: UUID, *, changed_at: datetime) -> int:
+    """End the approvals of a vehicle's registration that were given before its plate changed, and return how many."""
+    statement = select(Verification).where(
+        Verification.entity_type == "Vehicle",
+        Verification.entity_id == vehicle_id,
+        Verification.kind == REGISTRATION,
+        Verification.status == VerificationStatus.APPROVED,
+        Verification.reviewed_at <= changed_at,
+    )
+    found = db.session.scalars(statement.with_for_update().execution_options(populate_existing=True)).all()
+    for verification in found:
+        publish(verification.revoke(None, rules.PLATE_CHANGED, None, still_covered=False))
+    return len(found)
 
 
 @action

@@ -60,8 +60,13 @@ REVOCATION_REASONS = {
     "OTHER": "Something else (see the note)",
 }
 
+PLATE_CHANGED = "PLATE_CHANGED"
+"""Why an approval is revoked without a reviewer."""
+
+REVOKED_AUTOMATICALLY = {PLATE_CHANGED: "The vehicle has another licence plate now"}
+
 name_codes("Verification", "kind", {kind: label for kind, (_of, label, _ends) in KINDS.items()})
-name_codes("Verification", "reason", REJECTION_REASONS, REVOCATION_REASONS)
+name_codes("Verification", "reason", REJECTION_REASONS, REVOCATION_REASONS, REVOKED_AUTOMATICALLY)
 
 
 def kinds_of(entity_type: str) -> list[str]:

@@ -1,6 +1,7 @@
 """The pages of verifications: handing in, following, and reviewing, the document beside the data that it proves."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
 from typing import Any
@@ -207,7 +208,9 @@ def _show(verification_id: UUID, forms: dict[str, Any]) -> ResponseReturnValue:
         is_reviewer=is_reviewer,
         is_own_try=is_reviewer and page.requested_by == current_actor().user_id,
         may_request=may(VERIFICATION_REQUEST) and page.organization_id == current_actor().organization_id,
-        reasons={**rules.REJECTION_REASONS, **rules.REVOCATION_REASONS},
+        plate_clashes=_plate_clashes(page) if is_reviewer else [],
+        plate=fleet.get_vehicle(page.entity_id).license_plate if page.entity_type == "Vehicle" else "",
+        reasons={**rules.REJECTION_REASONS, **rules.REVOCATION_REASONS, **rules.REVOKED_AUTOMATICALLY},
         approve_form=approve_form,
         reject_form=forms.get("reject") or RejectForm(),
         revoke_form=forms.get("revoke") or RevokeForm(),
@@ -228,6 +231,29 @@ def openings(verification_id: UUID) -> ResponseReturnValue:
     )
 
 
+@dataclass(frozen=True)
+class PlateClash:
+    """Another vehicle with the plate that a registration certificate is to prove; `approval_id` where it has one."""
+
+    vehicle: fleet.VehicleFacts
+    owner: organization.OrganizationFacts
+    approval_id: UUID | None
+
+
+def _plate_clashes(page: queries.VerificationPage) -> list[PlateClash]:
+    if page.kind != actions.REGISTRATION:
+        return []
+    others = fleet.same_plate(page.entity_id)
+    covered = queries.coverages("Vehicle", [other.id for other in others])
+    owners = organization.organizations({other.organization_id for other in others})
+    found = []
+    for other in others:
+        one = covered[other.id][actions.REGISTRATION]
+        approval_id = one.verification_id if one.status == "APPROVED" else None
+        found.append(PlateClash(other, owners[other.organization_id], approval_id))
+    return found
+
+
 def _missing(page: queries.VerificationPage) -> set[UUID]:
     """Return the documents whose files the storage has not got (any more)."""
     found = {document.id for document in page.documents if not storage().has(document.sha256)}
@@ -245,6 +271,7 @@ def _entity(
         vehicle = fleet.get_vehicle(page.entity_id)
         return vehicle.label, [
             ("Plate", vehicle.license_plate),
+            ("Country of the plate", vehicle.country_name),
             ("Make and model", f"{vehicle.make} {vehicle.model}"),
             ("Year", vehicle.year),
             ("Category", vehicle.category.capitalize()),
@@ -297,6 +324,7 @@ def approve(verification_id: UUID) -> ResponseReturnValue:
                 expires_at=_end_of(verification_id, form.expires_on.data),
                 note=form.note.data,
                 version=form.sent_version,
+                plate=request.form.get("plate"),
             )
             return _decided(verification_id, "Approved", "What waited for it goes on by itself.")
     return _show(verification_id, {"approve": form})

@@ -28,6 +28,7 @@ from wtforms.widgets import DateTimeLocalInput
 from karokar.kernel.errors import DomainError, RuleBroken, StaleVersion
 from karokar.kernel.ids import new_id
 from karokar.kernel.text import line_problem, name_problem, note_problem
+from karokar.kernel.zones import zone_word
 from karokar.web.times import FIRST_YEAR, LAST_YEAR, comes_twice, from_local, read_moment, to_local, viewer_zone
 
 LONGEST_NUMBER = 18
@@ -244,7 +245,8 @@ class LocalTimeField(DateTimeLocalField):
         zone = self.zone or viewer_zone()
         if shown.tzinfo is not None or not comes_twice(shown, zone):
             return None
-        first, second = (f"{shown.replace(tzinfo=zone, fold=fold):%H:%M %Z}" for fold in (0, 1))
+        moments = [shown.replace(tzinfo=zone, fold=fold) for fold in (0, 1)]
+        first, second = (f"{moment:%H:%M} {zone_word(moment)}" for moment in moments)
         return f"{first}, before the clocks go back", f"{second}, after the clocks went back"
 
     def is_second(self) -> bool:

@@ -6,6 +6,7 @@ from zoneinfo import ZoneInfo
 from karokar.kernel import clock
 from karokar.kernel.actor import current_actor
 from karokar.kernel.days import day_in_words, last_day, zone_of
+from karokar.kernel.zones import zone_word
 
 FIRST_YEAR, LAST_YEAR = 1900, 2199
 """What people can type as a time."""
@@ -24,9 +25,9 @@ def iso(at: datetime) -> str:
 
 
 def local_time(at: datetime, zone: str | None = None, seconds: bool = False) -> str:  # noqa: FBT001, FBT002 - a template filter
-    """Return "20 Nov 2026, 14:30 IST" in the zone given, else in the viewer's."""
+    """Return "20 Nov 2026, 14:30 CET" in the zone given, else in the viewer's."""
     there = _there(at, zone_of(zone) if zone else viewer_zone())
-    return f"{there.day} {there.strftime('%b %Y, %H:%M:%S %Z' if seconds else '%b %Y, %H:%M %Z')}"
+    return f"{there.day} {there.strftime('%b %Y, %H:%M:%S' if seconds else '%b %Y, %H:%M')} {zone_word(there)}"
 
 
 def _there(at: datetime, zone: ZoneInfo) -> datetime:

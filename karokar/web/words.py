@@ -21,6 +21,7 @@ KIND_WORDS = {
 
 LABELS = {
     "license_plate": "licence plate",
+    "plate_country": "country of the plate",
     "start": "from",
     "end": "to",
     "held_until": "held until",

@@ -5,94 +5,101 @@
   const $$ = (selector, root = document) => [...root.querySelectorAll(selector)];
   const typing = (node) => node.closest?.("input:not([type=checkbox]):not([type=radio]), textarea, select, [contenteditable], .ts-control");
 
+  // What fails in one part is logged and harms no other.
+  const attempt = (name, start) => { try { start(); } catch (error) { console.error(`${name} failed:`, error); } };
+
   // ---- One polite live region for everything that a screen reader should hear.
   const say = (text) => { const region = $("#kk-live"); if (region) { region.textContent = ""; setTimeout(() => { region.textContent = text; }, 50); } };
 
   // ---- Forms: nothing typed is lost, nothing is sent twice.
-  const dirty = new Set();
-  // Files that the server would refuse are named here, before minutes of sending them.
-  const tooLarge = (form) => $$("[data-kk-most-together]", form).some((group) => {
-    const files = $$("input[type=file]", group).flatMap((input) => [...input.files]), note = $("[data-kk-files-note]", group);
-    const each = Number(group.dataset.kkMostEach), together = Number(group.dataset.kkMostTogether), mega = 1048576;
-    const big = files.find((file) => file.size > each);
-    const sum = files.reduce((total, file) => total + file.size, 0);
-    note.hidden = !(big || sum > together);
-    note.textContent = big ? `${big.name} has ${(big.size / mega).toFixed(1)} MB; a photo may have ${each / mega} MB. Take a smaller one.`
-      : `The photos have ${(sum / mega).toFixed(1)} MB together; ${together / mega} MB are possible. Leave one out, or take smaller ones.`;
-    if (!note.hidden) note.scrollIntoView({ block: "center" });
-    return !note.hidden;
-  });
-  // An unlikely odometer reading is asked about here, before photos are sent and have to be chosen again.
-  const isDoubtful = (form) => {
-    const group = $("[data-kk-odometer][data-kk-lowest]", form);
-    if (!group) return false;
-    const input = $("input:not([type=hidden])", group), sure = $("input[name=sure]", group), typed = input.value.trim();
-    const { kkLowest, kkHighest, kkLow, kkHigh } = group.dataset;
-    const isLow = Number(typed) < Number(kkLowest);
-    if (!/^\d+$/.test(typed) || !isLow && Number(typed) <= Number(kkHighest) || sure.value === typed) return false;
-    sure.value = typed;
-    const note = $("[data-kk-doubt]", group) || group.appendChild(Object.assign(document.createElement("p"), { className: "kk-error", id: `${input.id}-doubt` }));
-    note.dataset.kkDoubt = ""; note.setAttribute("role", "alert");
-    note.textContent = (isLow ? kkLow : kkHigh).replace("{typed}", Number(typed).toLocaleString("en"));
-    input.setAttribute("aria-describedby", note.id);
-    $$(".kk-submit button:not([type=button])", form).forEach((button) => { button.textContent = "Save anyway"; });
-    input.focus();
-    return true;
-  };
-  document.addEventListener("input", (event) => { const form = event.target.closest("form[data-kk-form]"); if (form && form.method === "post") dirty.add(form); });
-  addEventListener("beforeunload", (event) => { if ([...dirty].some((form) => form.isConnected)) event.preventDefault(); });
-  document.addEventListener("submit", (event) => {
-    const form = event.target;
-    if (tooLarge(form) || isDoubtful(form)) { event.preventDefault(); return; }
-    dirty.delete(form);
-    if (form.method !== "post" || form.hasAttribute("hx-post")) return;
-    if (form.dataset.kkSent) { event.preventDefault(); return; }
-    form.dataset.kkSent = "yes";
-    $$("button:not([type=button])", form).forEach((button) => button.setAttribute("aria-busy", "true"));
-    keep(form);
-  });
-  addEventListener("pageshow", () => $$("form[data-kk-sent]").forEach(release));
-  const release = (form) => { delete form.dataset.kkSent; $$("[aria-busy]", form).forEach((button) => button.removeAttribute("aria-busy")); };
+  attempt("Forms", () => {
+    const dirty = new Set();
+    // Files that the server would refuse are named here, before minutes of sending them.
+    const tooLarge = (form) => $$("[data-kk-most-together]", form).some((group) => {
+      const files = $$("input[type=file]", group).flatMap((input) => [...input.files]), note = $("[data-kk-files-note]", group);
+      const each = Number(group.dataset.kkMostEach), together = Number(group.dataset.kkMostTogether), mega = 1048576;
+      const big = files.find((file) => file.size > each);
+      const sum = files.reduce((total, file) => total + file.size, 0);
+      note.hidden = !(big || sum > together);
+      note.textContent = big ? `${big.name} has ${(big.size / mega).toFixed(1)} MB; a photo may have ${each / mega} MB. Take a smaller one.`
+        : `The photos have ${(sum / mega).toFixed(1)} MB together; ${together / mega} MB are possible. Leave one out, or take smaller ones.`;
+      if (!note.hidden) note.scrollIntoView({ block: "center" });
+      return !note.hidden;
+    });
+    // An unlikely odometer reading is asked about here, before photos are sent and have to be chosen again.
+    const isDoubtful = (form) => {
+      const group = $("[data-kk-odometer][data-kk-lowest]", form);
+      if (!group) return false;
+      const input = $("input:not([type=hidden])", group), sure = $("input[name=sure]", group), typed = input.value.trim();
+      const { kkLowest, kkHighest, kkLow, kkHigh } = group.dataset;
+      const isLow = Number(typed) < Number(kkLowest);
+      if (!/^\d+$/.test(typed) || !isLow && Number(typed) <= Number(kkHighest) || sure.value === typed) return false;
+      sure.value = typed;
+      const note = $("[data-kk-doubt]", group) || group.appendChild(Object.assign(document.createElement("p"), { className: "kk-error", id: `${input.id}-doubt` }));
+      note.dataset.kkDoubt = ""; note.setAttribute("role", "alert");
+      note.textContent = (isLow ? kkLow : kkHigh).replace("{typed}", Number(typed).toLocaleString("en"));
+      input.setAttribute("aria-describedby", note.id);
+      $$(".kk-submit button:not([type=button])", form).forEach((button) => { button.textContent = "Save anyway"; });
+      input.focus();
+      return true;
+    };
+    document.addEventListener("input", (event) => { const form = event.target.closest("form[data-kk-form]"); if (form && form.method === "post") dirty.add(form); });
+    addEventListener("beforeunload", (event) => { if ([...dirty].some((form) => form.isConnected)) event.preventDefault(); });
+    document.addEventListener("submit", (event) => {
+      const form = event.target;
+      if (tooLarge(form) || isDoubtful(form)) { event.preventDefault(); return; }
+      dirty.delete(form);
+      if (form.method !== "post" || form.hasAttribute("hx-post")) return;
+      if (form.dataset.kkSent) { event.preventDefault(); return; }
+      form.dataset.kkSent = "yes";
+      $$("button:not([type=button])", form).forEach((button) => button.setAttribute("aria-busy", "true"));
+      keep(form);
+    });
+    addEventListener("pageshow", () => $$("form[data-kk-sent]").forEach(release));
+    const release = (form) => { delete form.dataset.kkSent; $$("[aria-busy]", form).forEach((button) => button.removeAttribute("aria-busy")); };
 
-  // ---- A session that ends while somebody types: what was typed waits in this tab until the form is shown again.
-  const place = (form) => `kk-form:${location.pathname}:${form.getAttribute("action") || ""}`;
-  const secret = (name) => ["csrf_token", "acting_for", "form_key", "version"].includes(name);
-  const keep = (form) => {
-    if (!form.matches("[data-kk-form]") || $("input[type=password]", form)) return;
-    const values = [...new FormData(form)].filter(([name, value]) => typeof value === "string" && !secret(name));
-    try { sessionStorage.setItem(place(form), JSON.stringify({ at: Date.now(), values })); } catch { /* A full store keeps nothing; the form itself still works. */ }
-  };
-  const returned = new URLSearchParams(location.search).has("restored");
-  $$("form[data-kk-form]").forEach((form) => {
-    const key = place(form);
-    let kept = null;
-    try { kept = JSON.parse(sessionStorage.getItem(key)); } catch { /* Not ours, or not readable: nothing to bring back. */ }
-    if (returned && kept && Date.now() - kept.at < 3600e3) {
-      kept.values.forEach(([name, value]) => {
-        const control = form.elements[name];
-        if (!control) return;
-        if (control.type === "checkbox") control.checked = true; else if ("value" in control) control.value = value;
-      });
-      dirty.add(form);
-      say("What you had typed is back in the form.");
-    }
-    sessionStorage.removeItem(key);
+    // ---- A session that ends while somebody types: what was typed waits in this tab until the form is shown again.
+    const place = (form) => `kk-form:${location.pathname}:${form.getAttribute("action") || ""}`;
+    const secret = (name) => ["csrf_token", "acting_for", "form_key", "version"].includes(name);
+    const keep = (form) => {
+      if (!form.matches("[data-kk-form]") || $("input[type=password]", form)) return;
+      const values = [...new FormData(form)].filter(([name, value]) => typeof value === "string" && !secret(name));
+      try { sessionStorage.setItem(place(form), JSON.stringify({ at: Date.now(), values })); } catch { /* A full store keeps nothing; the form itself still works. */ }
+    };
+    const returned = new URLSearchParams(location.search).has("restored");
+    $$("form[data-kk-form]").forEach((form) => {
+      const key = place(form);
+      let kept = null;
+      try { kept = JSON.parse(sessionStorage.getItem(key)); } catch { /* Not ours, or not readable: nothing to bring back. */ }
+      if (returned && kept && Date.now() - kept.at < 3600e3) {
+        kept.values.forEach(([name, value]) => {
+          const control = form.elements[name];
+          if (!control) return;
+          if (control.type === "checkbox") control.checked = true; else if ("value" in control) control.value = value;
+        });
+        dirty.add(form);
+        say("What you had typed is back in the form.");
+      }
+      sessionStorage.removeItem(key);
+    });
   });
 
   // ---- Focus: the first error when a page opens with one.
-  $("[data-kk-focus]")?.focus();
+  attempt("Focus", () => $("[data-kk-focus]")?.focus());
 
   // ---- Theme: at once here, and remembered by the server.
-  document.addEventListener("click", (event) => {
-    const button = event.target.closest("[data-kk-theme-form] button");
-    if (!button) return;
-    event.preventDefault();
-    const form = button.form, root = document.documentElement;
-    const body = new FormData(form); body.set("theme", button.value);
-    root.dataset.kkTheme = button.value;
-    root.dataset.bsTheme = button.value === "auto" ? (matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light") : button.value;
-    $$("button", form).forEach((other) => other.setAttribute("aria-pressed", String(other === button)));
-    fetch(form.action, { method: "POST", body, redirect: "manual" });
+  attempt("Theme", () => {
+    document.addEventListener("click", (event) => {
+      const button = event.target.closest("[data-kk-theme-form] button");
+      if (!button) return;
+      event.preventDefault();
+      const form = button.form, root = document.documentElement;
+      const body = new FormData(form); body.set("theme", button.value);
+      root.dataset.kkTheme = button.value;
+      root.dataset.bsTheme = button.value === "auto" ? (matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light") : button.value;
+      $$("button", form).forEach((other) => other.setAttribute("aria-pressed", String(other === button)));
+      fetch(form.action, { method: "POST", body, redirect: "manual" });
+    });
   });
 
   // ---- Large selects become searchable; the library comes only where one is on the page.
@@ -105,32 +112,43 @@
   const enrich = (root) => {
     const selects = $$("select[data-kk-select]:not(.tomselected)", root);
     if (!selects.length) return;
-    load().then(() => selects.forEach((select) => {
+    load().then(() => selects.forEach((select) => attempt("Select", () => {
+      // The library keeps options in an object: one named like a part of every object would break it.
+      if ([...select.options].some((option) => option.value in Object.prototype)) return;
       const label = select.labels?.[0]?.textContent.trim() || select.getAttribute("aria-label") || "Choose";
       select.setAttribute("aria-label", label);
       const url = select.dataset.kkSelect;
       const more = url ? { load: (text, done) => fetch(`${url}${url.includes("?") ? "&" : "?"}q=${encodeURIComponent(text)}`).then((r) => r.json()).then(done, () => done()), valueField: "id", labelField: "label", searchField: ["label"] } : {};
-      new window.TomSelect(select, { maxOptions: 100, create: false, ...more });
-    }));
+      try { new window.TomSelect(select, { maxOptions: 100, create: false, ...more }); }
+      catch (error) { plain(select); throw error; }
+    })));
   };
-  enrich(document);
+  // A select that the library has left half done is a plain one again.
+  const plain = (select) => {
+    select.classList.remove("tomselected", "ts-hidden-accessible");
+    delete select.tomselect;
+    if (select.nextElementSibling?.matches(".ts-wrapper")) select.nextElementSibling.remove();
+  };
+  attempt("Selects", () => enrich(document));
 
   // ---- Lists: "all on this page", and how many are chosen.
-  const count = (form) => {
-    const boxes = $$("input[name=chosen]", form), chosen = boxes.filter((box) => box.checked).length;
-    $$("[data-kk-chosen]", form).forEach((node) => { node.textContent = `${chosen} chosen`; });
-    const all = $("[data-kk-all]", form); if (all) { all.checked = chosen > 0 && chosen === boxes.length; all.indeterminate = chosen > 0 && chosen < boxes.length; }
-  };
-  document.addEventListener("change", (event) => {
-    const form = event.target.form; if (!form) return;
-    if (event.target.matches("[data-kk-all]")) $$("input[name=chosen]", form).forEach((box) => { box.checked = event.target.checked; });
-    if (event.target.matches("[data-kk-all], input[name=chosen]")) count(form);
-    if (event.target.matches("[data-kk-submit]")) form.requestSubmit();
-  });
-  document.addEventListener("click", (event) => {
-    const node = event.target.closest("[data-kk-copy]");
-    if (node) navigator.clipboard?.writeText(node.dataset.kkCopy).then(() => say("Copied."));
-    if (event.target.closest("[data-kk-print]")) print();
+  attempt("Lists", () => {
+    const count = (form) => {
+      const boxes = $$("input[name=chosen]", form), chosen = boxes.filter((box) => box.checked).length;
+      $$("[data-kk-chosen]", form).forEach((node) => { node.textContent = `${chosen} chosen`; });
+      const all = $("[data-kk-all]", form); if (all) { all.checked = chosen > 0 && chosen === boxes.length; all.indeterminate = chosen > 0 && chosen < boxes.length; }
+    };
+    document.addEventListener("change", (event) => {
+      const form = event.target.form; if (!form) return;
+      if (event.target.matches("[data-kk-all]")) $$("input[name=chosen]", form).forEach((box) => { box.checked = event.target.checked; });
+      if (event.target.matches("[data-kk-all], input[name=chosen]")) count(form);
+      if (event.target.matches("[data-kk-submit]")) form.requestSubmit();
+    });
+    document.addEventListener("click", (event) => {
+      const node = event.target.closest("[data-kk-copy]");
+      if (node) navigator.clipboard?.writeText(node.dataset.kkCopy).then(() => say("Copied."));
+      if (event.target.closest("[data-kk-print]")) print();
+    });
   });
 
   // ---- Live parts: <div data-kk-live="URL">.  204 means nothing new; hidden tabs, typing and choosing pause it.
@@ -158,13 +176,14 @@
     setTimeout(poll, Number(part.dataset.kkEvery || 2) * 1000, part);
   };
   const watch = (root) => $$("[data-kk-live]", root).forEach((part) => { if (!part.kkWatched) { part.kkWatched = true; setTimeout(poll, 2000, part); } });
-  watch(document);
+  attempt("Live parts", () => watch(document));
 
   // ---- htmx: focus the swapped part's heading or first error, say that it changed.
   document.addEventListener("htmx:after:swap", (event) => {
     const target = event.target;
     if (!target.querySelector) return;
-    enrich(target); watch(target);
+    attempt("Selects", () => enrich(target));
+    attempt("Live parts", () => watch(target));
     const node = $("[data-kk-focus], .is-invalid", target);
     if (node) node.focus();
   });

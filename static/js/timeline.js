@@ -86,5 +86,8 @@
     story.removeAttribute("data-story-later");
   };
 
-  document.querySelectorAll("[data-story]").forEach((story) => { if (story.dataset.storyLater) fetchLater(story); else follow(story.parentElement); });
+  document.querySelectorAll("[data-story]").forEach((story) => {
+    try { if (story.dataset.storyLater) fetchLater(story); else follow(story.parentElement); }
+    catch (error) { console.error("Timeline failed:", error); }
+  });
 })();

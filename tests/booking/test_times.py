@@ -87,7 +87,19 @@ def test_a_vehicle_in_another_zone_shows_the_clocks_there_as_well(world: World, 
     make.sign_in(client, world.company_admin)
     page = text_of(client.get(f"/booking/{made.id}"))
     assert "18 Nov 2026, 13:00 CET" in page
-    assert "At the vehicle: 18 Nov 2026, 17:30 IST" in page
+    assert "At the vehicle: 18 Nov 2026, 17:30 Kolkata time" in page
+
+
+def test_irish_and_indian_time_on_one_page_are_told_apart(app: Flask, client: FlaskClient) -> None:
+    world = make.make_world(time_zone="Europe/Dublin")
+    vehicle = make.vehicle(world.vendor, time_zone="Asia/Kolkata", city="Pune")
+    start = moment("2027-06-18 12:00")
+    made = world.requested(vehicle_id=vehicle, start=start, end=start + hours(5))
+    make.sign_in(client, world.vendor_admin)
+    page = text_of(client.get(f"/booking/{made.id}"))
+    assert "18 Jun 2027, 13:00 Dublin time" in page
+    assert "At the vehicle: 18 Jun 2027, 17:30 Kolkata time" in page
+    assert "IST" not in page
 
 
 @pytest.fixture(params=["2027-03-28", "2027-10-31"])

@@ -20,14 +20,15 @@ def grow(path: Path, wanted: int) -> dict[str, int]:
         ]
         counts = {}
         for name in names:
-            _grow_table(connection, name, wanted)
+            grow_table(connection, name, wanted)
             counts[name] = connection.execute(f"select count(*) from {name}").fetchone()[0]
         connection.commit()
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         return counts
 
 
-def _grow_table(connection: sqlite3.Connection, table: str, wanted: int) -> None:
+def grow_table(connection: sqlite3.Connection, table: str, wanted: int) -> None:
+    """Copy a table's rows until it has `wanted`."""
     rows = connection.execute(f"select * from {table} limit 40").fetchall()
     if not rows:
         return

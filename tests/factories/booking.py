@@ -70,6 +70,7 @@ def organization(type_: str, name: str = "", **values: Any) -> UUID:
         "organizations",
         **{
             "name": name or f"{type_.title()} {number}",
+            "search_key": search_key(name or f"{type_.title()} {number}"),
             "type": type_,
             "status": "ACTIVE",
             "metadata": {},

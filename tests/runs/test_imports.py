@@ -184,7 +184,7 @@ def test_a_row_that_is_refused_while_the_run_goes_is_a_result_and_can_be_tried_a
         other = actions.register_vehicle(license_plate="KA01ZZ0002", time_zone="UTC", **facts)
     worker.work()
     page = as_vendor.get(answer.location).text
-    assert "Another vehicle in service has this licence plate" in page
+    assert "Another of your vehicles in service has this licence plate" in page
     assert "Refused rows as CSV" in page
     with people.acting(vendor.admin):
         actions.retire_vehicle(other)

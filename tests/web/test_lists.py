@@ -211,7 +211,7 @@ def test_a_cell_takes_what_rows_hold():
     [
         (datetime(2026, 10, 25, 0, 30, tzinfo=UTC), "Europe/Berlin", "25 Oct 2026, 02:30 CEST"),
         (datetime(2026, 10, 25, 1, 30, tzinfo=UTC), "Europe/Berlin", "25 Oct 2026, 02:30 CET"),
-        (NOON, "Asia/Kolkata", "20 Nov 2026, 17:30 IST"),
+        (NOON, "Asia/Kolkata", "20 Nov 2026, 17:30 Kolkata time"),
         (NOON, "Nowhere/Land", "20 Nov 2026, 12:00 UTC"),
     ],
 )

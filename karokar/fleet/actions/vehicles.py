@@ -17,6 +17,7 @@ from karokar.fleet.permissions import VEHICLE_ACTIVATE, VEHICLE_CREATE, VEHICLE_
 from karokar.fleet.rules import Gate, GatesClosed, Ownership, ReadingSource, SuspendedBy, VehicleStatus, WindowStatus
 from karokar.kernel import clock
 from karokar.kernel.actor import current_actor
+from karokar.kernel.countries import country_of
 from karokar.kernel.db import action, db
 from karokar.kernel.errors import PermissionDenied, RuleBroken, StateConflict
 from karokar.kernel.ids import new_id
@@ -28,10 +29,10 @@ from karokar.verification.queries import Coverage
 
 PLATE_TAKEN = RuleBroken(
     "LICENSE_PLATE_TAKEN",
-    "Another vehicle in service has this licence plate. Check it, or retire the other one first.",
-    fields={"license_plate": "Another vehicle in service has this licence plate."},
+    "Another of your vehicles in service has this licence plate. Check it, or retire the other one first.",
+    fields={"license_plate": "Another of your vehicles in service has this licence plate."},
 )
-_REFUSALS = {"uq_vehicles_plate_key": PLATE_TAKEN, "vehicles.plate_key": PLATE_TAKEN}
+_REFUSALS = {"uq_vehicles_plate": PLATE_TAKEN, "vehicles.organization_id, vehicles.plate_key": PLATE_TAKEN}
 
 
 @action(refusals=_REFUSALS)
@@ -41,6 +42,7 @@ def register_vehicle(
     model: str,
     year: int,
     license_plate: str,
+    plate_country: str = "",
     category: str,
     seats: int,
     city: str,
@@ -49,6 +51,8 @@ def register_vehicle(
     odometer: int = 0,
 ) -> UUID:
     """Register a vehicle of the acting organization and return its id: it is PENDING until it is activated.
+
+    Without the country of the plate, the one in which the vehicle stands is taken, else the organization's.
 
     Raises RuleBroken for facts out of range and LICENSE_PLATE_TAKEN, PermissionDenied, OrganizationNotActive.
     """
@@ -69,6 +73,7 @@ def register_vehicle(
         model=model,
         year=year,
         license_plate=license_plate,
+        plate_country=plate_country or _country_at(time_zone),
         category=category,
         seats=seats,
         city=city,
@@ -97,11 +102,11 @@ def register_vehicle(
 def check_registration(facts: Mapping[str, Any]) -> None:
     """Raise what `register_vehicle` would raise for these facts, without registering anything.
 
-    Whether the plate is taken is asked for all at once: `fleet.queries.other_spellings`.
+    Whether the plate is taken is asked for all at once: `fleet.queries.taken_plates`.
     """
     check(VEHICLE_CREATE)
     _check_zone(facts["time_zone"])
-    given = dict(facts)
+    given = {**facts, "plate_country": facts.get("plate_country") or _country_at(facts["time_zone"])}
     Vehicle.register(
         organization_id=current_actor().organization_id or new_id(),
         ownership_type=Ownership.VENDOR_OWNED.value,
@@ -119,6 +124,7 @@ def edit_vehicle(
     model: str,
     year: int,
     license_plate: str,
+    plate_country: str | None = None,
     category: str,
     seats: int,
     city: str,
@@ -126,6 +132,9 @@ def edit_vehicle(
     time_zone: str,
 ) -> UUID:
     """Change a vehicle's facts and return its id; where nothing differs, nothing happens.
+
+    Without `plate_country` the country stays. A registration certificate counts for the plate that it names: where the
+    plate becomes another one, its approval ends.
 
     Raises StaleVersion, RuleBroken for facts out of range and LICENSE_PLATE_TAKEN, StateConflict for a retired one.
     """
@@ -136,6 +145,7 @@ def edit_vehicle(
         model=model,
         year=year,
         license_plate=license_plate,
+        plate_country=vehicle.plate_country if plate_country is None else plate_country or _country_at(time_zone),
         category=category,
         seats=seats,
         city=city,
@@ -300,6 +310,10 @@ def _held(vehicle_id: UUID, permission: str, version: int | None) -> Vehicle:
     load(Vehicle, vehicle_id, permission, version=version)
     queries.lock_calendar(vehicle_id)
     return load(Vehicle, vehicle_id, permission, version=version, lock=True)
+
+
+def _country_at(time_zone: str) -> str:
+    return country_of(time_zone) or country_of(current_actor().time_zone or "")
 
 
 def _check_zone(time_zone: str) -> None:

@@ -20,15 +20,17 @@ from karokar.fleet.queries.records import (
     find_by_plate,
     find_likely_readings,
     get_vehicle,
+    hold_plate,
     hold_vehicle,
     list_hired,
     list_suspended_for_documents,
     lock_calendar,
-    other_spellings,
+    same_plate,
+    taken_plates,
     vehicles,
     windows,
 )
-from karokar.fleet.rules import CATEGORIES, REQUIRED_DOCUMENTS
+from karokar.fleet.rules import CATEGORIES, REQUIRED_DOCUMENTS, plate_key
 
 __all__ = [
     "CATEGORIES",
@@ -46,6 +48,7 @@ __all__ = [
     "get_seen",
     "get_vehicle",
     "get_window",
+    "hold_plate",
     "hold_vehicle",
     "list_candidates",
     "list_cities",
@@ -57,8 +60,10 @@ __all__ = [
     "list_waiting_for",
     "list_windows",
     "lock_calendar",
-    "other_spellings",
+    "plate_key",
+    "same_plate",
     "search",
+    "taken_plates",
     "vehicles",
     "windows",
 ]

@@ -11,6 +11,7 @@ from karokar.fleet.rules import (
     Ownership,
     VehicleStatus,
 )
+from karokar.kernel.countries import countries
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,6 +25,7 @@ class VehicleFacts:
     model: str
     year: int
     license_plate: str
+    plate_country: str
     category: str
     seats: int
     city: str
@@ -42,6 +44,11 @@ class VehicleFacts:
     def category_name(self) -> str:
         """What people call the category."""
         return CATEGORIES.get(self.category, self.category)
+
+    @property
+    def country_name(self) -> str:
+        """The country of the plate; empty where it is not known."""
+        return countries().get(self.plate_country, "")
 
     @property
     def is_offered(self) -> bool:
@@ -102,6 +109,7 @@ def vehicle_facts(row: Vehicle) -> VehicleFacts:
         model=row.model,
         year=row.year,
         license_plate=row.license_plate,
+        plate_country=row.plate_country,
         category=row.category,
         seats=row.seats,
         city=row.city,

@@ -1,6 +1,6 @@
 """What exists, whoever asks: for other contexts, which decide who may see it."""
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable
 from datetime import datetime
 from uuid import UUID
 
@@ -150,10 +150,46 @@ def list_suspended_for_documents(organization_id: UUID) -> list[UUID]:
     return list(db.session.scalars(statement))
 
 
-def other_spellings(plates: Sequence[str]) -> dict[str, VehicleFacts]:
-    """Return, by plate as given, the vehicle in service that has it: for an import that must not double one."""
-    keys = {plate_key(plate): plate for plate in plates}
-    rows = db.session.scalars(
-        select(Vehicle).where(Vehicle.plate_key.in_(keys), Vehicle.status != VehicleStatus.RETIRED.value)
+def taken_plates(organization_id: UUID, plates: Collection[str]) -> set[tuple[str, str]]:
+    """Return country and key of those of some plates that an organization's vehicles in service have: for an import
+    that must not double one.
+    """
+    statement = select(Vehicle.plate_country, Vehicle.plate_key).where(
+        Vehicle.organization_id == organization_id,
+        Vehicle.plate_key.in_({plate_key(plate) for plate in plates}),
+        Vehicle.status != VehicleStatus.RETIRED.value,
     )
-    return {keys[row.plate_key]: vehicle_facts(row) for row in rows}
+    return {(row.plate_country, row.plate_key) for row in db.session.execute(statement)}
+
+
+def hold_plate(vehicle_id: UUID) -> tuple[VehicleFacts, list[VehicleFacts]]:
+    """Return a vehicle, and the others in service with the same plate, whoever registered them. Raises NotFound.
+
+    Nobody else holds this plate, or changes any of these vehicles, until the transaction ends. A plate whose country is
+    not known may be that of any country.
+    """
+    key = select(Vehicle.plate_key).where(Vehicle.id == vehicle_id).scalar_subquery()
+    statement = select(Vehicle).where(Vehicle.plate_key == key).order_by(Vehicle.id)
+    locked = statement.with_for_update(key_share=True).execution_options(populate_existing=True)
+    return _clash(vehicle_id, db.session.scalars(locked))
+
+
+def same_plate(vehicle_id: UUID) -> list[VehicleFacts]:
+    """Return the other vehicles in service with a vehicle's plate, whoever registered them. Raises NotFound."""
+    key = select(Vehicle.plate_key).where(Vehicle.id == vehicle_id).scalar_subquery()
+    statement = select(Vehicle).where(Vehicle.plate_key == key).order_by(Vehicle.id)
+    return _clash(vehicle_id, db.session.scalars(statement))[1]
+
+
+def _clash(vehicle_id: UUID, rows: Iterable[Vehicle]) -> tuple[VehicleFacts, list[VehicleFacts]]:
+    found = {row.id: row for row in rows}
+    one = found.pop(vehicle_id, None)
+    if one is None:
+        raise NotFound(Vehicle.label)
+    others = [
+        vehicle_facts(row)
+        for row in found.values()
+        if row.status != VehicleStatus.RETIRED
+        and (row.plate_country == one.plate_country or not (row.plate_country and one.plate_country))
+    ]
+    return vehicle_facts(one), others

@@ -14,7 +14,9 @@ from karokar.fleet.rules import CATEGORIES, plate_key
 from karokar.fleet.views.blueprint import bp
 from karokar.fleet.views.vehicles import COLUMNS
 from karokar.kernel.actor import current_actor
+from karokar.kernel.countries import countries, country_of
 from karokar.kernel.errors import RuleBroken
+from karokar.kernel.ids import new_id
 from karokar.kernel.permissions import requires
 from karokar.kernel.text import same_key
 from karokar.runs.imports import Good, Heading, Line, Report
@@ -23,7 +25,12 @@ from karokar.runs.views.imports import ListImport
 from karokar.web.forms import label_of, time_zones
 
 _NEEDED = ("license_plate", "make", "model", "year", "category", "seats", "city")
-_MAY_BE_EMPTY = {"address": "Address", "time_zone": "Time zone", "odometer": "Odometer"}
+_MAY_BE_EMPTY = {
+    "address": "Address",
+    "time_zone": "Time zone",
+    "odometer": "Odometer",
+    "plate_country": "Plate country",
+}
 """What the file may leave out, and what else these columns are called."""
 HEADINGS = (
     *(Heading(name, label_of(NewVehicleForm, name)) for name in _NEEDED),
@@ -32,13 +39,16 @@ HEADINGS = (
         for name, other in _MAY_BE_EMPTY.items()
     ),
 )
-_EXAMPLE = "KK-A 1001,Škoda,Octavia,2024,Estate,5,Hamburg,Lagerstraße 4,Europe/Berlin,12000"
+_EXAMPLE = "KK-A 1001,Škoda,Octavia,2024,Estate,5,Hamburg,Lagerstraße 4,Europe/Berlin,12000,DE"
 
 
 def _check(report: Report) -> None:
     """Take every line through the checks of the form and of the action, and of all plates at once."""
-    taken = {plate_key(plate) for plate in queries.other_spellings([_plate(line) for line in report.lines])}
-    seen: dict[str, int] = {}
+    organization_id = current_actor().organization_id or new_id()
+    taken = queries.taken_plates(organization_id, {_plate(line) for line in report.lines})
+    seen: dict[tuple[str, str], int] = {}
+    known = {same_key(name): code for code, name in countries().items()}
+    home = country_of(current_actor().time_zone or "")
     categories = {same_key(name): code for code, name in CATEGORIES.items()}
     bad, zones = set(report.bad_lines), {choice.value for choice in time_zones()}
     for line in report.lines:
@@ -47,19 +57,23 @@ def _check(report: Report) -> None:
         cells["category"] = categories.get(same_key(category), category.upper())
         cells["time_zone"] = cells.get("time_zone") or current_actor().time_zone
         cells["odometer"] = cells.get("odometer") or "0"
+        country = cells.get("plate_country") or country_of(cells["time_zone"]) or home
+        country = known.get(same_key(country), country.upper())
+        cells["plate_country"] = country
         before = len(report.problems)
         form = NewVehicleForm(formdata=MultiDict(cells))
         # One zone to compare with instead of hundreds, for each of thousands of rows.
         form.time_zone.choices = [SelectChoice(zone) for zone in (cells["time_zone"],) if zone in zones]
+        form.plate_country.choices = [SelectChoice(code) for code in (country,) if code in countries()]
         if not form.validate():
             for name, sentences in form.errors.items():
                 report.note(line, name or "", " ".join(map(str, sentences)))
-        key = plate_key(_plate(line))
+        key = (country, plate_key(_plate(line)))
         if key in seen:
             report.note(line, "license_plate", f"Line {seen[key]} has the same plate.")
         elif key in taken:
-            report.note(line, "license_plate", "A vehicle in service has this plate.")
-        if key:
+            report.note(line, "license_plate", "One of your vehicles in service has this plate.")
+        if key[1]:
             seen.setdefault(key, line.number)
         if len(report.problems) > before or line.number in bad:
             continue
@@ -92,7 +106,8 @@ VEHICLES = ListImport(
     back=("Vehicles", "fleet.index"),
     noun=("vehicle", "vehicles"),
     exported=COLUMNS,
-    hint=f"Without a time zone your organization's is taken. Categories: {', '.join(CATEGORIES.values())}.",
+    hint="Without a time zone your organization's is taken, and without a country of the plate that of the time zone. "
+    f"Categories: {', '.join(CATEGORIES.values())}.",
     example="fleet.import_example",
 )
 

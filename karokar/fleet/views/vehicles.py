@@ -38,6 +38,7 @@ from karokar.fleet.views.hits import hits
 from karokar.identity import queries as identity
 from karokar.kernel import clock
 from karokar.kernel.actor import Scope, current_actor
+from karokar.kernel.countries import country_of
 from karokar.kernel.errors import NotFound, RuleBroken, StateConflict
 from karokar.kernel.paging import Page
 from karokar.kernel.permissions import may, requires, scope_of
@@ -61,6 +62,7 @@ COLUMNS = (
     Column(label_of(NewVehicleForm, "address"), lambda v: v.address),
     Column(label_of(NewVehicleForm, "time_zone"), lambda v: v.time_zone),
     Column(label_of(NewVehicleForm, "odometer"), lambda v: v.odometer),
+    Column(label_of(NewVehicleForm, "plate_country"), lambda v: v.country_name),
     Column("Status", lambda v: state_of("vehicle", v.status).word),
     Column("Suspended by", lambda v: v.suspended_by),
 )
@@ -210,7 +212,8 @@ def _possible(vehicle: VehicleFacts) -> dict[str, bool]:
 @requires(VEHICLE_CREATE)
 def new() -> Any:
     """Register a vehicle."""
-    form = NewVehicleForm(data={"time_zone": current_actor().time_zone, "odometer": 0})
+    zone = current_actor().time_zone
+    form = NewVehicleForm(data={"time_zone": zone, "plate_country": country_of(zone), "odometer": 0})
     if form.is_sent() and form.is_sure(LikelyReadings(highest=UNLIKELY_AT_REGISTRATION_KM)):
         with form.refusals(RuleBroken, StateConflict):
             vehicle_id = actions.register_vehicle(**filled(form))

@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from karokar.events.base import LATEST
 from karokar.kernel.codes import in_words
 from karokar.kernel.days import day_in_words, last_day, zone_of
+from karokar.kernel.zones import zone_word
 
 
 @dataclass(frozen=True)
@@ -341,12 +342,12 @@ def words(template: str, data: Mapping[str, Any], names: Mapping[UUID, str], zon
 
 
 def moment(at: str, zone: str) -> str:
-    """Return a stored time as people read it: "Fri 20 Nov 2026, 14:30 IST"."""
+    """Return a stored time as people read it: "Fri 20 Nov 2026, 14:30 CET"."""
     try:
         there = datetime.fromisoformat(at).astimezone(ZoneInfo(zone))
     except ZoneInfoNotFoundError:
         there = datetime.fromisoformat(at)
-    return f"{there:%a} {there.day} {there:%b %Y, %H:%M %Z}"
+    return f"{there:%a} {there.day} {there:%b %Y, %H:%M} {zone_word(there)}"
 
 
 def code_in_words(code: str) -> str:

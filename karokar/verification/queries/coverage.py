@@ -78,6 +78,12 @@ def is_covered(
     return db.session.scalar(statement) is not None
 
 
+def covered_ids(entity_type: str, ids: Iterable[UUID], kind: str) -> set[UUID]:
+    """Return those of some entities for which an approved verification of this kind counts now."""
+    statement = select(Verification.entity_id).where(*of_entities(entity_type, list(ids)))
+    return set(db.session.scalars(statement.where(Verification.kind == kind, Verification.is_valid(clock.now()))))
+
+
 def coverage(entity_type: str, entity_id: UUID) -> dict[str, Coverage]:
     """Return how each kind that such an entity can have stands for it."""
     return coverages(entity_type, [entity_id])[entity_id]
