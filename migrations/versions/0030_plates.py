@@ -7,8 +7,8 @@ from alembic import op
 
 from karokar.kernel.countries import country_of
 
-revision = "0029_plates"
-down_revision = "0028_sealed_seeds"
+revision = "0030_plates"
+down_revision = "0029_tries"
 branch_labels = None
 depends_on = None
 
