@@ -14,6 +14,7 @@ from karokar.contexts import CONTEXTS
 from karokar.kernel import log
 from karokar.kernel.db import db
 from karokar.web import guard
+from karokar.web.cookies import cookie_name
 
 ROLES_OF_FILES = ("permissions", "models", "queries", "actions", "handlers", "views", "api", "cli")
 PRODUCERS = (
@@ -40,6 +41,8 @@ def create_app(config: Config | None = None) -> Flask:
         SQLALCHEMY_DATABASE_URI=config.database_url,
         SQLALCHEMY_ENGINE_OPTIONS=_engine_options(config),
         MAX_CONTENT_LENGTH=(config.max_upload_mb + 1) * 1024 * 1024,
+        SESSION_COOKIE_NAME=cookie_name("session", is_secure=config.secure_cookies),
+        SESSION_COOKIE_PATH="/",
         SESSION_COOKIE_SECURE=config.secure_cookies,
         SESSION_COOKIE_HTTPONLY=True,
         SESSION_COOKIE_SAMESITE="Lax",

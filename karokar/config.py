@@ -63,6 +63,7 @@ class Config:
     secure_cookies: bool = False
     proxies: int = 0
     log_format: Literal["text", "json"] = "text"
+    security_log: Path | None = None
     testing: bool = False
     heartbeat: Path | None = None
     event_bus_dispatcher: Dispatcher = "worker"

@@ -339,6 +339,13 @@ SETTINGS: tuple[Setting, ...] = (
         description="Log lines for people (text) or for machines (json).",
     ),
     Setting(
+        name="KAROKAR_SECURITY_LOG",
+        field="security_log",
+        parse=parse_path,
+        default="standard error",
+        description="File that takes the security log, one JSON object a line; may be rotated by renaming it.",
+    ),
+    Setting(
         name="KAROKAR_TESTING",
         field="testing",
         parse=_truth,

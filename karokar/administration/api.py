@@ -186,6 +186,5 @@ def _delivery_as_json(delivery: Delivery) -> dict[str, Any]:
 def _answer(body: dict[str, Any]) -> Response:
     response = make_response(msgspec.json.encode(body), 200, {"Content-Type": "application/json"})
     response.add_etag()
-    response.headers["Cache-Control"] = "private, no-cache"
     response.vary.add("Authorization")
     return response.make_conditional(request)

@@ -15,6 +15,7 @@ from functools import cache, wraps
 from typing import Any, ClassVar, ParamSpec, TypeVar, overload
 from uuid import UUID
 
+import psycopg
 from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import JSON, DateTime, MetaData, Uuid, event, inspect
 from sqlalchemy.dialects.postgresql import JSONB
@@ -265,7 +266,8 @@ def _refuse_silent_changes(session: Session) -> None:
 
 _in_transaction: ContextVar[bool] = ContextVar("in_transaction", default=False)
 _AFTER_COMMIT = "karokar.after_commit"
-_RETRYABLE_SQLSTATES = {"40001", "40P01", "55P03"}
+_RETRYABLE_SQLSTATES = {"40001", "40P01", "55P03", "53300", "57P01", "57P02", "57P03"}
+_SQLITE_FOR_NOW = ("database is locked", "database table is locked", "unable to open database file")
 
 
 def in_transaction() -> bool:
@@ -278,9 +280,18 @@ def is_transient(error: BaseException) -> bool:
     if not isinstance(error, OperationalError | IntegrityError) and not hasattr(error, "orig"):
         return False
     original = getattr(error, "orig", None)
-    if getattr(original, "sqlstate", None) in _RETRYABLE_SQLSTATES or getattr(error, "connection_invalidated", False):
+    state = getattr(original, "sqlstate", None)
+    if state in _RETRYABLE_SQLSTATES or getattr(error, "connection_invalidated", False):
         return True
-    return "database is locked" in str(original) or "database table is locked" in str(original)
+    if isinstance(original, psycopg.OperationalError) and (state is None or state[:2] == "08"):
+        return True  # No server answered.
+    return any(words in str(original) for words in _SQLITE_FOR_NOW)
+
+
+def is_unprepared(error: BaseException) -> bool:
+    """Whether the database lacks a table: it is new, or of another version."""
+    original = getattr(error, "orig", None)
+    return getattr(original, "sqlstate", None) == "42P01" or "no such table" in str(original)
 
 
 def is_not_writable(error: OperationalError) -> bool:

@@ -132,6 +132,19 @@ class NotWritable(DomainError):
         )
 
 
+class NotReady(DomainError):
+    """The database has not been prepared for this version (503)."""
+
+    status = 503
+
+    def __init__(self) -> None:
+        super().__init__(
+            "NOT_READY",
+            "The console is not ready: its database is missing or of another version. Nothing was changed. "
+            "Whoever runs it finds out more at /readyz.",
+        )
+
+
 class Busy(DomainError):
     """The database is occupied; nothing was changed and trying again is safe (503)."""
 

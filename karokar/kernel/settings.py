@@ -30,6 +30,8 @@ class Settings(Protocol):
     @property
     def mail_from(self) -> str: ...  # noqa: D102
     @property
+    def secure_cookies(self) -> bool: ...  # noqa: D102
+    @property
     def smtp_tls(self) -> str: ...  # noqa: D102
     @property
     def demo_on_network(self) -> bool: ...  # noqa: D102

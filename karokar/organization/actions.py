@@ -199,4 +199,8 @@ def _check_reason(reason: str, known: dict[str, str], notes: str) -> None:
 
 
 def _known(details: dict[str, Any]) -> dict[str, Any]:
+    website = details.get("website")
+    if website and not rules.is_website(str(website)):
+        sentence = "Use an address that begins with https:// or http://."
+        raise RuleBroken("WEBSITE_NOT_ACCEPTED", sentence, fields={"website": sentence})
     return {name: value for name, value in details.items() if name in rules.DETAIL_LABELS and value}

@@ -1,6 +1,7 @@
 """Decisions about organizations."""
 
 from enum import StrEnum
+from urllib.parse import urlsplit
 from uuid import UUID
 from zoneinfo import available_timezones
 
@@ -72,6 +73,15 @@ DETAIL_LABELS = {
     "website": "Website",
 }
 """What is kept about an organization beyond its name, and how people call it."""
+
+
+def is_website(address: str) -> bool:
+    """Whether an address leads to a website, and to nothing that a browser would run."""
+    try:
+        parts = urlsplit(address)
+    except ValueError:
+        return False
+    return parts.scheme in {"http", "https"} and bool(parts.hostname) and "@" not in parts.netloc
 
 
 def is_time_zone(name: str) -> bool:

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, false, select, true
+from sqlalchemy import ColumnElement, false, or_, select, true
 
 from karokar.kernel.actor import Actor, Scope, current_actor
 from karokar.kernel.db import db
@@ -29,8 +29,25 @@ def seen_by(actor: Actor) -> ColumnElement[bool]:
     scope = scope_of(_OVERSEES, actor)
     if scope is Scope.ALL:
         return true()
-    own: ColumnElement[bool] = Run.organization_id == actor.organization_id
+    own: ColumnElement[bool] = (Run.organization_id == actor.organization_id) & _may_still(actor)
     return own if scope is not None else own & (Run.user_id == actor.user_id)
+
+
+def _may_still(actor: Actor) -> ColumnElement[bool]:
+    """Return the condition of runs whose work the actor may do now, as far as it went: their results tell of it."""
+    kinds: dict[int, list[str]] = {}
+    for kind in KINDS.values():
+        scope = scope_of(kind.permission, actor)
+        if scope is not None:
+            kinds.setdefault(_REACH[scope], []).append(kind.name)
+    return or_(
+        false(),
+        *(
+            Run.kind.in_(names)
+            & (Run.scope.is_(None) | Run.scope.in_([each for each in _REACH if _REACH[each] <= reach]))
+            for reach, names in kinds.items()
+        ),
+    )
 
 
 def list_runs(

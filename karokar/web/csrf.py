@@ -14,6 +14,7 @@ from flask import Flask, make_response, render_template, request, session
 from werkzeug.wrappers import Response
 
 from karokar.kernel.actor import current_actor
+from karokar.web import security_log
 from karokar.web.guard import is_program
 from karokar.web.problems import problem, wants_json
 from karokar.web.session_end import chosen_files, kept_fields
@@ -69,10 +70,13 @@ def protect() -> Response | None:
     if is_program():
         # A browser adds no such header by itself: nobody can make it send one from another site.
         return None
+    security_log.because("form_token")
     if _comes_from_elsewhere():
+        security_log.because("other_site")
         return _refuse("This came from another site, so nothing was done. Open the console and do it there.")
     token = request.form.get("csrf_token") or request.headers.get("X-CSRF-Token", "")
     if _is_valid(token):
+        security_log.because("")
         return None
     if request.form and current_actor().user_id is not None and not request.headers.get("HX-Request"):
         page = render_template("errors/send_again.html", fields=kept_fields(), files=chosen_files())

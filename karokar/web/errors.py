@@ -1,17 +1,31 @@
 """Every refusal and every failure becomes a page (or a problem document) here, and nowhere else."""
 
+from contextlib import suppress
 from typing import Any
 
 from flask import Flask, make_response, render_template, request
 from flask_limiter.errors import RateLimitExceeded
+from sqlalchemy.exc import OperationalError, SQLAlchemyError
 from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Response
 
 from karokar.kernel.actor import current_actor, current_cause
-from karokar.kernel.db import db, is_transient
-from karokar.kernel.errors import Busy, DomainError, NotFound, PermissionDenied, ProofNeeded, StaleVersion, TooManyTries
+from karokar.kernel.db import db, is_not_writable, is_transient, is_unprepared
+from karokar.kernel.errors import (
+    Busy,
+    DomainError,
+    NotFound,
+    NotReady,
+    NotWritable,
+    PermissionDenied,
+    ProofNeeded,
+    RuleBroken,
+    StaleVersion,
+    TooManyTries,
+)
 from karokar.kernel.log import get_logger
 from karokar.kernel.permissions import PERMISSIONS, Permission
+from karokar.web import security_log
 from karokar.web.conflict import compare, in_words
 from karokar.web.limits import seconds_to_wait
 from karokar.web.problems import problem, wants_json
@@ -65,6 +79,7 @@ def show_domain_error(error: DomainError) -> Response:
 
 def _refusal(error: DomainError) -> Response:
     db.session.rollback()
+    security_log.because(error.permission if isinstance(error, PermissionDenied) else error.code)
     if wants_json():
         return problem(error.status, error.code, error.sentence, **_plain(error.facts))
     if isinstance(error, ProofNeeded):
@@ -157,9 +172,11 @@ def _too_large() -> str:
 
 def show_failure(error: Exception) -> Response:
     """Answer a defect: a reference to report, nothing about the inside."""
-    db.session.rollback()
-    if is_transient(error):
-        return show_domain_error(Busy())
+    with suppress(SQLAlchemyError):
+        db.session.rollback()
+    refusal = _refusal_for(error)
+    if refusal is not None:
+        return _show_without_database(refusal)
     reference = current_cause().correlation_id
     get_logger(__name__).error("request_failed", reference=str(reference), path=request.path, exc_info=error)
     sentence = "Something went wrong on our side; nothing was saved. Try again, or report it with the reference below."
@@ -171,6 +188,28 @@ def show_failure(error: Exception) -> Response:
         return make_response(
             f"Something went wrong on our side. Reference: {reference}", 500, {"Content-Type": "text/plain"}
         )
+
+
+def _refusal_for(error: Exception) -> DomainError | None:
+    """Return what a person is told of an error that is none of ours; None for a defect."""
+    if is_transient(error):
+        return Busy()
+    if isinstance(error, OperationalError) and is_not_writable(error):
+        return NotWritable()
+    if is_unprepared(error):
+        get_logger(__name__).error("database_unprepared", reason=str(getattr(error, "orig", error)))
+        return NotReady()
+    if isinstance(error, OverflowError):
+        return RuleBroken("OUT_OF_RANGE", "A date or number is out of range. Choose one that is nearer.")
+    return None
+
+
+def _show_without_database(refusal: DomainError) -> Response:
+    """Answer even where the page that would say so needs the database that is away."""
+    try:
+        return show_domain_error(refusal)
+    except Exception:  # noqa: BLE001 - whatever is missing, plain words must do
+        return make_response(refusal.sentence, refusal.status, {"Content-Type": "text/plain; charset=utf-8"})
 
 
 def init_app(app: Flask) -> None:

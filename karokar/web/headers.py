@@ -23,9 +23,10 @@ def add_headers(response: Response) -> Response:
     headers.setdefault("Cross-Origin-Opener-Policy", "same-origin")
     headers.setdefault("Cross-Origin-Resource-Policy", "same-origin")
     if request.is_secure or current_app.config.get("SESSION_COOKIE_SECURE"):
-        headers.setdefault("Strict-Transport-Security", "max-age=31536000")
+        headers.setdefault("Strict-Transport-Security", "max-age=31536000; includeSubDomains")
     if request.endpoint != "static":
-        headers.setdefault("Cache-Control", "private, no-store")
+        # Photos, exports and /v1 as well: what is personal stays in no cache, and nobody can forget to say so.
+        headers["Cache-Control"] = "private, no-store"
         response.vary.add("HX-Request")
     return response
 

@@ -10,6 +10,7 @@ from karokar.kernel.actor import current_actor
 from karokar.kernel.permissions import public, requires, signed_in
 from karokar.outbox.metrics import CONTENT_TYPE, exposition
 from karokar.web import health, put_off, saved_views
+from karokar.web.cookies import set_cookie
 from karokar.web.home import (
     find_hits,
     group_waiting,
@@ -25,8 +26,6 @@ from karokar.web.shell import THEMES, current_shell
 from karokar.web.times import local_time
 
 bp = Blueprint("web", __name__)
-
-_YEAR = 365 * 24 * 3600
 
 
 @bp.get("/")
@@ -178,8 +177,7 @@ def set_theme() -> Response:
 
 
 def _with_cookie(response: Response, name: str, value: str) -> Response:
-    is_secure = request.is_secure
-    response.set_cookie(name, value, max_age=_YEAR, httponly=True, samesite="Lax", secure=is_secure)
+    set_cookie(response, name, value)
     return response
 
 

@@ -9,9 +9,11 @@ from karokar.web import (
     errors,
     forms,
     headers,
+    hosts,
     incoming,
     limits,
     odometer,
+    security_log,
     shell,
     submissions,
     timeline,
@@ -26,6 +28,8 @@ def init_app(app: Flask) -> None:
     incoming.install(app)
     assets.install(app)
     headers.install(app)
+    security_log.install(app)
+    hosts.install(app)
     errors.init_app(app)
     uploads.install(app)
     unreadable.install(app)

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
-from flask import Flask, current_app, g, request, url_for
+from flask import Flask, current_app, g, url_for
 from werkzeug.local import LocalProxy
 
 from karokar.kernel.actor import Actor, current_actor
@@ -15,6 +15,7 @@ from karokar.kernel.settings import settings
 from karokar.kernel.text import search_key
 from karokar.web import saved_views, times
 from karokar.web.asking import ask
+from karokar.web.cookies import read_cookie
 from karokar.web.links import entity_url, page_path, page_url, short_id, unbroken
 from karokar.web.navigation import LinkGroup, navigation
 from karokar.web.states import state_choices, state_of
@@ -190,8 +191,8 @@ def _url(endpoint: str) -> str | None:
 def current_shell() -> Shell:
     """Return the frame's facts for this request."""
     if "shell" not in g:
-        theme = request.cookies.get("kk_theme", "auto")
-        keys_on = request.cookies.get("kk_keys") != "off"
+        theme = read_cookie("kk_theme", "auto")
+        keys_on = read_cookie("kk_keys") != "off"
         g.shell = Shell(current_actor(), theme if theme in THEMES else "auto", keys_on)
     shell: Shell = g.shell
     return shell

@@ -135,6 +135,15 @@ def read_moment(text: str) -> datetime:
     return value.astimezone(UTC)
 
 
+def read_day(text: str) -> date:
+    """Return the day that a text tells. Raises ValueError for anything else, and for a year that no calendar of ours
+    reaches.
+    """
+    value = date.fromisoformat(text)
+    _expect_a_year_of_ours(value)
+    return value
+
+
 def _expect_a_year_of_ours(value: date) -> None:
     # At the ends of the calendar a shift of zone, a buffer or a day added would leave it.
     if not FIRST_YEAR <= value.year <= LAST_YEAR:

@@ -1,5 +1,6 @@
 """Long work: each row once, a result per row, whatever dies and whoever stops it."""
 
+import dataclasses
 from datetime import timedelta
 from uuid import UUID
 
@@ -259,6 +260,19 @@ def test_a_colleague_without_oversight_and_another_tenant_see_no_run(asha, work)
                 actions.cancel_run(run_id)
             assert queries.list_runs().rows == []
     with acting_as(member(organization_id=asha.organization_id)):
+        assert queries.get_run(run_id).id == run_id
+
+
+def test_whoever_lost_the_right_to_do_it_sees_neither_the_run_nor_its_results(asha, work):
+    run_id = start()
+    lost = dataclasses.replace(asha, permissions={"setting.manage": Scope.OWN})
+    less_far = dataclasses.replace(asha, permissions={"report.read": Scope.SELF})
+    for viewer in (lost, less_far):
+        with acting_as(viewer):
+            with pytest.raises(NotFound):
+                queries.get_run(run_id)
+            assert queries.list_runs().rows == []
+    with acting_as(dataclasses.replace(asha, permissions={"report.read": Scope.OWN})):
         assert queries.get_run(run_id).id == run_id
 
 

@@ -13,6 +13,7 @@ from karokar.fleet.queries import CATEGORIES
 from karokar.kernel.errors import NotFound
 from karokar.kernel.permissions import requires
 from karokar.web.exports import Column, export
+from karokar.web.times import read_day
 
 UTILISATION_COLUMNS = (
     Column("Vehicle", lambda row: row.label),
@@ -41,7 +42,7 @@ def _period() -> Period:
 
 def _day(name: str) -> date | None:
     try:
-        return date.fromisoformat(request.args.get(name, ""))
+        return read_day(request.args.get(name, ""))
     except ValueError:
         return None
 

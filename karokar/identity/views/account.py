@@ -14,8 +14,7 @@ from karokar.identity.views.tries import begin_own_try, end_own_try
 from karokar.kernel.actor import current_actor
 from karokar.kernel.errors import DomainError, NotFound
 from karokar.kernel.permissions import signed_in, without_second_factor
-
-_YEAR = 365 * 24 * 3600
+from karokar.web.cookies import set_cookie
 
 
 def own_id() -> UUID:
@@ -44,9 +43,7 @@ def update_profile() -> ResponseReturnValue:
             user = actions.update_profile(**form.values(), version=form.sent_version)
             flash("Saved.", "good")
             response = redirect(url_for("identity.profile"), 303)
-            response.set_cookie(
-                "kk_theme", user.theme, max_age=_YEAR, httponly=True, samesite="Lax", secure=request.is_secure
-            )
+            set_cookie(response, "kk_theme", user.theme)
             return response
     return render_template("identity/profile.html", form=form, account=queries.get_account(own_id())), form.status
 
