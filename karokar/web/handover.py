@@ -87,8 +87,7 @@ def page_values(**more: Any) -> dict[str, Any]:
 
 
 def photo_response(photo: PhotoColumns) -> Response:
-    """Return a picture as a browser is sent it: it never changes, and is for nobody else."""
+    """Return a picture as a browser is sent it."""
     response = make_response(photo.content)
     response.headers["Content-Type"] = photo.media_type
-    response.headers["Cache-Control"] = "private, max-age=3600, immutable"
     return response

@@ -331,7 +331,7 @@ def test_a_file_is_for_its_organization_and_for_whoever_may_still_make_it(asha, 
         assert queries.get_file(run_id).is_file()
     less = {"setting.manage": Scope.OWN, "report.read": Scope.SELF}
     for held in ({"setting.manage": Scope.OWN}, less):
-        with acting_as(member(**colleague, permissions=held)), pytest.raises(PermissionDenied):
+        with acting_as(member(**colleague, permissions=held)), pytest.raises(NotFound):
             queries.get_file(run_id)
     platform = {"setting.manage": Scope.ALL, "report.read": Scope.ALL}
     for stranger in (member(), member(permissions=platform)):
