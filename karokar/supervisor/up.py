@@ -75,6 +75,8 @@ def _run(options: argparse.Namespace) -> None:
     environ = _environment(options)
     config = load_config(environ)
     safety.refuse_demo_listening(config, (options.host,))
+    # A terminal is for people; who looks for refusals finds them beside the data.
+    environ.setdefault("KAROKAR_SECURITY_LOG", str(config.data / "security.log"))
     with contextlib.ExitStack() as held:
         held.enter_context(_data_of_ours_alone(config, options))
         listener = held.enter_context(_listener(options))

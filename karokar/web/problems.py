@@ -22,7 +22,7 @@ def wants_json() -> bool:
     return request.accept_mimetypes.best_match(["text/html", "application/json"]) == "application/json"
 
 
-def problem(status: int, code: str, sentence: str, **facts: Any) -> Response:
+def problem(status: int, code: str, sentence: str, /, **facts: Any) -> Response:
     """Return a problem document: the HTTP status, the stable code, and a sentence that says what to do next."""
     body = {
         "type": f"urn:karokar:problem:{code}",
@@ -31,7 +31,8 @@ def problem(status: int, code: str, sentence: str, **facts: Any) -> Response:
         "code": code,
         "detail": sentence,
         "instance": f"urn:uuid:{current_cause().correlation_id}",
-        **facts,
     }
+    # A thing's own status is one of the facts, too: it must not take the place of the answer's.
+    body |= {f"current_{name}" if name in body else name: value for name, value in facts.items()}
     text = json.dumps({name: value for name, value in body.items() if value is not None}, default=str)
     return make_response(text, status, {"Content-Type": "application/problem+json"})

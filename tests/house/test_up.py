@@ -232,6 +232,7 @@ def test_all_parts_run_and_stop_and_leave_nothing(whole: Console):
     assert sorted(path.name for path in whole.data.iterdir()) == [
         "karokar.sqlite3",
         "secret_key",
+        "security.log",
         "up.json",
         "up.lock",
         "valkey",

@@ -3,6 +3,7 @@
 import contextlib
 import contextvars
 import itertools
+import os
 import shutil
 import sqlite3
 import tempfile
@@ -140,6 +141,7 @@ class Databases:
                 "KAROKAR_TESTING": "true",
                 "KAROKAR_ENVIRONMENT": "test",
                 "KAROKAR_BASE_URL": "http://localhost",
+                "KAROKAR_SECURITY_LOG": os.devnull,
                 "EVENT_BUS_DISPATCHER": "none",
                 "EVENT_BUS_RETRY_BASE_MS": "1",
             }

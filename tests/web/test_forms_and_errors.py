@@ -226,3 +226,23 @@ def test_a_double_submit_key_of_somebody_else_leads_nowhere(desk):
     again = other.post("/note", data={**desk.token(other), "form_key": data["form_key"], "title": "Air"})
     assert again.status_code == 409
     assert desk.done == ["Oil"]
+
+
+def test_a_conflict_says_to_a_program_both_the_answer_s_status_and_the_thing_s(client):
+    from karokar.identity import actions
+    from tests.factories import people
+
+    company = people.make_corporate(employees=1)
+    with people.acting(company.admin):
+        actions.suspend_member(company.employees[0].membership_id)
+    people.sign_in(client, company.admin)
+    page = client.get("/identity/members").text
+    token = page.split('name="csrf_token" value="')[1].split('"')[0]
+    answer = client.post(
+        f"/identity/members/{company.employees[0].membership_id}/suspend",
+        data={"csrf_token": token, "acting_for": str(company.id), "reason": "Again"},
+        headers={"Accept": "application/json"},
+    )
+    assert answer.status_code == 409
+    assert answer.json["status"] == 409
+    assert answer.json["current_status"] == "SUSPENDED"
