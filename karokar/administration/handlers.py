@@ -1,13 +1,14 @@
 """What the desk makes of other contexts' facts: the rows of which reports are made."""
 
 from collections.abc import Iterator
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 from uuid import UUID, uuid5
 
 from sqlalchemy import select
 from sqlalchemy.dialects import postgresql, sqlite
 
-from karokar.administration.models import DailyFact, ReportedVehicle
+from karokar.administration.models import DailyFact, ReportedUse, ReportedVehicle
+from karokar.events.assignment import AssignmentActivated, AssignmentClosed, AssignmentCompleted
 from karokar.events.base import Envelope
 from karokar.events.booking import (
     BookingActivated,
@@ -22,14 +23,14 @@ from karokar.events.fleet import VehicleCreated, VehicleRetired, VehicleUpdated
 from karokar.kernel.db import db
 from karokar.outbox.registry import handles
 
-Counted = (
-    BookingRequested
-    | BookingApproved
-    | BookingRejected
-    | BookingActivated
+Counted = BookingRequested | BookingApproved | BookingRejected | BookingCancelled
+Used = (
+    BookingActivated
     | BookingCompleted
     | BookingTerminated
-    | BookingCancelled
+    | AssignmentActivated
+    | AssignmentCompleted
+    | AssignmentClosed
 )
 UNANSWERED = "UNANSWERED"
 
@@ -68,14 +69,11 @@ def know_vehicle(envelope: Envelope[VehicleCreated | VehicleUpdated | VehicleRet
     BookingRequested,
     BookingApproved,
     BookingRejected,
-    BookingActivated,
-    BookingCompleted,
-    BookingTerminated,
     BookingCancelled,
     effect="projection",
     from_start=True,
     keeps=(DailyFact.booking_id,),
-    description="Counts requests, decisions, rejections, unmet demand and hours of use, per day.",
+    description="Counts requests, decisions, rejections and unmet demand.",
 )
 def count_day(envelope: Envelope[Counted]) -> None:
     """Add what the event counts for, on both sides of the booking; a second time adds nothing."""
@@ -93,7 +91,7 @@ def count_day(envelope: Envelope[Counted]) -> None:
             "booking_id": event.booking_id,
             "reason": reason,
             "seconds": seconds,
-            "at": event.activated_at if isinstance(event, BookingActivated) else envelope.occurred_at,
+            "at": envelope.occurred_at,
         }
         for measure, day, seconds, reason in facts
         for side, organization_id in sides
@@ -116,16 +114,8 @@ def _facts(envelope: Envelope[Counted]) -> Iterator[tuple[str, date, int, str]]:
         if isinstance(event, BookingRejected):
             yield "REJECTED", day, 0, event.reason
             yield "UNMET", day, asked_s, event.reason
-    elif isinstance(event, BookingCancelled):
-        if event.reason == UNANSWERED:
-            yield "UNMET", day, asked_s, UNANSWERED
-    elif isinstance(event, BookingActivated):
-        yield "HANDED_OVER", day, 0, ""
-    else:
-        out_at = _when(event.booking_id, "HANDED_OVER")
-        if out_at is not None:
-            for used_on, seconds in split_by_day(out_at, event.actual_end):
-                yield "USED", used_on, seconds, ""
+    elif event.reason == UNANSWERED:
+        yield "UNMET", day, asked_s, UNANSWERED
 
 
 def _when(booking_id: UUID, measure: str) -> datetime | None:
@@ -133,11 +123,38 @@ def _when(booking_id: UUID, measure: str) -> datetime | None:
     return db.session.scalars(statement.order_by(DailyFact.at.desc()).limit(1)).one_or_none()
 
 
-def split_by_day(start: datetime, end: datetime) -> Iterator[tuple[date, int]]:
-    """Yield each day (UTC) of the period with its seconds; nothing for an empty period."""
-    start, end = start.astimezone(UTC), end.astimezone(UTC)
-    while start < end:
-        midnight = datetime(start.year, start.month, start.day, tzinfo=UTC) + timedelta(days=1)
-        stop = min(end, midnight)
-        yield start.date(), int((stop - start).total_seconds())
-        start = stop
+@handles(
+    BookingActivated,
+    BookingCompleted,
+    BookingTerminated,
+    AssignmentActivated,
+    AssignmentCompleted,
+    AssignmentClosed,
+    effect="projection",
+    key="stream",
+    from_start=True,
+    keeps=(ReportedUse.id,),
+    description="Keeps when vehicles were out, by booking or directly assigned, for the hours of use in reports.",
+)
+def know_use(envelope: Envelope[Used]) -> None:
+    """Keep one row per use: made at the handover, ended by the return or whatever ended it otherwise."""
+    event = envelope.event
+    if isinstance(event, AssignmentActivated | AssignmentCompleted | AssignmentClosed):
+        if event.booking_id is not None:
+            return  # its booking tells it
+        use_id, vendor_id = event.assignment_id, None
+    else:
+        use_id, vendor_id = event.booking_id, event.vendor_organization_id
+    use = db.session.get(ReportedUse, use_id)
+    if isinstance(event, BookingActivated | AssignmentActivated):
+        if use is None:
+            use = ReportedUse(
+                id=use_id,
+                vehicle_id=event.vehicle_id,
+                vendor_organization_id=vendor_id,
+                corporate_organization_id=event.corporate_organization_id,
+                out_at=event.activated_at,
+            )
+            db.session.add(use)
+    elif use is not None and use.back_at is None:
+        use.back_at = event.closed_at if isinstance(event, AssignmentClosed) else event.actual_end

@@ -1,6 +1,7 @@
 """Reports are counted from events alone, once each, and each side reads its own."""
 
 from datetime import UTC, date, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 from sqlalchemy import select
@@ -9,7 +10,7 @@ from karokar.administration import handlers
 from karokar.administration.models import DailyFact
 from karokar.administration.queries import reports
 from karokar.administration.queries.reports import Period
-from karokar.events import booking, fleet
+from karokar.events import assignment, booking, fleet
 from karokar.events.base import Envelope
 from karokar.kernel import clock
 from karokar.kernel.actor import Actor, Scope, acting_as
@@ -55,6 +56,11 @@ def car(seq=1, at=MONDAY, **changes):
     return told(fleet.VehicleCreated(**{**values, **changes}), at, seq)
 
 
+def hear(envelope: Envelope) -> None:
+    is_use = isinstance(envelope.event, booking.BookingActivated | booking.BookingCompleted)
+    (handlers.know_use if is_use else handlers.count_day)(envelope)
+
+
 def viewer(organization=VENDOR, scope=Scope.OWN) -> Actor:
     return Actor(user_id=new_id(), organization_id=organization, permissions={"report.read": scope})
 
@@ -98,18 +104,56 @@ def history(any_app):
     with transaction():
         handlers.know_vehicle(car())
         for envelope in told_ones:
-            handlers.count_day(envelope)
+            hear(envelope)
     with clock.standing_at(MONDAY + timedelta(days=30)):
         yield told_ones
 
 
-def test_use_is_counted_on_the_days_on_which_the_vehicle_was_out(history):
-    rows = db.session.execute(
-        select(DailyFact.day, DailyFact.seconds)
-        .where(DailyFact.measure == "USED", DailyFact.side == "VENDOR")
-        .order_by(DailyFact.day)
-    ).all()
-    assert [tuple(row) for row in rows] == [(date(2026, 11, 17), 12 * 3600), (date(2026, 11, 18), 12 * 3600)]
+@pytest.mark.parametrize(("first", "last", "hours"), [(16, 22, 24.0), (17, 17, 12.0), (18, 18, 12.0), (19, 22, 0.0)])
+def test_use_is_counted_on_the_days_on_which_the_vehicle_was_out(history, first, last, hours):
+    with acting_as(viewer()):
+        assert reports.totals(Period(date(2026, 11, first), date(2026, 11, last))).used_h == hours
+
+
+def test_days_are_those_of_the_organizations_zone(history):
+    kolkata = Period(date(2026, 11, 17), date(2026, 11, 17), ZoneInfo("Asia/Kolkata"))
+    with acting_as(viewer()):
+        assert reports.totals(kolkata).used_h == 6.5, "Out since 17:30 there."
+
+
+def test_what_is_out_now_counts_until_now(any_app):
+    with transaction():
+        handlers.know_vehicle(car())
+        handlers.know_use(
+            told(booking.BookingActivated(**facts(), activated_at=MONDAY, odometer=1, fuel_percent=1), MONDAY)
+        )
+    with acting_as(viewer()), clock.standing_at(MONDAY + timedelta(hours=5)):
+        (row,) = reports.utilisation_by_vehicle(PERIOD)
+        assert (row.used_h, row.there_h, row.percent) == (5.0, 5.0, 100.0)
+    with acting_as(viewer()), clock.standing_at(MONDAY + timedelta(days=60)):
+        assert reports.totals(Period(PERIOD.first, PERIOD.first)).used_h == 15.0, "To the end of the period."
+
+
+def test_own_vehicles_count_when_they_are_assigned_directly(any_app):
+    given = {
+        "assignment_id": new_id(),
+        "vehicle_id": CAR,
+        "corporate_organization_id": CORPORATE,
+        "employee_id": new_id(),
+        "start": MONDAY,
+    }
+    begun = told(assignment.AssignmentActivated(**given, activated_at=MONDAY), MONDAY)
+    back = MONDAY + timedelta(hours=8)
+    with transaction():
+        handlers.know_vehicle(car(organization_id=CORPORATE, ownership_type="CORPORATE_OWNED"))
+        for envelope in (begun, told(assignment.AssignmentCompleted(**given, actual_end=back), back, 2), begun):
+            handlers.know_use(envelope)
+    with clock.standing_at(MONDAY + timedelta(days=30)):
+        with acting_as(viewer(CORPORATE)):
+            (row,) = reports.utilisation_by_vehicle(PERIOD)
+            assert row.used_h == 8.0
+        with acting_as(viewer(VENDOR)):
+            assert reports.totals(PERIOD).used_h == 0.0
 
 
 def test_utilisation_is_hours_used_of_hours_there(history):
@@ -137,7 +181,7 @@ def test_hearing_everything_again_changes_nothing(history):
     with transaction():
         handlers.know_vehicle(car())
         for envelope in history:
-            handlers.count_day(envelope)
+            hear(envelope)
     assert db.session.scalars(select(DailyFact.id).order_by(DailyFact.id)).all() == before
 
 

@@ -23,11 +23,32 @@ class ReportedVehicle(Base):
     last_seq: Mapped[int]
 
 
+class ReportedUse(Base):
+    """A period in which a vehicle was out: since its handover, until its return or still (`back_at` is None).
+
+    The id is the booking's, or that of the assignment of a company's own vehicle, which has no vendor.
+    """
+
+    __tablename__ = "reported_uses"
+    __table_args__ = (
+        Index(None, "vendor_organization_id", "out_at"),
+        Index(None, "corporate_organization_id", "out_at"),
+        Index(None, "out_at"),
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)  # owner: booking or assignment
+    vehicle_id: Mapped[UUID]  # owner: fleet
+    vendor_organization_id: Mapped[UUID | None]  # owner: organization
+    corporate_organization_id: Mapped[UUID]  # owner: organization
+    out_at: Mapped[datetime]
+    back_at: Mapped[datetime | None]
+
+
 class DailyFact(Base):
     """One thing that counts, on one day, for one organization.
 
     `measure`: REQUESTED, DECIDED (seconds from request to decision), REJECTED (by reason), UNMET (seconds of use that
-    were asked for and not given, by reason), HANDED_OVER, USED (seconds in which the vehicle was out on that day).
+    were asked for and not given, by reason). `day` is the day in UTC, for the index; reports go by `at`.
     `side` says in which role the organization was part of it. The id is derived from the event, so a replay changes
     nothing.
     """

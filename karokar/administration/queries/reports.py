@@ -2,28 +2,33 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
-from sqlalchemy import ColumnElement, Select, false, func, or_, select, true
+from sqlalchemy import ColumnElement, Select, and_, case, false, func, or_, select, true
 
-from karokar.administration.models import DailyFact, ReportedVehicle
+from karokar.administration.models import DailyFact, ReportedUse, ReportedVehicle
 from karokar.administration.permissions import REPORT_READ
 from karokar.kernel import clock
 from karokar.kernel.actor import Actor, Scope, current_actor
+from karokar.kernel.days import end_of_day, zone_of
 from karokar.kernel.db import db
 from karokar.kernel.permissions import scope_of
 
 LONGEST = 366
+EARLIEST, LATEST = date(1970, 1, 8), date(2199, 12, 24)
+"""The days that anybody's calendar reaches, with a week to spare."""
 
 
 @dataclass(frozen=True)
 class Period:
-    """Whole days from `first` to `last`, both included (UTC)."""
+    """Whole days from `first` to `last`, both included, in a zone: the acting organization's."""
 
     first: date
     last: date
+    zone: ZoneInfo = ZoneInfo("UTC")
 
     @property
     def days(self) -> int:
@@ -33,21 +38,29 @@ class Period:
     @property
     def begins_at(self) -> datetime:
         """The moment at which it begins."""
-        return datetime(self.first.year, self.first.month, self.first.day, tzinfo=UTC)
+        return end_of_day(self.first - timedelta(days=1), self.zone)
 
     @property
     def ends_at(self) -> datetime:
         """The moment at which it is over."""
-        return self.begins_at + timedelta(days=self.days)
+        return end_of_day(self.last, self.zone)
+
+    @property
+    def weeks(self) -> list[tuple[date, datetime]]:
+        """The Mondays of its weeks, each with the moment at which its week is over."""
+        monday = self.first - timedelta(days=self.first.weekday())
+        count = (self.last - monday).days // 7 + 1
+        mondays = [monday + timedelta(days=7 * number) for number in range(count)]
+        return [(one, end_of_day(one + timedelta(days=6), self.zone)) for one in mondays]
 
     @classmethod
     def of(cls, first: date | None, last: date | None) -> "Period":
         """Return the period asked for: by default the last 30 days, never the wrong way round, at most a year."""
-        today = clock.now().date()
-        last = last or today
-        first = first or last - timedelta(days=29)
+        zone = zone_of(current_actor().time_zone or "UTC")
+        last = min(max(last or clock.now().astimezone(zone).date(), EARLIEST), LATEST)
+        first = min(max(first or last - timedelta(days=29), EARLIEST), LATEST)
         first, last = min(first, last), max(first, last)
-        return cls(max(first, last - timedelta(days=LONGEST - 1)), last)
+        return cls(max(first, last - timedelta(days=LONGEST - 1)), last, zone)
 
 
 @dataclass(frozen=True)
@@ -87,10 +100,53 @@ def _within(actor: Actor) -> ColumnElement[bool]:
     return DailyFact.organization_id == actor.organization_id
 
 
-def _select(measure: str, period: Period, *columns: Any) -> Select[Any]:
-    return select(*columns).where(
-        _within(current_actor()), DailyFact.measure == measure, DailyFact.day.between(period.first, period.last)
+def _uses_within(actor: Actor) -> ColumnElement[bool]:
+    scope = scope_of(REPORT_READ, actor)
+    if scope is None:
+        return false()
+    if scope is Scope.ALL:
+        return true()
+    own = actor.organization_id
+    return or_(ReportedUse.vendor_organization_id == own, ReportedUse.corporate_organization_id == own)
+
+
+def _in(period: Period) -> ColumnElement[bool]:
+    """What happened in the period; the days in UTC, a day more on each side, lead there by the index."""
+    a_day = timedelta(days=1)
+    return and_(
+        DailyFact.day.between(period.first - a_day, period.last + a_day),
+        DailyFact.at >= period.begins_at,
+        DailyFact.at < period.ends_at,
     )
+
+
+def _select(measure: str, period: Period, *columns: Any) -> Select[Any]:
+    return select(*columns).where(_within(current_actor()), DailyFact.measure == measure, _in(period))
+
+
+def _hours_used(period: Period) -> dict[UUID, float]:
+    """Return in how many hours of the period each vehicle was out; one that is still out, until now."""
+    until = min(period.ends_at, clock.now())
+    if until <= period.begins_at:
+        return {}
+    began = case((ReportedUse.out_at < period.begins_at, period.begins_at), else_=ReportedUse.out_at)
+    ended = case((or_(ReportedUse.back_at.is_(None), ReportedUse.back_at > until), until), else_=ReportedUse.back_at)
+    statement = (
+        select(ReportedUse.vehicle_id, func.sum(_hours_between(began, ended)))
+        .where(
+            _uses_within(current_actor()),
+            ReportedUse.out_at < until,
+            or_(ReportedUse.back_at.is_(None), ReportedUse.back_at > period.begins_at),
+        )
+        .group_by(ReportedUse.vehicle_id)
+    )
+    return {vehicle_id: float(hours) for vehicle_id, hours in db.session.execute(statement)}
+
+
+def _hours_between(start: ColumnElement[datetime], end: ColumnElement[datetime]) -> ColumnElement[Any]:
+    if db.session.get_bind().dialect.name == "postgresql":
+        return func.extract("epoch", end - start) / 3600
+    return (func.julianday(end) - func.julianday(start)) * 24
 
 
 def utilisation_by_vehicle(period: Period, limit: int = 100) -> list[Utilisation]:
@@ -98,11 +154,7 @@ def utilisation_by_vehicle(period: Period, limit: int = 100) -> list[Utilisation
 
     A corporate sees the vehicles that it used; then "there" are the hours of the whole period.
     """
-    used: dict[UUID, int] = dict(
-        db.session.execute(
-            _select("USED", period, DailyFact.vehicle_id, func.sum(DailyFact.seconds)).group_by(DailyFact.vehicle_id)
-        ).all()
-    )
+    used = _hours_used(period)
     actor = current_actor()
     is_all = scope_of(REPORT_READ, actor) is Scope.ALL
     owned = true() if is_all else ReportedVehicle.organization_id == actor.organization_id
@@ -112,8 +164,7 @@ def utilisation_by_vehicle(period: Period, limit: int = 100) -> list[Utilisation
     wanted = or_(owned & in_fleet, ReportedVehicle.id.in_(list(used)))
     vehicles = db.session.scalars(select(ReportedVehicle).where(wanted)).all()
     rows = [
-        Utilisation(v.label, v.category, v.id, round((used.get(v.id) or 0) / 3600, 1), _hours_there(v, period))
-        for v in vehicles
+        Utilisation(v.label, v.category, v.id, round(used.get(v.id, 0.0), 1), _hours_there(v, period)) for v in vehicles
     ]
     return sorted(rows, key=lambda row: (-row.percent, row.label))[:limit]
 
@@ -152,17 +203,23 @@ def unmet_by_week(period: Period) -> list[Bucket]:
 
 
 def _by_week(measure: str, period: Period) -> list[Bucket]:
-    columns = (DailyFact.day, func.count(), func.sum(DailyFact.seconds), func.max(DailyFact.seconds))
-    found: dict[date, tuple[int, int, int]] = {}
-    monday = period.first - timedelta(days=period.first.weekday())
-    while monday <= period.last:
-        found[monday] = (0, 0, 0)
-        monday += timedelta(days=7)
-    for day, count, seconds, longest in db.session.execute(_select(measure, period, *columns).group_by(DailyFact.day)):
-        week = day - timedelta(days=day.weekday())
-        old = found[week]
-        found[week] = (old[0] + count, old[1] + int(seconds or 0), max(old[2], longest or 0))
-    return [_bucket(f"{week.day} {week.strftime('%b')}", *numbers) for week, numbers in sorted(found.items())]
+    weeks = period.weeks
+    number = case(
+        *((DailyFact.at < ends_at, index) for index, (_monday, ends_at) in enumerate(weeks)), else_=len(weeks)
+    )
+    columns = (number.label("week"), func.count(), func.sum(DailyFact.seconds), func.max(DailyFact.seconds))
+    found = {
+        week: numbers for week, *numbers in db.session.execute(_select(measure, period, *columns).group_by("week"))
+    }
+    return [
+        _bucket(f"{monday.day} {monday.strftime('%b')}", *_counted(found.get(index)))
+        for index, (monday, _ends_at) in enumerate(weeks)
+    ]
+
+
+def _counted(numbers: Sequence[Any] | None) -> tuple[int, int, int]:
+    count, seconds, longest = numbers or (0, 0, 0)
+    return count, int(seconds or 0), longest or 0
 
 
 def rejections_by_reason(period: Period) -> list[Bucket]:
@@ -204,7 +261,7 @@ def totals(period: Period) -> Totals:
     """Return the period's totals."""
     statement = (
         select(DailyFact.measure, func.count(), func.sum(DailyFact.seconds))
-        .where(_within(current_actor()), DailyFact.day.between(period.first, period.last))
+        .where(_within(current_actor()), _in(period))
         .group_by(DailyFact.measure)
     )
     found = {measure: (count, int(seconds or 0)) for measure, count, seconds in db.session.execute(statement)}
@@ -215,5 +272,5 @@ def totals(period: Period) -> Totals:
         decided=count.get("DECIDED", 0),
         rejected=count.get("REJECTED", 0),
         unmet_h=hours.get("UNMET", 0.0),
-        used_h=hours.get("USED", 0.0),
+        used_h=round(sum(_hours_used(period).values()), 1),
     )
