@@ -3,8 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0030_reported_uses"
-down_revision = "0029_tries"
+revision = "0031_reported_uses"
+down_revision = "0030_plates"
 branch_labels = None
 depends_on = None
 
