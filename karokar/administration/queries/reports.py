@@ -18,6 +18,7 @@ from karokar.kernel.db import db
 from karokar.kernel.permissions import scope_of
 
 LONGEST = 366
+UTC = ZoneInfo("UTC")
 EARLIEST, LATEST = date(1970, 1, 8), date(2199, 12, 24)
 """The days that anybody's calendar reaches, with a week to spare."""
 
@@ -28,7 +29,7 @@ class Period:
 
     first: date
     last: date
-    zone: ZoneInfo = ZoneInfo("UTC")
+    zone: ZoneInfo = UTC
 
     @property
     def days(self) -> int:
