@@ -56,6 +56,7 @@ class Config:
     demo_password: str = dataclasses.field(default=DEFAULT_DEMO_PASSWORD, repr=False)
     require_2fa: bool = False
     max_upload_mb: int = 10
+    clamd: str | None = None
     export_rows_at_once: int = 5000
     smtp_url: str | None = dataclasses.field(default=None, repr=False)
     smtp_tls: Literal["required", "offered"] = "offered"

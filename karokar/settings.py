@@ -96,6 +96,14 @@ def _smtp_url(name: str, value: str) -> str:
     return value
 
 
+def _clamd(name: str, value: str) -> str:
+    expected = "a socket such as unix:///run/clamav/clamd.ctl or tcp://localhost:3310"
+    parts = _split(name, value, expected)
+    if not ((parts.scheme == "unix" and parts.path) or (parts.scheme == "tcp" and parts.hostname)):
+        raise _refuse(name, value, expected)
+    return value
+
+
 def _mail_from(name: str, value: str) -> str:
     if not re.fullmatch(r"[^<>@\r\n]*<[^<>@\s]+@[^<>@\s]+>|[^<>@\s]+@[^<>@\s]+", value):
         raise _refuse(name, value, "a sender such as KaroKar <no-reply@example.com>")
@@ -285,6 +293,16 @@ SETTINGS: tuple[Setting, ...] = (
         parse=_whole_number(1, 1000),
         default="10",
         description="Largest document that may be uploaded, in megabytes.",
+    ),
+    Setting(
+        name="KAROKAR_CLAMD",
+        field="clamd",
+        parse=_clamd,
+        default="none: files are not scanned",
+        description=(
+            "Scanner for uploaded files: clamd's socket, `unix:///run/clamav/clamd.ctl` or `tcp://host:3310`. "
+            "While it does not answer, no file is accepted."
+        ),
     ),
     Setting(
         name="KAROKAR_EXPORT_ROWS_AT_ONCE",

@@ -29,6 +29,7 @@ from karokar.assignment.permissions import (
 from karokar.assignment.rules import Status
 from karokar.events.base import Event
 from karokar.events.bus import publish
+from karokar.files.cleaning import clean_photos
 from karokar.fleet import queries as fleet
 from karokar.identity import queries as identity
 from karokar.kernel import clock
@@ -367,3 +368,9 @@ def _each(change: Callable[[Assignment], Event]) -> Callable[[UUID], None]:
         publish(change(load(Assignment, assignment_id, ASSIGNMENT_CLOSE, lock=True)))
 
     return change_one
+
+
+@every(60, lane="runs")
+def clean_stored_photos() -> int:
+    """Clean photos that were stored before photos were cleaned, some at a time. Returns how many."""
+    return clean_photos(AssignmentPhoto)

@@ -2,6 +2,7 @@
 every state, all made through the real actions, at the moments at which people would have done it.
 """
 
+import io
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -16,6 +17,7 @@ from karokar.assignment.models import Assignment
 from karokar.booking import actions as booking
 from karokar.config import Config
 from karokar.demo.documents import example_document
+from karokar.files.intake import accept
 from karokar.fleet import actions as fleet
 from karokar.identity import actions as identity
 from karokar.identity import queries as identity_queries
@@ -30,7 +32,6 @@ from karokar.organization import queries as organization_queries
 from karokar.outbox import subscriptions
 from karokar.outbox.drain import drain, drain_all
 from karokar.verification import actions as verification
-from karokar.verification.actions import Upload
 
 ZONE = "Asia/Kolkata"
 FROM, UNTIL = 9, 18
@@ -219,11 +220,13 @@ class Story:
 
     def _hand_in(self, entity_type: str, key: str, kind: str) -> None:
         name = kind.replace("_", " ").capitalize()
+        content = example_document(name, f"No. {key.upper()}-{len(self.ids)}")
+        file = accept(f"{kind.lower()}.pdf", io.BytesIO(content))
         made = verification.request_verification(
             entity_type=entity_type,
             entity_id=self.ids[key],
             kind=kind,
-            uploads=[Upload(f"{kind.lower()}.pdf", example_document(name, f"No. {key.upper()}-{len(self.ids)}"))],
+            uploads=[file],
         )
         self.ids[f"{key}/{kind}"] = made.id
 

@@ -19,7 +19,7 @@ from karokar.files.child import LARGEST_ANSWER, LIMIT_REACHED
 from karokar.kernel.log import get_logger
 from karokar.kernel.settings import settings
 
-Task = Literal["pdf", "workbook"]
+Task = Literal["picture", "stored", "pdf", "workbook"]
 
 LONGEST_S = 30
 """Seconds that one file may take; its processor time has a limit of its own, see `child`."""

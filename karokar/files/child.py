@@ -43,9 +43,14 @@ def _limit(what: int, most: int) -> None:
 
 def _tasks() -> dict[str, Callable[..., dict[str, Any]]]:
     # Each imports its own library when it runs, so that a picture does not wait for what reads workbooks.
-    from karokar.files import pdf, workbook
+    from karokar.files import pdf, pictures, workbook
 
-    return {"pdf": pdf.look_at, "workbook": workbook.read}
+    return {
+        "picture": pictures.take_in,
+        "stored": pictures.clean_stored,
+        "pdf": pdf.look_at,
+        "workbook": workbook.read,
+    }
 
 
 def main(task: str, source: str, target: str, options: str) -> None:

@@ -24,6 +24,8 @@ class Settings(Protocol):
     @property
     def max_upload_mb(self) -> int: ...  # noqa: D102
     @property
+    def clamd(self) -> str | None: ...  # noqa: D102
+    @property
     def export_rows_at_once(self) -> int: ...  # noqa: D102
     @property
     def smtp_url(self) -> str | None: ...  # noqa: D102

@@ -7,6 +7,8 @@ from uuid import UUID
 
 from sqlalchemy import ColumnElement, false, or_, select, true
 
+from karokar.files.intake import hash_of
+from karokar.files.storage import FileLost
 from karokar.kernel.actor import Actor, Scope, current_actor
 from karokar.kernel.db import db
 from karokar.kernel.errors import NotFound, PermissionDenied
@@ -75,7 +77,8 @@ def get_run(run_id: UUID) -> Run:
 def get_file(run_id: UUID) -> Path:
     """Return the file that a run made, for somebody of the same organization who may now what it took to make it.
 
-    Raises NotFound where there is none (any more), PermissionDenied where the right is held no longer, or not as far.
+    Raises NotFound where there is none (any more), FileLost where it is not what the run made, PermissionDenied where the
+    right is held no longer, or not as far.
     """
     run = get_run(run_id)
     actor = current_actor()
@@ -86,8 +89,11 @@ def get_file(run_id: UUID) -> Path:
     if run.scope is not None and _REACH[scope] < _REACH[Scope(run.scope)]:
         raise PermissionDenied(permission, f"{PERMISSIONS[permission].description}, as far as this file goes")
     path = folder_of(run_id) / (run.file_name or "none")
-    if not run.file_name or not path.is_file():
+    if not run.file_name or not path.exists():
         raise NotFound("file")
+    made = (run.state or {}).get("sha256")
+    if path.is_symlink() or path.parent.is_symlink() or (made is not None and hash_of(path) != made):
+        raise FileLost("damaged")
     return path
 
 

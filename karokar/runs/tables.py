@@ -6,7 +6,7 @@ import io
 import unicodedata
 from dataclasses import dataclass
 
-from karokar.files import bounded, workbook
+from karokar.files import bounded, scanner, workbook
 from karokar.files.incoming import receive
 from karokar.web.exports import safe
 
@@ -21,6 +21,10 @@ _WORKBOOKS = {
     workbook.LOCKED: "This workbook asks for a password. Save a copy without a password and upload that.",
     workbook.TOO_LARGE: f"This workbook is too large to be read here. {AS_CSV}",
     workbook.UNREADABLE: f"This workbook can't be read. {AS_CSV}",
+}
+_SCANNED = {
+    scanner.INFECTED: "This file contains malware and was not kept.",
+    scanner.UNREACHABLE: "Files can't be checked for malware at the moment. Try again in a few minutes.",
 }
 _LAYOUT = frozenset("\t\n\r\f\v")
 
@@ -46,6 +50,9 @@ def table_of(data: bytes) -> Table:
         raise FileRefused("Choose a CSV file or a workbook that has rows.")
     if len(data) > MOST_BYTES:
         raise FileRefused(_TOO_LARGE)
+    with receive(io.BytesIO(data), MOST_BYTES) as file:
+        if refusal := scanner.scan(file.path):
+            raise FileRefused(_SCANNED[refusal])
     if workbook.is_workbook(data):
         return Table(_from_workbook(data))
     table = _decoded(data)

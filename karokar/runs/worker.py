@@ -15,6 +15,7 @@ from uuid import UUID
 from flask import current_app
 from sqlalchemy import and_, delete, func, or_, select
 
+from karokar.files.intake import hash_of
 from karokar.kernel import clock
 from karokar.kernel.actor import SYSTEM, Actor, Cause, acting_as
 from karokar.kernel.db import db, transaction
@@ -228,6 +229,7 @@ def _work_file(run_id: UUID, kind: FileKind, seconds: float) -> None:
             run.claimed_until = clock.now() + CLAIM
             if step.file:
                 run.file_name = step.file.name
+                run.state = {**state, "sha256": hash_of(step.file)}
                 _end(run, "DONE")
         if step.file:
             for scrap in set(folder.iterdir()) - {step.file}:

@@ -1,13 +1,16 @@
 """What is done with verifications."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import and_, or_, select
+from sqlalchemy import and_, or_, select, update
 
 from karokar.events.bus import publish
+from karokar.files.cleaning import AT_ONCE, cleaned
+from karokar.files.intake import AcceptedFile, of_content
+from karokar.files.lost import note_state
+from karokar.files.storage import FileLost, storage
 from karokar.fleet import queries as fleet
 from karokar.identity import queries as identity
 from karokar.kernel import clock
@@ -15,40 +18,30 @@ from karokar.kernel.actor import Scope, current_actor
 from karokar.kernel.db import action, db
 from karokar.kernel.errors import NotFound, RuleBroken
 from karokar.kernel.permissions import check, load
-from karokar.kernel.pictures import unfolds_too_far
 from karokar.kernel.schedule import LOOKED_AT_MOST, every, work_through
-from karokar.kernel.settings import settings
 from karokar.organization import queries as organization
 from karokar.verification import queries, rules
 from karokar.verification.models import Verification, VerificationDocument, VerificationOpening
 from karokar.verification.permissions import VERIFICATION_REQUEST, VERIFICATION_REVIEW
 from karokar.verification.rules import VerificationStatus
-from karokar.verification.storage import storage
 
 REGISTRATION = "VEHICLE_REGISTRATION"
 
 
-@dataclass(frozen=True)
-class Upload:
-    """A file as it was sent: its name and its bytes. What kind it is, its content says."""
-
-    filename: str
-    content: bytes
-
-
 @action
-def request_verification(*, entity_type: str, entity_id: UUID, kind: str, uploads: Sequence[Upload]) -> Verification:
+def request_verification(
+    *, entity_type: str, entity_id: UUID, kind: str, uploads: Sequence[AcceptedFile]
+) -> Verification:
     """Hand in documents that prove something about an entity of the acting organization; they wait for review.
 
     An employee does so about themselves only. Raises NotFound for an entity that is not the organization's, RuleBroken
-    for a kind that such an entity does not have, no file, too many, too large ones, or files that are no PDF, PNG or
-    JPEG, and for a kind that waits for review already.
+    for a kind that such an entity does not have, no file or too many, and for a kind that waits for review already.
     """
     owner = check_entity(entity_type, entity_id)
     if kind not in rules.kinds_of(entity_type):
         sentence = "Choose what these documents prove."
         raise RuleBroken("KIND_DOES_NOT_FIT", sentence, fields={"kind": sentence})
-    documents = [_checked(upload) for upload in _counted(uploads)]
+    _check_count(len(uploads))
     waiting = queries.find_waiting_try(entity_type, entity_id, kind)
     if waiting is not None:
         sentence = f"{rules.label_of(kind)} waits for review already. Wait for the answer, or hand in another kind."
@@ -64,15 +57,17 @@ def request_verification(*, entity_type: str, entity_id: UUID, kind: str, upload
     event = verification.request()
     db.session.add(verification)
     db.session.flush()
-    for upload, media_type in documents:
+    for upload in uploads:
+        # Kept before the row is: a row never points at nothing, and a file without a row harms nobody.
+        storage().keep(upload.path, upload.sha256)
         db.session.add(
             VerificationDocument(
                 verification_id=verification.id,
-                # Kept before the row is: a row never points at nothing, and a file without a row harms nobody.
-                sha256=storage().keep(upload.content),
-                filename=rules.clean_filename(upload.filename, media_type),
-                media_type=media_type,
-                size=len(upload.content),
+                sha256=upload.sha256,
+                received_sha256=upload.received_sha256,
+                filename=upload.filename,
+                media_type=upload.media_type,
+                size=upload.size,
                 uploaded_at=clock.now(),
             )
         )
@@ -108,36 +103,14 @@ def check_entity(entity_type: str, entity_id: UUID) -> UUID:
     return owner
 
 
-def _counted(uploads: Sequence[Upload]) -> Sequence[Upload]:
+def _check_count(count: int) -> None:
     sentence = ""
-    if not uploads:
+    if not count:
         sentence = "Choose at least one file."
-    elif len(uploads) > rules.MOST_DOCUMENTS:
+    elif count > rules.MOST_DOCUMENTS:
         sentence = f"Hand in at most {rules.MOST_DOCUMENTS} files at once."
     if sentence:
         raise RuleBroken("DOCUMENTS_COUNT", sentence, fields={"documents": sentence})
-    return uploads
-
-
-def _checked(upload: Upload) -> tuple[Upload, str]:
-    """Return the file with its media type, found from its content. Raises RuleBroken."""
-    most = settings().max_upload_mb
-    media_type = rules.sniff(upload.content[:64])
-    name = upload.filename[:80] or "The file"
-    sentence = ""
-    if not upload.content:
-        sentence = f"{name} is empty."
-    elif len(upload.content) > most * 1024 * 1024:
-        sentence = f"{name} is larger than {most} MB. Make it smaller, or hand in its pages one by one."
-    elif media_type is None:
-        sentence = f"{name} is no PDF, PNG or JPEG, whatever its name says. Save it as one of these first."
-    elif not rules.is_complete(media_type, upload.content):
-        sentence = f"{name} is damaged or was cut off. Open it to see whether it is whole, then choose it again."
-    elif unfolds_too_far(upload.content):
-        sentence = f"{name} has more pixels than can be shown. Make the picture smaller."
-    if sentence or media_type is None:
-        raise RuleBroken("DOCUMENT_NOT_ACCEPTED", sentence, fields={"documents": sentence})
-    return upload, media_type
 
 
 @action
@@ -324,3 +297,63 @@ def _remind(verification_id: UUID) -> bool:
 def _lock(verification_id: UUID) -> Verification | None:
     statement = select(Verification).where(Verification.id == verification_id).with_for_update()
     return db.session.scalars(statement.execution_options(populate_existing=True)).one_or_none()
+
+
+@every(60, lane="runs")
+def clean_stored_documents() -> int:
+    """Clean pictures that were handed in before pictures were cleaned, some at a time. Returns how many files."""
+    found = select(VerificationDocument.id).where(_IS_UNCLEANED).order_by(VerificationDocument.id)
+    return work_through(found, clean_document, at_most=AT_ONCE)
+
+
+_IS_UNCLEANED = and_(VerificationDocument.received_sha256.is_(None), VerificationDocument.media_type.like("image/%"))
+
+
+def clean_document(document_id: UUID) -> bool:
+    """Clean the file of a document that was handed in before pictures were cleaned, for all documents that have it.
+
+    What was handed in is known by its hash ever after; the file itself goes. Returns whether there was something to do.
+    """
+    statement = select(VerificationDocument.sha256, VerificationDocument.media_type, VerificationDocument.filename)
+    row = db.session.execute(statement.where(VerificationDocument.id == document_id, _IS_UNCLEANED)).one_or_none()
+    if row is None:
+        return False
+    try:
+        content = b"".join(storage().read(row.sha256))
+    except FileLost as lost:
+        note_state(row.sha256, lost.state)
+        return False
+    content, media_type = cleaned(content, row.media_type)
+    file = of_content(content, row.filename, media_type, row.sha256)
+    try:
+        storage().keep(file.path, file.sha256)
+    finally:
+        file.discard()
+    _replace_file(row.sha256, file)
+    if file.sha256 != row.sha256:
+        storage().forget(row.sha256)
+    return True
+
+
+@action
+def _replace_file(sha256: str, file: AcceptedFile) -> None:
+    db.session.execute(
+        update(VerificationDocument)
+        .where(VerificationDocument.sha256 == sha256)
+        .values(sha256=file.sha256, received_sha256=sha256, media_type=file.media_type, size=file.size)
+    )
+
+
+@every(3600, lane="runs")
+def check_stored_documents() -> int:
+    """Compare a part of the stored files with their hashes, another one every hour, so that each is looked at within
+    eleven days. Returns how many are missing or damaged.
+    """
+    part = f"{int(clock.now().timestamp() // 3600) % 256:02x}"
+    statement = select(VerificationDocument.sha256).where(VerificationDocument.sha256.startswith(part)).distinct()
+    lost = 0
+    for sha256 in db.session.scalars(statement).all():
+        state = storage().state(sha256)
+        note_state(sha256, state)
+        lost += state != "whole"
+    return lost

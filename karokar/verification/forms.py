@@ -1,24 +1,28 @@
 """What people hand in and decide: its shape. Whether it may be done, the actions decide."""
 
-from flask_wtf.file import FileRequired, MultipleFileField
+from flask_wtf.file import MultipleFileField
 from wtforms import DateField, SelectField, TextAreaField
 from wtforms.validators import InputRequired, Length, Optional
 
+from karokar.files import kinds
 from karokar.verification import rules
+from karokar.web.form_files import FileForm, FilesNeeded
 from karokar.web.forms import Form, choose, in_our_years
 
 A_REASON = "Choose a reason"
 NOTE = Length(max=1000, message="Use at most 1000 characters.")
 
 
-class RequestForm(Form):
+class RequestForm(FileForm):
     """What is proved, and the files."""
+
+    most_files = rules.MOST_DOCUMENTS
 
     kind = SelectField("What do the files prove?", [InputRequired("Choose what they prove.")])
     documents = MultipleFileField(
         "Files",
-        [FileRequired("Choose at least one file.")],
-        render_kw={"accept": ".pdf,.png,.jpg,.jpeg,application/pdf,image/png,image/jpeg"},
+        [FilesNeeded("Choose at least one file.")],
+        render_kw={"accept": kinds.ACCEPT_DOCUMENTS},
     )
 
 

@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any, ClassVar
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, ColumnElement, ForeignKey, Index, false, or_
+from sqlalchemy import CheckConstraint, ColumnElement, ForeignKey, Index, String, false, or_
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from karokar.events.verification import (
@@ -162,6 +162,9 @@ class VerificationDocument(Base):
     id: Mapped[UUID] = mapped_column(primary_key=True)
     verification_id: Mapped[UUID] = mapped_column(ForeignKey("verifications.id"), index=True)
     sha256: Mapped[str] = mapped_column(index=True)
+    received_sha256: Mapped[str | None] = mapped_column(
+        String(64), index=True
+    )  # of what was handed in, before it was cleaned; a picture without it has not been cleaned
     filename: Mapped[str] = mapped_column(info={"personal": True})
     media_type: Mapped[str]
     size: Mapped[int]

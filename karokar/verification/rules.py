@@ -3,7 +3,6 @@
 from enum import StrEnum
 
 from karokar.kernel.codes import name_codes
-from karokar.kernel.text import is_of_a_word
 
 
 class VerificationStatus(StrEnum):
@@ -102,37 +101,4 @@ def due_reminder(days_left: float, reminded: int | None) -> int | None:
     return nearest if reminded is None or nearest < reminded else None
 
 
-def sniff(head: bytes) -> str | None:
-    """Return the media type of a document by its first bytes: PDF, PNG or JPEG; None for anything else.
-
-    What its name or sender say does not matter. A PDF's mark must stand at the very beginning, as a file that is two
-    things at once hides one of them further down.
-    """
-    if head.startswith((b"%PDF-1.", b"%PDF-2.")):
-        return "application/pdf"
-    if head.startswith(b"\x89PNG\r\n\x1a\n") and head[12:16] == b"IHDR":
-        return "image/png"
-    if head.startswith(b"\xff\xd8\xff"):
-        return "image/jpeg"
-    return None
-
-
-def is_complete(media_type: str, content: bytes) -> bool:
-    """Whether a document ends as one of its type ends: a cut-off upload, or another file behind the mark, does not."""
-    tail = content[-2048:]
-    if media_type == "application/pdf":
-        return b"%%EOF" in tail
-    if media_type == "image/png":
-        return b"IEND" in tail[-64:]
-    return b"\xff\xd9" in tail
-
-
-EXTENSIONS = {"application/pdf": "pdf", "image/png": "png", "image/jpeg": "jpg"}
 MOST_DOCUMENTS = 5
-
-
-def clean_filename(name: str, media_type: str) -> str:
-    """Return a file name that is safe in headers and on every system, ending as its content says."""
-    base = name.replace("\\", "/").rsplit("/", maxsplit=1)[-1].rsplit(".", maxsplit=1)[0]
-    kept = "".join(letter if is_of_a_word(letter) or letter in " -_." else "_" for letter in base).strip(" .")
-    return f"{kept[:80] or 'document'}.{EXTENSIONS[media_type]}"

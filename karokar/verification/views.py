@@ -7,38 +7,33 @@ from functools import cache
 from typing import Any
 from uuid import UUID
 
-from flask import Blueprint, Response, flash, redirect, render_template, request, url_for
+from flask import Blueprint, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
-from werkzeug.datastructures import FileStorage
 
+from karokar.files import kinds
+from karokar.files.lost import note_state
+from karokar.files.storage import SENTENCES, FileLost, storage
 from karokar.fleet import queries as fleet
 from karokar.identity import queries as identity
 from karokar.kernel.actor import Scope, current_actor
 from karokar.kernel.days import end_of_day, zone_of
 from karokar.kernel.errors import NotFound
-from karokar.kernel.log import get_logger
 from karokar.kernel.permissions import may, requires, scope_of
 from karokar.kernel.settings import settings
 from karokar.organization import queries as organization
 from karokar.verification import actions, queries, rules
 from karokar.verification.forms import ApproveForm, RejectForm, RequestForm, RevokeForm
 from karokar.verification.permissions import VERIFICATION_READ, VERIFICATION_REQUEST, VERIFICATION_REVIEW
-from karokar.verification.storage import storage
 from karokar.web.filters import Carried, Choice, Field, Filters
 from karokar.web.forms import choices, choose
 from karokar.web.headers import CONTENT_POLICY
 from karokar.web.live import live_part
 from karokar.web.states import state_choices
+from karokar.web.stored_files import send_lost, send_stored
 
 bp = Blueprint("verification", __name__)
 
 _ABOUT = {"Organization": "Organization", "Vehicle": "Vehicle", "User": "Person"}
-
-# A document runs nothing, loads nothing, and is shown nowhere but on this site's own pages.
-DOCUMENT_POLICY = (
-    "sandbox; default-src 'none'; img-src 'self' data:; style-src 'unsafe-inline'; object-src 'self'; "
-    "frame-ancestors 'self'"
-)
 
 
 @bp.get("/")
@@ -156,17 +151,11 @@ def hand_in() -> ResponseReturnValue:
                 entity_type=entity_type,
                 entity_id=entity_id,
                 kind=form.kind.data,
-                uploads=[_upload(file) for file in form.documents.data if file and file.filename],
+                uploads=form.files_of("documents"),
             )
             flash("Handed in. You get a mail when it is reviewed.", "good")
             return redirect(url_for("verification.show", verification_id=made.id), 303)
     return _new(entity_type, entity_id, name, form), form.status
-
-
-def _upload(file: FileStorage) -> actions.Upload:
-    # One byte more than allowed tells a file that is too large, without reading the rest of it.
-    most = settings().max_upload_mb * 1024 * 1024 + 1
-    return actions.Upload(file.filename or "", file.stream.read(most))
 
 
 # --- one verification -------------------------------------------------------------------------------------------------
@@ -203,7 +192,7 @@ def _show(verification_id: UUID, forms: dict[str, Any]) -> ResponseReturnValue:
         earlier=earlier,
         duplicates=queries.list_duplicates(page),
         openings=openings,
-        missing=_missing(page),
+        lost=_lost(page),
         people=people,
         is_reviewer=is_reviewer,
         is_own_try=is_reviewer and page.requested_by == current_actor().user_id,
@@ -254,12 +243,14 @@ def _plate_clashes(page: queries.VerificationPage) -> list[PlateClash]:
     return found
 
 
-def _missing(page: queries.VerificationPage) -> set[UUID]:
-    """Return the documents whose files the storage has not got (any more)."""
-    found = {document.id for document in page.documents if not storage().has(document.sha256)}
+def _lost(page: queries.VerificationPage) -> dict[UUID, str]:
+    """Return the sentences about documents whose files are missing or no longer what was handed in."""
+    found: dict[UUID, str] = {}
     for document in page.documents:
-        if document.id in found:
-            get_logger(__name__).error("document_missing", document=str(document.id), sha256=document.sha256)
+        state = storage().state(document.sha256)
+        note_state(document.sha256, state, document=str(document.id))
+        if state != "whole" or document.media_type not in kinds.KEPT:
+            found[document.id] = SENTENCES[state if state != "whole" else "damaged"]
     return found
 
 
@@ -290,23 +281,17 @@ def _entity(
 def document(document_id: UUID) -> ResponseReturnValue:
     """Send a document: as a download, or with `?inline=1` for the frame of the review page."""
     found = queries.get_document(document_id)
+    if actions.clean_document(document_id):
+        found = queries.get_document(document_id)
     is_inline = request.args.get("inline") == "1"
     try:
         pieces = storage().read(found.sha256)
-    except FileNotFoundError as error:
-        get_logger(__name__).error("document_missing", document=str(document_id), sha256=found.sha256)
-        if is_inline:
-            # A frame shows no page of ours: those may not be framed.
-            headers = {"Content-Security-Policy": DOCUMENT_POLICY, "X-Frame-Options": "SAMEORIGIN"}
-            return Response("This file is missing in the storage.", 404, headers, mimetype="text/plain")
-        raise NotFound("document") from error
-    response = Response(pieces, mimetype=found.media_type)
-    response.content_length = found.size
-    response.headers.set("Content-Disposition", "inline" if is_inline else "attachment", filename=found.filename)
-    response.headers["Content-Security-Policy"] = DOCUMENT_POLICY
-    response.headers["X-Frame-Options"] = "SAMEORIGIN"
-    response.headers["X-Content-Type-Options"] = "nosniff"
-    return response
+    except FileLost as lost:
+        note_state(found.sha256, lost.state, document=str(document_id))
+        return send_lost(lost.state, is_inline=is_inline)
+    if found.media_type not in kinds.KEPT:
+        return send_lost("damaged", is_inline=is_inline)
+    return send_stored(pieces, found.size, media_type=found.media_type, filename=found.filename, is_inline=is_inline)
 
 
 # --- reviewing --------------------------------------------------------------------------------------------------------

@@ -18,6 +18,7 @@ from karokar.kernel.errors import StaleVersion
 from karokar.kernel.permissions import PERMISSIONS
 from karokar.outbox.timeline import timeline
 from karokar.web import story, words
+from karokar.web.form_files import HELD, held_ids
 from karokar.web.links import entity_url
 from karokar.web.session_end import chosen_files
 from karokar.web.times import to_local
@@ -75,10 +76,12 @@ def compare(error: StaleVersion) -> dict[str, Any]:
             untouched += [(name, one) for one in typed]
         else:
             differences.append(FieldDifference(name, _label(name), base.get(name, theirs), theirs, mine))
+    # Files that were accepted are held: they go with the form.
+    untouched += [(HELD, str(one)) for one in held_ids() if (HELD, str(one)) not in untouched]
     return {
         "differences": differences,
         "untouched": untouched,
-        "files": chosen_files(),
+        "files": {} if held_ids() else chosen_files(),
         "happened": _happened(entity, error.facts.get("expected")) if isinstance(entity, Aggregate) else (),
         "version": getattr(entity, "version", None),
         "changed_at": getattr(entity, "updated_at", None),

@@ -2,19 +2,33 @@
 
 from typing import Any
 
-from flask import Response, make_response
+from flask import Response
 from flask_wtf.file import FileField, MultipleFileField
 from wtforms import BooleanField, IntegerField, SelectMultipleField, TextAreaField
 from wtforms.validators import InputRequired, Length, NumberRange, Optional
 from wtforms.widgets import CheckboxInput, ListWidget
 
+from karokar.files import kinds
+from karokar.files.cleaning import clean_photo
 from karokar.kernel import handover
+from karokar.kernel.db import db
 from karokar.kernel.handover import PhotoColumns, PhotoUpload
+from karokar.kernel.log import get_logger
 from karokar.kernel.settings import settings
+from karokar.web.form_files import FileForm
 from karokar.web.forms import LocalTimeField, choices
 from karokar.web.odometer import OdometerForm
+from karokar.web.stored_files import send_lost, send_stored, state_of_content
 
-_PICTURES = {"accept": "image/jpeg,image/png"}
+_PICTURES = {"accept": kinds.ACCEPT_PICTURES}
+_POSITIONS = {
+    "photo_front": "front",
+    "photo_back": "back",
+    "photo_left": "left",
+    "photo_right": "right",
+    "photos": "detail",
+}
+"""Each field for pictures, and what they show."""
 
 
 class MultiCheckboxField(SelectMultipleField):
@@ -24,8 +38,11 @@ class MultiCheckboxField(SelectMultipleField):
     option_widget = CheckboxInput()
 
 
-class HandoverForm(OdometerForm):
+class HandoverForm(FileForm, OdometerForm):
     """What is found on the vehicle when it goes out."""
+
+    accepts = kinds.PICTURES
+    most_files = handover.MOST_PHOTOS
 
     odometer = IntegerField(
         "Odometer (km)",
@@ -48,12 +65,14 @@ class HandoverForm(OdometerForm):
     def found(self) -> dict[str, Any]:
         """Return what the form says as the actions take it: the pictures in one list, empty notes as text."""
         values = self.values()
-        files = [(position, values.pop(f"photo_{position}")) for position in ("front", "back", "left", "right")]
-        files += [("detail", file) for file in values.pop("photos") or []]
-        # One byte more than allowed tells a photo that is too large, without reading the rest of it.
-        most = settings().max_upload_mb * handover.MEGABYTE + 1
-        uploads = [PhotoUpload(position, file.read(most)) for position, file in files if getattr(file, "filename", "")]
-        return {**values, "notes": values.get("notes") or "", "photos": uploads}
+        photos = []
+        for name, position in _POSITIONS.items():
+            values.pop(name)
+            photos += [
+                PhotoUpload(position, file.media_type, file.path.read_bytes(), file.sha256)
+                for file in self.files_of(name)
+            ]
+        return {**values, "notes": values.get("notes") or "", "photos": photos}
 
 
 class ReturnForm(HandoverForm):
@@ -87,7 +106,13 @@ def page_values(**more: Any) -> dict[str, Any]:
 
 
 def photo_response(photo: PhotoColumns) -> Response:
-    """Return a picture as a browser is sent it."""
-    response = make_response(photo.content)
-    response.headers["Content-Type"] = photo.media_type
-    return response
+    """Return a picture as a browser is sent it; one that was stored before pictures were cleaned is cleaned first."""
+    if photo.sha256 is None:
+        clean_photo(type(photo), photo.id)
+        db.session.refresh(photo)
+    content, name = photo.content, f"{photo.position}.{kinds.KEPT.get(photo.media_type, 'bin')}"
+    state = state_of_content(content, photo.sha256, photo.media_type)
+    if state != "whole":
+        get_logger(__name__).error("photo_damaged", photo=str(photo.id))
+        return send_lost(state, is_inline=True)
+    return send_stored([content], len(content), media_type=photo.media_type, filename=name, is_inline=True)

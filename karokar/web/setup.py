@@ -7,6 +7,7 @@ from karokar.web import (
     assets,
     csrf,
     errors,
+    form_files,
     forms,
     headers,
     hosts,
@@ -38,6 +39,7 @@ def init_app(app: Flask) -> None:
     limits.install(app)
     submissions.install(app)
     forms.install(app)
+    form_files.install(app)
     odometer.install(app)
     shell.init_app(app)
     app.register_blueprint(bp)

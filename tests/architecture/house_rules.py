@@ -12,7 +12,6 @@ ROLES = {"permissions", "rules", "models", "queries", "actions", "handlers", "fo
 # Files that only one context has, and why.
 ALSO = {
     "identity": {"resolver"},  # app.py gives it to the guard: who is acting
-    "verification": {"storage"},  # where documents lie, behind an interface that other storages can fill
 }
 NOT_CONTEXTS = {"kernel", "events", "files", "outbox", "runs", "web", "supervisor", "demo"}
 NAMES_THAT_SAY_NOTHING = {"utils", "util", "helpers", "helper", "common", "misc", "stuff", "base_utils"}

@@ -8,6 +8,7 @@
 Everybody's password is `PASSWORD`.
 """
 
+import io
 import itertools
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,6 +19,7 @@ from uuid import UUID
 from flask.testing import FlaskClient
 from sqlalchemy import select
 
+from karokar.files.intake import AcceptedFile, accept
 from karokar.identity import actions as identity_actions
 from karokar.identity import queries as identity
 from karokar.identity.models import Membership, Role, User
@@ -29,7 +31,6 @@ from karokar.organization import actions as organization_actions
 from karokar.organization import queries as organization
 from karokar.organization.rules import PLATFORM_ID
 from karokar.verification import actions as verification_actions
-from karokar.verification.actions import Upload
 
 PASSWORD = "correct horse battery staple"
 PDF = b"%PDF-1.7\n1 0 obj<</Type/Catalog>>endobj\ntrailer<</Root 1 0 R>>\n%%EOF\n"
@@ -67,9 +68,9 @@ class Company:
     employees: list[Somebody] = field(default_factory=list)
 
 
-def pdf(note: str = "") -> Upload:
-    """A small document; with a note its content differs from others."""
-    return Upload("document.pdf", PDF.replace(b"Catalog", b"Catalog" + note.encode()))
+def pdf(note: str = "") -> AcceptedFile:
+    """A small document that was accepted; with a note its content differs from others."""
+    return accept("document.pdf", io.BytesIO(PDF.replace(b"Catalog", b"Catalog" + note.encode())))
 
 
 def actor_of(somebody: Somebody) -> Actor:

@@ -24,6 +24,7 @@ from karokar.organization import queries as organization
 from karokar.outbox.drain import drain_all
 from karokar.runs import worker
 from karokar.runs.models import Run
+from karokar.runs.queries import folder_of
 from karokar.runs.views import exports
 from tests.factories import booking, fleet, people
 
@@ -130,6 +131,18 @@ def test_excel_has_the_same_rows_and_no_formula(as_vendor):
     assert sheet.count("<row ") == 8
     assert "<f>" not in sheet
     assert [row[1] for row in cells(data)].count("=cmd()") == 1
+
+
+def test_a_file_that_is_not_what_the_run_made_is_a_sentence_and_not_sent(as_vendor, tmp_path):
+    location = started(as_vendor, "/fleet/export")
+    work()
+    path = folder_of(run_of(location).id) / "vehicles.csv"
+    outside = tmp_path / "outside"
+    outside.write_bytes(path.read_bytes())
+    for spoil in (lambda: path.write_text("something else"), lambda: (path.unlink(), path.symlink_to(outside))):
+        spoil()
+        answer = as_vendor.get(f"{location}/file")
+        assert (answer.status_code, "changed or damaged" in answer.text) == (404, True)
 
 
 def test_excel_is_not_given_more_rows_than_it_can_have(as_vendor, monkeypatch):

@@ -8,6 +8,8 @@ from flask import render_template
 
 from karokar.administration.permissions import EVENT_OPERATE
 from karokar.administration.views.blueprint import bp
+from karokar.files import scanner
+from karokar.files.lost import count_lost
 from karokar.kernel.permissions import requires
 from karokar.kernel.schedule import JOBS
 from karokar.kernel.settings import settings
@@ -23,7 +25,7 @@ LITTLE_SPACE = 500_000_000
 @requires(EVENT_OPERATE)
 def health() -> str:
     """Show every part of the installation and how it is."""
-    found = [*_migrations(), *parts(), storage(), mail(), audit_log()]
+    found = [*_migrations(), *parts(), storage(), stored_files(), mail(), audit_log()]
     worst = next((status for status in ("down", "degraded") if any(part.status == status for part in found)), "ok")
     return render_template(
         "administration/health.html",
@@ -65,6 +67,26 @@ def storage() -> Part:
             detail=f"{in_bytes(free)} free",
         )
     return Part(name="Storage", status="ok", sentence="There is room.", detail=f"{in_bytes(free)} free")
+
+
+def stored_files() -> Part:
+    """Whether the files that were handed in are what they were, and can be scanned."""
+    if lost := count_lost():
+        files = "file is" if lost == 1 else "files are"
+        return Part(
+            name="Stored files",
+            status="degraded",
+            sentence=f"{lost:,} {files} missing or damaged. Bring the folder documents back from a backup.",
+            detail="The log names each of them.",
+        )
+    if settings().clamd is not None and not scanner.answers():
+        return Part(
+            name="Stored files",
+            status="degraded",
+            sentence="The malware scanner does not answer, so no file is accepted. Start clamd.",
+            detail="",
+        )
+    return Part(name="Stored files", status="ok", sentence="No file was found missing or damaged.", detail="")
 
 
 def mail() -> Part:

@@ -10,11 +10,12 @@ from sqlalchemy import ColumnElement, Select, or_, select
 
 from karokar.booking import rules
 from karokar.booking.actions.loading import hold_booking
-from karokar.booking.models import Booking, SuspensionWork
+from karokar.booking.models import Booking, BookingPhoto, SuspensionWork
 from karokar.booking.permissions import BOOKING_CANCEL
 from karokar.booking.rules import Status
 from karokar.events.base import Event
 from karokar.events.bus import publish
+from karokar.files.cleaning import clean_photos
 from karokar.kernel import clock
 from karokar.kernel.db import action, db
 from karokar.kernel.schedule import every, work_through
@@ -105,3 +106,9 @@ def _each(change: Callable[[Booking], Event]) -> Callable[[UUID], None]:
 
 def _ids(*conditions: ColumnElement[bool]) -> Select[UUID]:
     return select(Booking.id).where(*conditions).order_by(Booking.start)
+
+
+@every(60, lane="runs")
+def clean_stored_photos() -> int:
+    """Clean photos that were stored before photos were cleaned, some at a time. Returns how many."""
+    return clean_photos(BookingPhoto)

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, func, select
+from sqlalchemy import ColumnElement, Select, func, or_, select
 from sqlalchemy.orm import selectinload
 
 from karokar.kernel import clock
@@ -32,6 +32,7 @@ class DocumentRow:
     media_type: str
     size: int
     sha256: str
+    received_sha256: str | None
     uploaded_at: datetime
 
 
@@ -158,11 +159,14 @@ def list_duplicates(page: VerificationPage) -> list[VerificationPage]:
     """Return verifications of other organizations that hold one of the same files: for reviewers."""
     if scope_of(VERIFICATION_REVIEW) is None:
         return []
-    hashes = [document.sha256 for document in page.documents]
+    hashes = [document.received_sha256 or document.sha256 for document in page.documents]
     statement = (
         _permitted()
         .join(VerificationDocument, VerificationDocument.verification_id == Verification.id)
-        .where(VerificationDocument.sha256.in_(hashes), Verification.organization_id != page.organization_id)
+        .where(
+            or_(VerificationDocument.sha256.in_(hashes), VerificationDocument.received_sha256.in_(hashes)),
+            Verification.organization_id != page.organization_id,
+        )
         .options(selectinload(Verification.documents))
     )
     return [_page(row) for row in db.session.scalars(statement.distinct().order_by(Verification.id))]
@@ -259,4 +263,4 @@ def _page(row: Verification) -> VerificationPage:
 
 
 def _document(row: VerificationDocument) -> DocumentRow:
-    return DocumentRow(row.id, row.filename, row.media_type, row.size, row.sha256, row.uploaded_at)
+    return DocumentRow(row.id, row.filename, row.media_type, row.size, row.sha256, row.received_sha256, row.uploaded_at)

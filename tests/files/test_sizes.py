@@ -1,9 +1,18 @@
+"""A file of a few hundred kilobytes may unfold to gigabytes: its own header says so, before anything is unpacked."""
+
+import io
 import struct
 import zlib
 
 import pytest
 
-from karokar.kernel.pictures import unfolds_too_far
+from karokar.files.intake import FileRefused, accept
+
+
+def refusal(content: bytes) -> str:
+    with pytest.raises(FileRefused) as refused:
+        accept("photo", io.BytesIO(content))
+    return refused.value.reason
 
 
 def png(width: int, height: int) -> bytes:
@@ -24,18 +33,18 @@ def jpeg(width: int, height: int, *, frame: int = 0xC0, before: bytes = b"") -> 
 
 
 @pytest.mark.parametrize("picture", [png, jpeg])
-def test_a_picture_of_any_camera_may_be_kept_and_one_that_unfolds_to_gigabytes_may_not(picture):
-    assert not unfolds_too_far(picture(9_000, 11_000))
-    assert unfolds_too_far(picture(60_000, 60_000))
+def test_a_picture_that_unfolds_to_gigabytes_is_refused_and_one_of_any_camera_is_looked_at(app, picture):
+    assert refusal(picture(60_000, 60_000)) == "TOO_MANY_PIXELS"
+    assert refusal(picture(9_000, 11_000)) == "DAMAGED"  # there is a header, and no picture
 
 
 @pytest.mark.parametrize(
     "picture", [jpeg(60_000, 60_000, frame=0xC2), jpeg(60_000, 60_000, before=b"\xff\xff\xff\x01")]
 )
-def test_a_progressive_picture_and_filling_bytes_hide_no_size(picture):
-    assert unfolds_too_far(picture)
+def test_a_progressive_picture_and_filling_bytes_hide_no_size(app, picture):
+    assert refusal(picture) == "TOO_MANY_PIXELS"
 
 
-@pytest.mark.parametrize("content", [b"", b"%PDF-1.7", b"\xff\xd8", b"\xff\xd8\xff\xe0\x00\x00" * 9, png(1, 1)[:18]])
-def test_what_is_no_picture_or_cut_off_is_not_judged(content):
-    assert not unfolds_too_far(content)
+@pytest.mark.parametrize("content", [b"\xff\xd8\xff", b"\xff\xd8\xff\xe0\x00\x00" * 9, png(1, 1)[:18]])
+def test_what_is_cut_off_before_its_size_is_damaged(app, content):
+    assert refusal(content) == "DAMAGED"
