@@ -77,8 +77,8 @@ def get_run(run_id: UUID) -> Run:
 def get_file(run_id: UUID) -> Path:
     """Return the file that a run made, for somebody of the same organization who may now what it took to make it.
 
-    Raises NotFound where there is none (any more), FileLost where it is not what the run made, PermissionDenied where the
-    right is held no longer, or not as far.
+    Raises NotFound where there is none (any more), FileLost where it is not what the run made, PermissionDenied where
+    the right is held no longer, or not as far.
     """
     run = get_run(run_id)
     actor = current_actor()
