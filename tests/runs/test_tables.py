@@ -74,14 +74,14 @@ def as_company(client):
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "cp1252"])
 @pytest.mark.parametrize("divider", [",", ";", "\t"])
-def test_a_file_is_read_in_every_encoding_and_with_every_divider_that_excel_writes(encoding, divider):
+def test_a_file_is_read_in_every_encoding_and_with_every_divider_that_excel_writes(app, encoding, divider):
     table = table_of(TEXT.replace(";", divider).encode(encoding))
     (line,) = read(table.text, HEADINGS).lines
     assert line.cells == {"first_name": "Zoë", "last_name": "Åström", "email": "zoe@rental.example"}
     assert ("Windows-1252" in table.note) is (encoding == "cp1252")
 
 
-def test_utf_16_is_read_in_either_order_of_its_bytes():
+def test_utf_16_is_read_in_either_order_of_its_bytes(app):
     big = b"\xfe\xff" + TEXT.encode("utf-16-be")
     assert table_of(big).text == table_of(TEXT.encode("utf-16")).text == TEXT
 
