@@ -26,7 +26,14 @@
       if (!note.hidden) note.scrollIntoView({ block: "center" });
       return !note.hidden;
     });
-    // An unlikely odometer reading is asked about here, before photos are sent and have to be chosen again.
+    // What a page says about a period is not said about another one.
+  document.addEventListener("input", (event) => $$("[data-kk-claim]").forEach((node) => {
+    if (!node.childElementCount || !node.dataset.kkClaim.split(" ").includes(event.target.name)) return;
+    node.replaceChildren(Object.assign(document.createElement("p"), { className: "kk-hint", textContent: "The period has changed. It is checked again when you send the request." }));
+    delete node.dataset.kkClaim;
+  }));
+
+  // An unlikely odometer reading is asked about here, before photos are sent and have to be chosen again.
     const isDoubtful = (form) => {
       const group = $("[data-kk-odometer][data-kk-lowest]", form);
       if (!group) return false;

@@ -208,8 +208,8 @@ def _bar(
         reference, state = known[block.source_id]
         # What is planned reads as the booking does: the vehicle is held, and nobody is to collect it.
         label = f"{reference} {(state_of('booking', state).word if state in bookings.VACANCIES else label).lower()}"
-        url = url_for("booking.show", booking_id=block.source_id)
-    elif block.source_type == "Assignment":
+        url = url_for("booking.show", booking_id=block.source_id) if may("booking.read") else None
+    elif block.source_type == "Assignment" and may("assignment.read"):
         url = url_for("assignment.show", assignment_id=block.source_id)
     elif block.source_type == "MaintenanceWindow":
         url = url_for("fleet.window", window_id=block.source_id)

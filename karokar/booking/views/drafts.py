@@ -2,6 +2,7 @@
 
 from datetime import datetime, timedelta
 from typing import Any
+from urllib.parse import parse_qsl
 from uuid import UUID
 
 from flask import flash, redirect, render_template, request, url_for
@@ -59,6 +60,8 @@ def new() -> Response | str | tuple[str, int]:
     return page, form.status
 
 
+SEARCHED = frozenset({"start", "end", "city", "category", "seats", "vendor", "text", "page"})
+"""What a search for vehicles is narrowed by."""
 MISSING_ELSEWHERE = frozenset({"REPRESENTATIVE_NOT_VERIFIED", "REGISTRATION_EXPIRED"})
 """Refusals that no other period or vehicle would change: what was asked for is kept until they are mended."""
 
@@ -123,8 +126,11 @@ def discard(booking_id: UUID) -> Response:
 
 
 def _search_url() -> str:
+    """Return the search from which the person came, with everything that narrowed it; else one for the period."""
+    came_from = parse_qsl(request.args.get("search", ""))
+    known = {name: value for name, value in came_from if name in SEARCHED}
     period: dict[str, Any] = {name: request.args[name] for name in ("start", "end") if name in request.args}
-    return url_for("availability.index", **period)
+    return url_for("availability.index", **(known or period))
 
 
 def _asked_vehicle() -> UUID | None:

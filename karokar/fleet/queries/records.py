@@ -6,7 +6,7 @@ from uuid import UUID
 
 from sqlalchemy import and_, func, or_, select
 
-from karokar.fleet.models import MaintenanceWindow, OdometerReading, Vehicle, VehicleCalendar
+from karokar.fleet.models import MaintenanceWindow, OdometerReading, Vehicle, VehicleCalendar, VehicleDriver
 from karokar.fleet.queries.facts import VehicleFacts, WindowFacts, vehicle_facts, window_facts
 from karokar.fleet.rules import (
     LikelyReadings,
@@ -109,6 +109,14 @@ def find_likely_readings(vehicle_id: UUID, at: datetime | None = None) -> Likely
     )
     trusted = [Reading(kilometres, read_at) for kilometres, read_at in db.session.execute(statement)]
     return likely_readings(at or clock.now(), trusted)
+
+
+def list_held(employee_id: UUID | None) -> set[UUID]:
+    """Return the vehicles that a person has, or is to get: those that a driver may see."""
+    statement = select(VehicleDriver.vehicle_id).where(
+        VehicleDriver.employee_id == employee_id, VehicleDriver.ended_at.is_(None)
+    )
+    return set(db.session.scalars(statement))
 
 
 def find_by_plate(text: str) -> list[VehicleFacts]:
