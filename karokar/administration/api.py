@@ -1,4 +1,4 @@
-"""Events for programs: `/v1/events` and `/v1/events/{id}`, in JSON, with a bearer token.
+"""Events for programs: `/v1/events`, `/v1/events/{id}` and `/v1/notes/{id}`, in JSON, with a bearer token.
 
 A page begins at the oldest event (`order=desc`: the newest) that the token's organization may see. Its `next` cursor
 is always there when it holds events, so that a program which keeps it and asks again misses nothing and gets nothing
@@ -19,8 +19,10 @@ from karokar.administration.permissions import EVENT_READ
 from karokar.events.base import SUBJECT_TYPES
 from karokar.events.visibility import sees_everything
 from karokar.kernel.actor import current_actor
-from karokar.kernel.errors import RuleBroken
+from karokar.kernel.errors import NotFound, RuleBroken
+from karokar.kernel.notes import find_note
 from karokar.kernel.permissions import requires
+from karokar.kernel.references import notes_in
 from karokar.kernel.settings import settings
 from karokar.outbox import cursors
 from karokar.outbox.deliveries import Delivery, deliveries
@@ -71,6 +73,19 @@ def show(event_id: UUID) -> Response:
     """Return one event."""
     found = find_event(event_id, current_actor())
     return _answer(_as_json(found, _deliveries([found.position] if found.position is not None else [])))
+
+
+@bp.get("/notes/<uuid:note_id>")
+@requires(EVENT_READ)
+def note(note_id: UUID) -> Response:
+    """Return the text that an event refers to, to whoever may see the reference; null once it has been erased."""
+    found = find_note(note_id)
+    if found is None:
+        raise NotFound("note")
+    told = find_event(found.event_id, current_actor())
+    if note_id not in notes_in(told.payload, told.changes):
+        raise NotFound("note")
+    return _answer({"noteId": found.id, "text": found.text, "writtenAt": found.written_at, "eventId": found.event_id})
 
 
 # What was asked -------------------------------------------------------------------------------------------------------

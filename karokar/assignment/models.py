@@ -28,6 +28,7 @@ from karokar.kernel.actor import Actor, Scope
 from karokar.kernel.db import Aggregate, Base
 from karokar.kernel.errors import StateConflict
 from karokar.kernel.handover import HandoverColumns, PhotoColumns, check_reading, check_return_time
+from karokar.kernel.notes import TYPED, Note, new_note
 
 VEHICLE_OVERLAP = "ex_assignments_vehicle_no_overlap"
 EMPLOYEE_OVERLAP = "ex_assignments_employee_no_overlap"
@@ -62,6 +63,7 @@ class Assignment(Aggregate):
     start: Mapped[datetime]
     end: Mapped[datetime | None]
     reason: Mapped[str] = mapped_column(String(500), default="")
+    note: Mapped[str] = mapped_column(String(500), default="", info=TYPED, comment="Why the employee declined")
     answered_at: Mapped[datetime | None]
     activated_at: Mapped[datetime | None]
     actual_end: Mapped[datetime | None]
@@ -133,6 +135,7 @@ class Assignment(Aggregate):
             start=start,
             end=end,
             reason="",
+            note="",
             flag="",
         )
         return assignment, AssignmentCreated(**assignment._facts(), round=round)
@@ -148,10 +151,10 @@ class Assignment(Aggregate):
         return AssignmentAccepted(**self._facts())
 
     def reject(self, *, reason: str, at: datetime) -> AssignmentRejected:
-        """The employee declines, with or without a reason. Raises INVALID_ASSIGNMENT_TRANSITION."""
+        """The employee declines, and may say why. Raises INVALID_ASSIGNMENT_TRANSITION."""
         self._move("reject")
-        self.answered_at, self.reason = at, reason.strip()
-        return AssignmentRejected(**self._facts(), reason=self.reason)
+        self.answered_at, self.note = at, reason.strip()
+        return AssignmentRejected(**self._facts(), note_id=new_note(self.note))
 
     def start_using(
         self, *, at: datetime, odometer: int | None = None, fuel_percent: int | None = None
@@ -240,6 +243,10 @@ class AssignmentPhoto(PhotoColumns, Base):
 
     handover_id: Mapped[UUID] = mapped_column(ForeignKey("assignment_handovers.id"), index=True)
     assignment_id: Mapped[UUID] = mapped_column(ForeignKey("assignments.id"), index=True)
+
+
+class AssignmentNote(Note, producer="assignment"):
+    """What people typed about assignments: why one was declined, and how the vehicle was at handover and return."""
 
 
 class AssignmentSetting(Base):

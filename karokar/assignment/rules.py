@@ -100,7 +100,7 @@ ENDED_WITH_BOOKING = ("REPLACED", "BOOKING_CANCELLED", "BOOKING_TERMINATED")
 
 
 def reason_label(code: str | None) -> str:
-    """Return a reason's words; the text itself where it is not from one of our lists."""
+    """Return a reason's words; the code itself where it is not from one of our lists."""
     return in_words("Assignment", "reason", code or "") or code or ""
 
 

@@ -1,7 +1,7 @@
 """What audit answers: the records that somebody may search, and whether they are still as they were written."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from types import MappingProxyType
 from typing import Any
@@ -18,8 +18,10 @@ from karokar.events.visibility import sees_everything, visible
 from karokar.kernel import clock
 from karokar.kernel.actor import Actor, current_actor
 from karokar.kernel.db import db
+from karokar.kernel.notes import texts_of
 from karokar.kernel.paging import PAGE_SIZE, Page, count_up_to, paginate
 from karokar.kernel.permissions import permitted, scope_of
+from karokar.kernel.references import REFERENCE, REMOVED, notes_in
 
 _CHUNK = 1000
 UNSEALED_ALERT = timedelta(minutes=1)
@@ -27,7 +29,10 @@ UNSEALED_ALERT = timedelta(minutes=1)
 
 @dataclass(frozen=True)
 class Record:
-    """A record as one viewer sees it: without what is private to another side. `is_sealed`: the chain holds it."""
+    """A record as one viewer sees it: without what is private to another side.
+
+    `is_sealed`: the chain holds it. `notes` are the texts that it refers to, by id.
+    """
 
     position: int
     event_id: UUID
@@ -41,6 +46,13 @@ class Record:
     payload: Mapping[str, Any]
     changes: Mapping[str, Any]
     is_sealed: bool
+    notes: Mapping[UUID, str] = field(default_factory=dict)
+
+    @property
+    def note(self) -> str:
+        """The text that was typed with what happened; empty where there is none."""
+        note_id = self.payload.get(REFERENCE)
+        return self.notes.get(UUID(str(note_id)), REMOVED) if note_id else ""
 
 
 @dataclass(frozen=True)
@@ -91,7 +103,7 @@ def list_records(
     )
     viewer, sealed = _reader(), newest_seal()
     seen = [found for row in page.rows if (found := _seen(row, viewer, sealed)) is not None]
-    return replace(page, rows=seen)
+    return replace(page, rows=_with_notes(seen))
 
 
 def count_records(*, limit: int, **wanted: Any) -> int:
@@ -136,6 +148,15 @@ def _id(text: str) -> UUID:
         return UUID(text.strip())
     except ValueError:
         return UUID(int=0)
+
+
+def _with_notes(records: list[Record]) -> list[Record]:
+    wanted = [notes_in(record.payload, record.changes) for record in records]
+    texts = texts_of(set().union(*wanted))
+    return [
+        replace(record, notes={note_id: texts[note_id] for note_id in ids if note_id in texts})
+        for record, ids in zip(records, wanted, strict=True)
+    ]
 
 
 def _reader() -> Actor:

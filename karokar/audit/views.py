@@ -81,8 +81,13 @@ def _count(filters: Filters, limit: int) -> int:
     return queries.count_records(**filters.values, limit=limit)
 
 
+_IDS = frozenset({"entity", "actor"})
+
+
 def _note(format_: str, count: int, filters: Filters) -> None:
-    actions.record_export("audit log", format_, count, filters.raw)
+    # An id is typed or pasted: what is none may be anything, a person's name for instance, and an event is for ever.
+    chosen = {name: raw for name, raw in filters.raw.items() if name not in _IDS or as_uuid(raw)}
+    actions.record_export("audit log", format_, count, chosen)
 
 
 _COLUMNS = (
@@ -95,6 +100,7 @@ _COLUMNS = (
     Column("Person", lambda record: record.actor_id),
     Column("On behalf of", lambda record: record.organization_id),
     Column("Changes", lambda record: json.dumps(record.changes, ensure_ascii=False, sort_keys=True)),
+    Column("Notes", lambda record: "; ".join(record.notes.values())),
     Column("Event id", lambda record: record.event_id),
 )
 
@@ -112,6 +118,7 @@ def _json_line(record: Record) -> str:
         "summary": record.summary,
         "payload": record.payload,
         "changes": record.changes,
+        "notes": record.notes,
     }
     return json.dumps(primitive(line), ensure_ascii=False) + "\n"
 
@@ -143,7 +150,8 @@ def _names(records: Sequence[Record]) -> Names:
             kind = KIND_OF_FIELD.get(name)
             if kind is not None and not isinstance(change, Mapping):
                 by_kind.setdefault(kind, set()).update(found for value in change if (found := as_uuid(value)))
-    return names_by_kind(by_kind)
+    notes = {note_id: text for record in records for note_id, text in record.notes.items()}
+    return Names(by_id={**names_by_kind(by_kind).by_id, **notes})
 
 
 def _changes(record: Record, names: Names) -> list[tuple[str, str | None, str]]:

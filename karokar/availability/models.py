@@ -13,6 +13,7 @@ from karokar.events.availability import AvailabilityConflictDetected, Availabili
 from karokar.kernel.actor import Actor, Scope
 from karokar.kernel.db import Aggregate, Base
 from karokar.kernel.errors import RuleBroken
+from karokar.kernel.notes import TYPED, Note, new_note
 
 _KINDS = ", ".join(f"'{kind.value}'" for kind in BlockKind)
 
@@ -117,7 +118,7 @@ class AvailabilityConflict(Aggregate):
     end: Mapped[datetime | None]
     status: Mapped[str] = mapped_column(String(20), default=ConflictStatus.OPEN.value)
     resolution: Mapped[str] = mapped_column(String(20), default="")
-    note: Mapped[str] = mapped_column(Text, default="")
+    note: Mapped[str] = mapped_column(Text, default="", info=TYPED)
     detected_at: Mapped[datetime]
     resolved_at: Mapped[datetime | None]
     resolved_by: Mapped[UUID | None]  # identity's User; none: no overlap was left
@@ -184,7 +185,7 @@ class AvailabilityConflict(Aggregate):
         self.note = note.strip()
         self.resolved_at = at
         self.resolved_by = by
-        return AvailabilityConflictResolved(**self._facts(), resolution=self.resolution, note=self.note)
+        return AvailabilityConflictResolved(**self._facts(), resolution=self.resolution, note_id=new_note(self.note))
 
     def _facts(self) -> dict[str, Any]:
         names = (
@@ -192,3 +193,7 @@ class AvailabilityConflict(Aggregate):
             "first_source_type", "first_source_id", "second_source_type", "second_source_id", "start", "end",
         )  # fmt: skip
         return {"conflict_id": self.id, **{name: getattr(self, name) for name in names}}
+
+
+class AvailabilityNote(Note, producer="availability"):
+    """What people typed about conflicts: why both go ahead."""

@@ -37,6 +37,7 @@ from karokar.kernel.columns import NAME
 from karokar.kernel.db import Aggregate, Base
 from karokar.kernel.errors import StateConflict
 from karokar.kernel.handover import HandoverColumns, PhotoColumns, check_reading, check_return_time
+from karokar.kernel.notes import TYPED, Note, new_note
 
 NO_OVERLAP = "ex_bookings_no_overlap"
 """The constraint's name on PostgreSQL and the trigger's message on SQLite."""
@@ -77,7 +78,9 @@ class Booking(Aggregate):
 
     reference: Mapped[str] = mapped_column(String(12), unique=True)
     vehicle_id: Mapped[UUID] = mapped_column(comment="fleet.vehicles")
-    place: Mapped[str] = mapped_column(String(300), comment="Where the vehicle is picked up, as it was when drafted")
+    place: Mapped[str] = mapped_column(
+        String(300), comment="Where the vehicle is picked up, as it was when drafted", info=TYPED
+    )
     place_time_zone: Mapped[str] = mapped_column(String(60))
     vendor_organization_id: Mapped[UUID] = mapped_column(comment="organization.organizations")
     corporate_organization_id: Mapped[UUID] = mapped_column(comment="organization.organizations")
@@ -91,9 +94,9 @@ class Booking(Aggregate):
     end: Mapped[datetime]
     held_until: Mapped[datetime | None] = mapped_column(comment="End plus the vendor's buffer, set at approval")
     status: Mapped[str] = mapped_column(String(12))
-    purpose: Mapped[str] = mapped_column(String(500), default="", info=NAME)
+    purpose: Mapped[str] = mapped_column(String(500), default="", info={**NAME, **TYPED})
     reason: Mapped[str | None] = mapped_column(String(40))
-    note: Mapped[str] = mapped_column(String(1000), default="")
+    note: Mapped[str] = mapped_column(String(1000), default="", info=TYPED)
     offered_vehicle_id: Mapped[UUID | None] = mapped_column(comment="fleet.vehicles; offered with a rejection")
     submitted_at: Mapped[datetime | None]
     answered_at: Mapped[datetime | None] = mapped_column(
@@ -239,7 +242,7 @@ class Booking(Aggregate):
         self.offered_vehicle_id = offered_vehicle_id
         self.answered_at = at
         return BookingRejected(
-            **self._facts(), reason=self.reason, note=self.note, offered_vehicle_id=offered_vehicle_id
+            **self._facts(), reason=self.reason, note_id=new_note(self.note), offered_vehicle_id=offered_vehicle_id
         )
 
     # --- who gets it --------------------------------------------------------------------------------------------------
@@ -326,7 +329,11 @@ class Booking(Aggregate):
         self.reason, self.note = reason, rules.check_reason(reason, note, rules.TERMINATE_REASONS)
         self.actual_end = at
         return BookingTerminated(
-            **self._facts(), employee_id=self.employee_id, reason=self.reason, note=self.note, actual_end=at
+            **self._facts(),
+            employee_id=self.employee_id,
+            reason=self.reason,
+            note_id=new_note(self.note),
+            actual_end=at,
         )
 
     # --- on the way ---------------------------------------------------------------------------------------------------
@@ -367,7 +374,7 @@ class Booking(Aggregate):
             **self._facts(),
             employee_id=self.employee_id,
             reason=reason,
-            note=note,
+            note_id=new_note(note),
             cancelled_at=at,
             former_status=former.value,
         )
@@ -383,6 +390,10 @@ class Booking(Aggregate):
             "start": self.start,
             "end": self.end,
         }
+
+
+class BookingNote(Note, producer="booking"):
+    """What people typed about bookings: purposes, and why one was rejected, cancelled or ended."""
 
 
 class BookingComment(Base):

@@ -2,7 +2,7 @@
 
 from typing import ClassVar
 
-from karokar.events.base import Event, OrganizationId, fact
+from karokar.events.base import Code, Event, OrganizationId, fact
 
 
 @fact("SettingChanged", "changed a setting")
@@ -12,9 +12,9 @@ class SettingChanged(Event, frozen=True, kw_only=True):
     aggregate_type: ClassVar[str] = "System"
     aggregate_field: ClassVar[str | None] = None
     organization_id: OrganizationId | None = None
-    key: str
-    before: str
-    after: str
+    key: Code
+    before: Code
+    after: Code
 
 
 @fact("BackupCompleted", "completed a backup", audience=())
@@ -24,4 +24,4 @@ class BackupCompleted(Event, frozen=True, kw_only=True):
     aggregate_type: ClassVar[str] = "System"
     aggregate_field: ClassVar[str | None] = None
     size_bytes: int
-    sha256: str
+    sha256: Code

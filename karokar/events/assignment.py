@@ -2,7 +2,18 @@
 
 from typing import ClassVar
 
-from karokar.events.base import AssignmentId, BookingId, Event, Moment, OrganizationId, UserId, VehicleId, fact
+from karokar.events.base import (
+    AssignmentId,
+    BookingId,
+    Code,
+    Event,
+    Moment,
+    NoteId,
+    OrganizationId,
+    UserId,
+    VehicleId,
+    fact,
+)
 
 
 class _AssignmentEvent(Event, frozen=True, kw_only=True):
@@ -31,11 +42,11 @@ class AssignmentAccepted(_AssignmentEvent, frozen=True, kw_only=True):
     """Sent when the named employee accepted."""
 
 
-@fact("AssignmentRejected", "declined the assignment", stream="vehicle_id")
+@fact("AssignmentRejected", "declined the assignment", version=2, stream="vehicle_id")
 class AssignmentRejected(_AssignmentEvent, frozen=True, kw_only=True):
     """Sent when the named employee declined."""
 
-    reason: str = ""
+    note_id: NoteId | None = None
 
 
 @fact("AssignmentActivated", "received the vehicle", stream="vehicle_id")
@@ -63,7 +74,7 @@ class AssignmentCompleted(_AssignmentEvent, frozen=True, kw_only=True):
 class AssignmentClosed(_AssignmentEvent, frozen=True, kw_only=True):
     """Sent when an assignment ended administratively: booking over, replaced by a later round, member left, expired."""
 
-    reason: str
+    reason: Code
     closed_at: Moment
 
 
@@ -78,4 +89,4 @@ class AssignmentReminded(_AssignmentEvent, frozen=True, kw_only=True):
 class AssignmentFlagged(_AssignmentEvent, frozen=True, kw_only=True):
     """Sent when the employee of a running assignment was suspended or removed: somebody must fetch the vehicle."""
 
-    reason: str
+    reason: Code

@@ -3,7 +3,7 @@
 from typing import ClassVar
 from uuid import UUID
 
-from karokar.events.base import Event, OrganizationId, fact
+from karokar.events.base import Code, Event, OrganizationId, fact
 
 
 @fact("AuditExported", "exported data")
@@ -13,8 +13,8 @@ class AuditExported(Event, frozen=True, kw_only=True):
     aggregate_type: ClassVar[str] = "System"
     aggregate_field: ClassVar[str | None] = None
     organization_id: OrganizationId | None = None
-    subject: str
-    format: str
+    subject: Code
+    format: Code
     rows: int
-    selection: dict[str, str]
+    selection: dict[Code, Code]
     run_id: UUID | None = None

@@ -3,7 +3,7 @@
 from typing import ClassVar
 from uuid import UUID
 
-from karokar.events.base import ConflictId, Event, Moment, OrganizationId, VehicleId, fact
+from karokar.events.base import Code, ConflictId, Event, Moment, NoteId, OrganizationId, VehicleId, fact
 
 # Which other company a vendor deals with is between these two: each company knows itself, the owner both.
 _COMPANIES = {
@@ -25,9 +25,9 @@ class _ConflictEvent(Event, frozen=True, kw_only=True):
     organization_id: OrganizationId
     corporate_organization_id: OrganizationId | None = None
     other_corporate_organization_id: OrganizationId | None = None
-    first_source_type: str
+    first_source_type: Code
     first_source_id: UUID
-    second_source_type: str
+    second_source_type: Code
     second_source_id: UUID
     start: Moment
     end: Moment | None = None
@@ -38,9 +38,15 @@ class AvailabilityConflictDetected(_ConflictEvent, frozen=True, kw_only=True):
     """Sent when two blocks of a vehicle overlap."""
 
 
-@fact("AvailabilityConflictResolved", "resolved a conflict in the calendar", stream="vehicle_id", private=_COMPANIES)
+@fact(
+    "AvailabilityConflictResolved",
+    "resolved a conflict in the calendar",
+    version=2,
+    stream="vehicle_id",
+    private=_COMPANIES,
+)
 class AvailabilityConflictResolved(_ConflictEvent, frozen=True, kw_only=True):
     """Sent when no overlap is left (`resolution` NO_OVERLAP), or when a person decided (ACCEPTED, with a note)."""
 
-    resolution: str
-    note: str = ""
+    resolution: Code
+    note_id: NoteId | None = None

@@ -31,6 +31,15 @@ ConflictId = Annotated[UUID, _subject("AvailabilityConflict")]
 RoleId = Annotated[UUID, _subject("Role")]
 MembershipId = Annotated[UUID, _subject("Membership")]
 
+NoteId = UUID
+"""A text that somebody typed, kept beside the event (`kernel.notes`): an event has at most one, named `note_id`."""
+
+Code = Annotated[str, msgspec.Meta(extra={"text": "code"})]
+"""One of the words that the code knows, or a text that it made: nothing that somebody typed."""
+
+Name = Annotated[str, msgspec.Meta(extra={"text": "name"})]
+"""What people call a thing that is no person: an organization, a role, a vehicle's make, model, plate and city."""
+
 Moment = Annotated[datetime, msgspec.Meta(tz=True)]
 """A point in time. A stored one without a zone is refused when it is read."""
 

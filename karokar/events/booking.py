@@ -6,7 +6,7 @@ Purpose, requester and employee are seen by the corporate side only; drafts by n
 from typing import ClassVar
 from uuid import UUID
 
-from karokar.events.base import BookingId, Event, Moment, OrganizationId, UserId, VehicleId, fact
+from karokar.events.base import BookingId, Code, Event, Moment, NoteId, OrganizationId, UserId, VehicleId, fact
 
 _DRAFT_AUDIENCE = ("corporate_organization_id",)
 _CORPORATE_ONLY = dict.fromkeys(("purpose", "requested_by", "employee_id"), "corporate_organization_id")
@@ -18,7 +18,7 @@ class _BookingEvent(Event, frozen=True, kw_only=True):
     aggregate_type: ClassVar[str] = "Booking"
     aggregate_field: ClassVar[str | None] = "booking_id"
     booking_id: BookingId
-    reference: str
+    reference: Code
     vehicle_id: VehicleId
     vendor_organization_id: OrganizationId
     corporate_organization_id: OrganizationId
@@ -54,12 +54,12 @@ class BookingApproved(_BookingEvent, frozen=True, kw_only=True):
     held_until: Moment
 
 
-@fact("BookingRejected", "rejected the booking", stream="vehicle_id", private=_CORPORATE_ONLY)
+@fact("BookingRejected", "rejected the booking", version=2, stream="vehicle_id", private=_CORPORATE_ONLY)
 class BookingRejected(_BookingEvent, frozen=True, kw_only=True):
     """Sent when the vendor said no; `offered_vehicle_id` names another vehicle that it would rent instead."""
 
-    reason: str
-    note: str = ""
+    reason: Code
+    note_id: NoteId | None = None
     offered_vehicle_id: VehicleId | None = None
 
 
@@ -92,24 +92,24 @@ class BookingCompleted(_BookingEvent, frozen=True, kw_only=True):
     is_damaged: bool = False
 
 
-@fact("BookingCancelled", "cancelled the booking", stream="vehicle_id", private=_CORPORATE_ONLY)
+@fact("BookingCancelled", "cancelled the booking", version=2, stream="vehicle_id", private=_CORPORATE_ONLY)
 class BookingCancelled(_BookingEvent, frozen=True, kw_only=True):
     """Sent when a booking that had not begun was called off, by a side or by the clock (UNANSWERED, NO_SHOW)."""
 
     employee_id: UserId | None = None
-    reason: str
-    note: str = ""
+    reason: Code
+    note_id: NoteId | None = None
     cancelled_at: Moment
-    former_status: str
+    former_status: Code
 
 
-@fact("BookingTerminated", "ended the booking early", stream="vehicle_id", private=_CORPORATE_ONLY)
+@fact("BookingTerminated", "ended the booking early", version=2, stream="vehicle_id", private=_CORPORATE_ONLY)
 class BookingTerminated(_BookingEvent, frozen=True, kw_only=True):
     """Sent when a running booking was ended before its time, at `actual_end`."""
 
     employee_id: UserId | None = None
-    reason: str
-    note: str = ""
+    reason: Code
+    note_id: NoteId | None = None
     actual_end: Moment
 
 

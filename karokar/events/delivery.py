@@ -3,7 +3,7 @@
 from typing import ClassVar
 from uuid import UUID
 
-from karokar.events.base import Event, fact
+from karokar.events.base import Code, Event, NoteId, fact
 
 
 class _DeliveryEvent(Event, frozen=True, kw_only=True):
@@ -16,47 +16,47 @@ class DeliveryDeadLettered(_DeliveryEvent, frozen=True, kw_only=True):
     """Sent when a handler failed for the last time, except where the event was itself about delivery."""
 
     event_id: UUID
-    delivered_type: str
-    handler: str
+    delivered_type: Code
+    handler: Code
     attempts: int
-    error: str
-    fingerprint: str
+    error: Code
+    fingerprint: Code
 
 
 @fact("DeliveryRetried", "retried deliveries", audience=())
 class DeliveryRetried(_DeliveryEvent, frozen=True, kw_only=True):
     """Sent when a person made failed or dead deliveries due again."""
 
-    handler: str | None = None
+    handler: Code | None = None
     event_id: UUID | None = None
     count: int
-    selection: dict[str, str]
+    selection: dict[Code, Code]
 
 
-@fact("DeliveryDismissed", "dismissed deliveries", audience=())
+@fact("DeliveryDismissed", "dismissed deliveries", version=2, audience=())
 class DeliveryDismissed(_DeliveryEvent, frozen=True, kw_only=True):
     """Sent when a person decided that dead deliveries stay undone."""
 
-    handler: str | None = None
+    handler: Code | None = None
     event_id: UUID | None = None
     count: int
-    reason: str
-    selection: dict[str, str]
+    note_id: NoteId | None = None
+    selection: dict[Code, Code]
 
 
-@fact("HandlerPaused", "paused a handler", audience=())
+@fact("HandlerPaused", "paused a handler", version=2, audience=())
 class HandlerPaused(_DeliveryEvent, frozen=True, kw_only=True):
     """Sent when a handler was told to wait."""
 
-    handler: str
-    reason: str = ""
+    handler: Code
+    note_id: NoteId | None = None
 
 
 @fact("HandlerResumed", "resumed a handler", audience=())
 class HandlerResumed(_DeliveryEvent, frozen=True, kw_only=True):
     """Sent when a paused handler goes on with what waited."""
 
-    handler: str
+    handler: Code
 
 
 @fact("ReplayStarted", "started a replay", audience=())
@@ -64,7 +64,7 @@ class ReplayStarted(_DeliveryEvent, frozen=True, kw_only=True):
     """Sent when a planned replay begins."""
 
     replay_id: UUID
-    selection: dict[str, str]
+    selection: dict[Code, Code]
     planned: int
 
 
@@ -75,5 +75,5 @@ class ReplayCompleted(_DeliveryEvent, frozen=True, kw_only=True):
     """
 
     replay_id: UUID
-    selection: dict[str, str]
-    counts: dict[str, int]
+    selection: dict[Code, Code]
+    counts: dict[Code, int]

@@ -3,7 +3,7 @@
 from typing import ClassVar
 from uuid import UUID
 
-from karokar.events.base import Event, Moment, OrganizationId, VehicleId, WindowId, fact
+from karokar.events.base import Code, Event, Moment, Name, NoteId, OrganizationId, VehicleId, WindowId, fact
 
 
 class _VehicleEvent(Event, frozen=True, kw_only=True):
@@ -14,14 +14,14 @@ class _VehicleEvent(Event, frozen=True, kw_only=True):
 
 
 class _VehicleFacts(_VehicleEvent, frozen=True, kw_only=True):
-    ownership_type: str
-    make: str
-    model: str
+    ownership_type: Code
+    make: Name
+    model: Name
     year: int
-    license_plate: str
-    category: str
+    license_plate: Name
+    category: Code
     seats: int
-    city: str
+    city: Name
 
 
 @fact("VehicleCreated", "registered the vehicle", stream="vehicle_id")
@@ -39,20 +39,20 @@ class VehicleActivated(_VehicleEvent, frozen=True, kw_only=True):
     """Sent when a vehicle was activated, for the first time or after a suspension."""
 
 
-@fact("VehicleSuspended", "suspended the vehicle", stream="vehicle_id")
+@fact("VehicleSuspended", "suspended the vehicle", version=2, stream="vehicle_id")
 class VehicleSuspended(_VehicleEvent, frozen=True, kw_only=True):
     """Sent when a vehicle was taken off the road; `suspended_by` is OWNER, PLATFORM or DOCUMENTS."""
 
-    suspended_by: str
-    reason: str
-    note: str = ""
+    suspended_by: Code
+    reason: Code
+    note_id: NoteId | None = None
 
 
-@fact("VehicleRetired", "retired the vehicle", stream="vehicle_id")
+@fact("VehicleRetired", "retired the vehicle", version=2, stream="vehicle_id")
 class VehicleRetired(_VehicleEvent, frozen=True, kw_only=True):
     """Sent when a vehicle left the fleet for good."""
 
-    reason: str = ""
+    note_id: NoteId | None = None
 
 
 @fact("OdometerRecorded", "recorded the odometer", stream="vehicle_id")
@@ -62,18 +62,18 @@ class OdometerRecorded(_VehicleEvent, frozen=True, kw_only=True):
     reading_id: UUID
     kilometres: int
     read_at: Moment
-    source: str
+    source: Code
     source_id: UUID | None = None
-    mark: str = ""
+    mark: Code = ""
 
 
-@fact("OdometerVoided", "voided an odometer reading", stream="vehicle_id")
+@fact("OdometerVoided", "voided an odometer reading", version=2, stream="vehicle_id")
 class OdometerVoided(_VehicleEvent, frozen=True, kw_only=True):
     """Sent when a reading was declared wrong."""
 
     reading_id: UUID
     kilometres: int
-    reason: str
+    note_id: NoteId | None = None
 
 
 class _WindowEvent(Event, frozen=True, kw_only=True):
@@ -84,7 +84,7 @@ class _WindowEvent(Event, frozen=True, kw_only=True):
     window_id: WindowId
     vehicle_id: VehicleId
     organization_id: OrganizationId
-    kind: str
+    kind: Code
     start: Moment
     end: Moment
 
@@ -111,9 +111,9 @@ class VehicleMaintenanceCompleted(_WindowEvent, frozen=True, kw_only=True):
     completed_at: Moment
 
 
-@fact("VehicleMaintenanceCancelled", "cancelled maintenance", stream="vehicle_id")
+@fact("VehicleMaintenanceCancelled", "cancelled maintenance", version=2, stream="vehicle_id")
 class VehicleMaintenanceCancelled(_WindowEvent, frozen=True, kw_only=True):
     """Sent when a window was called off, at `cancelled_at`."""
 
     cancelled_at: Moment
-    reason: str = ""
+    note_id: NoteId | None = None

@@ -3,7 +3,7 @@
 from typing import ClassVar
 from uuid import UUID
 
-from karokar.events.base import Event, MembershipId, OrganizationId, RoleId, UserId, fact
+from karokar.events.base import Code, Event, MembershipId, Name, NoteId, OrganizationId, RoleId, UserId, fact
 
 
 class _UserEvent(Event, frozen=True, kw_only=True):
@@ -59,7 +59,7 @@ class SessionsEnded(_UserEvent, frozen=True, kw_only=True):
     """Sent when sessions of a person were ended before their time."""
 
     count: int
-    reason: str
+    reason: Code
 
 
 @fact("TwoFactorEnabled", "turned on the second factor")
@@ -105,7 +105,7 @@ class UserLoginFailed(Event, frozen=True, kw_only=True):
     aggregate_type: ClassVar[str] = "User"
     aggregate_field: ClassVar[str | None] = "user_id"
     user_id: UserId | None = None
-    reason: str
+    reason: Code
 
 
 class _MemberEvent(Event, frozen=True, kw_only=True):
@@ -114,7 +114,7 @@ class _MemberEvent(Event, frozen=True, kw_only=True):
     membership_id: MembershipId
     user_id: UserId
     organization_id: OrganizationId
-    role: str
+    role: Name
 
 
 @fact("MemberInvited", "invited a person")
@@ -138,14 +138,14 @@ class MemberJoined(_MemberEvent, frozen=True, kw_only=True):
 class MemberRoleChanged(_MemberEvent, frozen=True, kw_only=True):
     """Sent when a member got another role; `role` is the new one."""
 
-    former_role: str
+    former_role: Name
 
 
-@fact("MemberSuspended", "suspended a member")
+@fact("MemberSuspended", "suspended a member", version=2)
 class MemberSuspended(_MemberEvent, frozen=True, kw_only=True):
     """Sent when a member may no longer act for the organization, for now."""
 
-    reason: str = ""
+    note_id: NoteId | None = None
 
 
 @fact("MemberReinstated", "reinstated a member")
@@ -153,11 +153,11 @@ class MemberReinstated(_MemberEvent, frozen=True, kw_only=True):
     """Sent when a suspended member may act again."""
 
 
-@fact("MemberRemoved", "removed a member")
+@fact("MemberRemoved", "removed a member", version=2)
 class MemberRemoved(_MemberEvent, frozen=True, kw_only=True):
     """Sent when a person left an organization for good."""
 
-    reason: str = ""
+    note_id: NoteId | None = None
 
 
 class _RoleEvent(Event, frozen=True, kw_only=True):
@@ -165,21 +165,21 @@ class _RoleEvent(Event, frozen=True, kw_only=True):
     aggregate_field: ClassVar[str | None] = "role_id"
     role_id: RoleId
     organization_id: OrganizationId
-    name: str
+    name: Name
 
 
 @fact("RoleCreated", "composed a role")
 class RoleCreated(_RoleEvent, frozen=True, kw_only=True):
     """Sent when an organization's admin composed a role from permissions."""
 
-    permissions: list[str]
+    permissions: list[Code]
 
 
 @fact("RoleChanged", "changed a role")
 class RoleChanged(_RoleEvent, frozen=True, kw_only=True):
     """Sent when a composed role's name or permissions changed; lists what it allows now."""
 
-    permissions: list[str]
+    permissions: list[Code]
 
 
 @fact("RoleDeleted", "deleted a role")

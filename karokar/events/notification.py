@@ -3,7 +3,7 @@
 from typing import ClassVar
 from uuid import UUID
 
-from karokar.events.base import Event, OrganizationId, UserId, fact
+from karokar.events.base import Code, Event, OrganizationId, UserId, fact
 
 
 @fact("NotificationPreferencesChanged", "changed which messages they get")
@@ -13,7 +13,7 @@ class NotificationPreferencesChanged(Event, frozen=True, kw_only=True):
     aggregate_type: ClassVar[str] = "System"
     aggregate_field: ClassVar[str | None] = None
     user_id: UserId
-    turned_off: list[str]
+    turned_off: list[Code]
 
 
 @fact("MailSentAgain", "had a mail sent again")
@@ -25,7 +25,7 @@ class MailSentAgain(Event, frozen=True, kw_only=True):
     mail_id: UUID
     recipient_id: UserId
     organization_id: OrganizationId | None = None
-    former_state: str
+    former_state: Code
 
 
 @fact("MailSettled", "settled what became of a mail")

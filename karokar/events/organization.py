@@ -2,15 +2,15 @@
 
 from typing import ClassVar
 
-from karokar.events.base import Event, OrganizationId, UserId, fact
+from karokar.events.base import Code, Event, Name, NoteId, OrganizationId, UserId, fact
 
 
 class _OrganizationEvent(Event, frozen=True, kw_only=True):
     aggregate_type: ClassVar[str] = "Organization"
     aggregate_field: ClassVar[str | None] = "organization_id"
     organization_id: OrganizationId
-    name: str
-    type: str
+    name: Name
+    type: Code
 
 
 _REVIEWER = {"reviewer_id": "", "reviewed_by": ""}
@@ -31,35 +31,35 @@ class OrganizationUpdated(_OrganizationEvent, frozen=True, kw_only=True):
     """Sent when an organization's name, data or settings changed."""
 
 
-@fact("OrganizationApproved", "approved the organization", private=_REVIEWER)
+@fact("OrganizationApproved", "approved the organization", version=2, private=_REVIEWER)
 class OrganizationApproved(_OrganizationEvent, frozen=True, kw_only=True):
     """Sent when the platform admitted an organization: it is ACTIVE."""
 
     reviewer_id: UserId | None = None
-    notes: str = ""
+    note_id: NoteId | None = None
 
 
-@fact("OrganizationRejected", "rejected the organization", private=_REVIEWER)
+@fact("OrganizationRejected", "rejected the organization", version=2, private=_REVIEWER)
 class OrganizationRejected(_OrganizationEvent, frozen=True, kw_only=True):
     """Sent when the platform turned an application down."""
 
     reviewer_id: UserId | None = None
-    reason: str
-    notes: str = ""
+    reason: Code
+    note_id: NoteId | None = None
 
 
-@fact("OrganizationSuspended", "suspended the organization", private=_REVIEWER)
+@fact("OrganizationSuspended", "suspended the organization", version=2, private=_REVIEWER)
 class OrganizationSuspended(_OrganizationEvent, frozen=True, kw_only=True):
     """Sent when the platform suspended an organization; its bookings that have not begun are cancelled after it."""
 
     reviewer_id: UserId | None = None
-    reason: str
-    notes: str = ""
+    reason: Code
+    note_id: NoteId | None = None
 
 
-@fact("OrganizationReinstated", "reinstated the organization", private=_REVIEWER)
+@fact("OrganizationReinstated", "reinstated the organization", version=2, private=_REVIEWER)
 class OrganizationReinstated(_OrganizationEvent, frozen=True, kw_only=True):
     """Sent when the platform lifted a suspension."""
 
     reviewer_id: UserId | None = None
-    notes: str = ""
+    note_id: NoteId | None = None

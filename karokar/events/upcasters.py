@@ -33,3 +33,38 @@ def upcasts(event_type: str, *, version: int) -> Callable[[Upcaster], Upcaster]:
         return function
 
     return declare
+
+
+# What people typed ----------------------------------------------------------------------------------------------------
+
+_TYPED_IN_VERSION_1 = {
+    "AssignmentRejected": "reason",
+    "AvailabilityConflictResolved": "note",
+    "BookingCancelled": "note",
+    "BookingRejected": "note",
+    "BookingTerminated": "note",
+    "DeliveryDismissed": "reason",
+    "HandlerPaused": "reason",
+    "MemberRemoved": "reason",
+    "MemberSuspended": "reason",
+    "OdometerVoided": "reason",
+    "OrganizationApproved": "notes",
+    "OrganizationReinstated": "notes",
+    "OrganizationRejected": "notes",
+    "OrganizationSuspended": "notes",
+    "VehicleMaintenanceCancelled": "reason",
+    "VehicleRetired": "reason",
+    "VehicleSuspended": "note",
+    "VerificationRejected": "note",
+    "VerificationRevoked": "note",
+}
+"""The field of each event that held a typed text where it now refers to a note (docs/decisions/0060)."""
+
+
+def _without_text(field: str) -> Upcaster:
+    # Migration 0032 moved the texts of what was stored into notes. One that comes from elsewhere has nobody to keep it.
+    return lambda payload: {**{key: value for key, value in payload.items() if key != field}, "noteId": None}
+
+
+for _name, _field in _TYPED_IN_VERSION_1.items():
+    upcasts(_name, version=1)(_without_text(_field))

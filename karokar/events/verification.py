@@ -3,7 +3,7 @@
 from typing import ClassVar
 from uuid import UUID
 
-from karokar.events.base import Event, Moment, OrganizationId, UserId, VerificationId, fact
+from karokar.events.base import Code, Event, Moment, NoteId, OrganizationId, UserId, VerificationId, fact
 
 
 class _VerificationEvent(Event, frozen=True, kw_only=True):
@@ -13,9 +13,9 @@ class _VerificationEvent(Event, frozen=True, kw_only=True):
     aggregate_field: ClassVar[str | None] = "verification_id"
     verification_id: VerificationId
     organization_id: OrganizationId
-    entity_type: str
+    entity_type: Code
     entity_id: UUID
-    kind: str
+    kind: Code
     expires_at: Moment | None = None
 
     def subjects(self) -> frozenset[tuple[str, UUID]]:
@@ -40,22 +40,22 @@ class VerificationApproved(_VerificationEvent, frozen=True, kw_only=True):
     reviewer_id: UserId | None = None
 
 
-@fact("VerificationRejected", "rejected the verification", private=_REVIEWER)
+@fact("VerificationRejected", "rejected the verification", version=2, private=_REVIEWER)
 class VerificationRejected(_VerificationEvent, frozen=True, kw_only=True):
     """Sent when the platform did not accept the documents; a new try is a new verification."""
 
     reviewer_id: UserId | None = None
-    reason: str
-    note: str = ""
+    reason: Code
+    note_id: NoteId | None = None
 
 
-@fact("VerificationRevoked", "revoked the verification", private=_REVIEWER)
+@fact("VerificationRevoked", "revoked the verification", version=2, private=_REVIEWER)
 class VerificationRevoked(_VerificationEvent, frozen=True, kw_only=True):
     """Sent when the platform took an approval back."""
 
     reviewer_id: UserId | None = None
-    reason: str
-    note: str = ""
+    reason: Code
+    note_id: NoteId | None = None
     still_covered: bool = False
 
 

@@ -144,7 +144,7 @@ def _is_alone(envelope: Envelope[Event], viewer: Actor) -> bool:
 
 
 def _is_told_anyway(name: str, fields: Mapping[str, str]) -> bool:
-    return name in fields or name in _CHANGES_FOR_BOTH_SIDES
+    return name in fields or f"{name}_id" in fields or name in _CHANGES_FOR_BOTH_SIDES
 
 
 @cache

@@ -28,6 +28,7 @@ from karokar.kernel.actor import Actor, Scope
 from karokar.kernel.columns import NAME, indexes_of_key, key_of
 from karokar.kernel.db import Aggregate, Base
 from karokar.kernel.errors import RuleBroken, StateConflict
+from karokar.kernel.notes import TYPED, Note, new_note
 
 
 def _in(column: str, values: Iterable[str]) -> str:
@@ -79,13 +80,13 @@ class Vehicle(Aggregate):
     seats: Mapped[int]
     city: Mapped[str] = mapped_column(String(80), info=NAME)
     city_key: Mapped[str] = mapped_column(String(80), info={"untracked": True})
-    address: Mapped[str] = mapped_column(String(200), default="")
+    address: Mapped[str] = mapped_column(String(200), default="", info=TYPED)
     time_zone: Mapped[str] = mapped_column(String(60))
     odometer: Mapped[int] = mapped_column(default=0)
     status: Mapped[str] = mapped_column(String(20), default=VehicleStatus.PENDING.value)
     suspended_by: Mapped[str | None] = mapped_column(String(20))
     suspension_reason: Mapped[str] = mapped_column(String(40), default="")
-    suspension_note: Mapped[str] = mapped_column(Text, default="")
+    suspension_note: Mapped[str] = mapped_column(Text, default="", info=TYPED)
     suspended_at: Mapped[datetime | None]
     activated_at: Mapped[datetime | None]
     retired_at: Mapped[datetime | None]
@@ -181,7 +182,7 @@ class Vehicle(Aggregate):
             organization_id=self.organization_id,
             suspended_by=by.value,
             reason=reason,
-            note=self.suspension_note,
+            note_id=new_note(self.suspension_note),
         )
 
     def retire(self, *, reason: str, at: datetime) -> VehicleRetired:
@@ -192,7 +193,7 @@ class Vehicle(Aggregate):
         self.suspension_note = ""
         self.suspended_at = None
         self.retired_at = at
-        return VehicleRetired(vehicle_id=self.id, organization_id=self.organization_id, reason=reason.strip())
+        return VehicleRetired(vehicle_id=self.id, organization_id=self.organization_id, note_id=new_note(reason))
 
     def record(self, reading: "OdometerReading", *, odometer: int) -> OdometerRecorded:
         """Take a reading into the log; `odometer` is what the trusted readings now say."""
@@ -225,7 +226,7 @@ class Vehicle(Aggregate):
             organization_id=self.organization_id,
             reading_id=reading.id,
             kilometres=reading.kilometres,
-            reason=reading.void_reason,
+            note_id=new_note(reading.void_reason),
         )
 
     def _take(self, **facts: Any) -> None:
@@ -298,14 +299,14 @@ class MaintenanceWindow(Aggregate):
     vehicle_id: Mapped[UUID] = mapped_column(ForeignKey("vehicles.id"))
     organization_id: Mapped[UUID] = mapped_column()  # organization's Organization, the vehicle's owner
     kind: Mapped[str] = mapped_column(String(20))
-    description: Mapped[str] = mapped_column(Text, default="")
+    description: Mapped[str] = mapped_column(Text, default="", info=TYPED)
     start: Mapped[datetime]
     end: Mapped[datetime]
     status: Mapped[str] = mapped_column(String(20), default=WindowStatus.SCHEDULED.value)
     started_at: Mapped[datetime | None]
     completed_at: Mapped[datetime | None]
     cancelled_at: Mapped[datetime | None]
-    cancel_reason: Mapped[str] = mapped_column(Text, default="")
+    cancel_reason: Mapped[str] = mapped_column(Text, default="", info=TYPED)
     cost_minor: Mapped[int | None]
     cost_currency: Mapped[str | None] = mapped_column(String(3))
 
@@ -369,7 +370,7 @@ class MaintenanceWindow(Aggregate):
         self.status = rules.next_window_status(self.status, "cancel").value
         self.cancelled_at = at
         self.cancel_reason = reason.strip()
-        return VehicleMaintenanceCancelled(**self._facts(), cancelled_at=at, reason=self.cancel_reason)
+        return VehicleMaintenanceCancelled(**self._facts(), cancelled_at=at, note_id=new_note(self.cancel_reason))
 
     def _plan(self, *, kind: str, description: str, start: datetime, end: datetime) -> None:
         if kind not in rules.WINDOW_KINDS:
@@ -382,6 +383,10 @@ class MaintenanceWindow(Aggregate):
     def _facts(self) -> dict[str, Any]:
         names = ("vehicle_id", "organization_id", "kind", "start", "end")
         return {"window_id": self.id, **{name: getattr(self, name) for name in names}}
+
+
+class FleetNote(Note, producer="fleet"):
+    """What people typed about vehicles and their maintenance."""
 
 
 class OdometerReading(Base):

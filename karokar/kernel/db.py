@@ -107,8 +107,8 @@ class Aggregate(Base):
     `version` is the optimistic lock, raised by every change. `event_count` is raised by `publish` only, and is the
     `aggregate_seq` of the newest event. `label` is what people call it ("booking").
 
-    A column with `info={"personal": True}` appears in events as changed, without values; one with
-    `info={"untracked": True}` may change without an event.
+    A column with `info={"personal": True}` appears in events as changed, without values; one with text that people type
+    (`notes.TYPED`) with references to notes; one with `info={"untracked": True}` may change without an event.
     """
 
     __abstract__ = True

@@ -21,6 +21,7 @@ from karokar.kernel.actor import Actor, Scope
 from karokar.kernel.columns import NAME, indexes_of_key, key_of
 from karokar.kernel.db import Aggregate, Base
 from karokar.kernel.errors import RuleBroken, StateConflict
+from karokar.kernel.notes import Note, new_note
 from karokar.organization import rules
 from karokar.organization.rules import TRANSITIONS, OrganizationStatus
 
@@ -55,7 +56,7 @@ class Organization(Aggregate):
     type: Mapped[str]
     status: Mapped[str]
     parent_organization_id: Mapped[UUID | None] = mapped_column(ForeignKey("organizations.id"), index=True)
-    details: Mapped[dict[str, Any]] = mapped_column("metadata", default=dict)
+    details: Mapped[dict[str, Any]] = mapped_column("metadata", default=dict, info=PERSONAL)
     time_zone: Mapped[str]
     buffer_minutes: Mapped[int] = mapped_column(default=60)
     contact_name: Mapped[str | None] = mapped_column(info=PERSONAL | NAME)
@@ -101,13 +102,13 @@ class Organization(Aggregate):
                 "The registration document is not verified yet. Review it first, then approve the organization.",
             )
         self.status = OrganizationStatus.ACTIVE
-        return OrganizationApproved(**self._facts(), reviewer_id=reviewer_id, notes=notes)
+        return OrganizationApproved(**self._facts(), reviewer_id=reviewer_id, note_id=new_note(notes))
 
     def reject(self, reviewer_id: UUID | None, reason: str, notes: str) -> OrganizationRejected:
         """Turn the application down."""
         self._check("reject")
         self.status = OrganizationStatus.REJECTED
-        return OrganizationRejected(**self._facts(), reviewer_id=reviewer_id, reason=reason, notes=notes)
+        return OrganizationRejected(**self._facts(), reviewer_id=reviewer_id, reason=reason, note_id=new_note(notes))
 
     def apply_again(self) -> OrganizationReapplied:
         """Ask for another review."""
@@ -119,13 +120,13 @@ class Organization(Aggregate):
         """Take out of the marketplace for now."""
         self._check("suspend")
         self.status = OrganizationStatus.SUSPENDED
-        return OrganizationSuspended(**self._facts(), reviewer_id=reviewer_id, reason=reason, notes=notes)
+        return OrganizationSuspended(**self._facts(), reviewer_id=reviewer_id, reason=reason, note_id=new_note(notes))
 
     def reinstate(self, reviewer_id: UUID | None, notes: str) -> OrganizationReinstated:
         """Let take part again."""
         self._check("reinstate")
         self.status = OrganizationStatus.ACTIVE
-        return OrganizationReinstated(**self._facts(), reviewer_id=reviewer_id, notes=notes)
+        return OrganizationReinstated(**self._facts(), reviewer_id=reviewer_id, note_id=new_note(notes))
 
     def _check(self, verb: str) -> None:
         if self.type == rules.OrganizationType.PLATFORM:
@@ -140,6 +141,10 @@ class Organization(Aggregate):
 
     def _facts(self) -> dict[str, Any]:
         return {"organization_id": self.id, "name": self.name, "type": self.type}
+
+
+class OrganizationNote(Note, producer="organization"):
+    """What reviewers typed about organizations."""
 
 
 class OrganizationDecision(Base):

@@ -16,6 +16,7 @@ from karokar.events.delivery import DeliveryDismissed, DeliveryRetried, HandlerP
 from karokar.kernel import clock
 from karokar.kernel.db import action, db, primitive
 from karokar.kernel.errors import NotFound, RuleBroken
+from karokar.kernel.notes import new_note
 from karokar.kernel.permissions import check
 from karokar.outbox import trouble
 from karokar.outbox.models import OPEN_STATES, EventLog, EventRow, Subscription, Trouble
@@ -113,7 +114,7 @@ def dismiss_deliveries(selection: Selection, reason: str) -> int:
                 handler=selection.handler,
                 event_id=selection.event_id,
                 count=dismissed,
-                reason=reason.strip(),
+                note_id=new_note(reason),
                 selection=selection.in_words(),
             )
         )
@@ -128,7 +129,7 @@ def pause_handler(name: str, reason: str = "") -> None:
     if any(row.paused_at is None for row in rows):
         for row in rows:
             row.paused_at = clock.now()
-        publish(HandlerPaused(handler=name, reason=reason))
+        publish(HandlerPaused(handler=name, note_id=new_note(reason)))
 
 
 @action

@@ -34,6 +34,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from sqlalchemy.types import UserDefinedType
 
 from karokar.kernel.db import Base
+from karokar.kernel.notes import Note
 
 POSTGRESQL_ONLY: dict[str, Any] = {"dialects": ("postgresql",)}
 SQLITE_ONLY: dict[str, Any] = {"dialects": ("sqlite",)}
@@ -249,6 +250,10 @@ class Subscription(Base):
     since_position: Mapped[int] = mapped_column(BigInteger)
     until_position: Mapped[int | None] = mapped_column(BigInteger)
     paused_at: Mapped[datetime | None]
+
+
+class DeliveryNote(Note, producer="delivery"):
+    """What operators typed: why a handler was paused, and why deliveries stay undone."""
 
 
 class Lease(Base):

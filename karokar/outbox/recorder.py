@@ -14,6 +14,7 @@ from karokar.kernel import clock
 from karokar.kernel.actor import Actor, Cause, current_actor, current_cause
 from karokar.kernel.db import AGGREGATES, Aggregate, after_commit, db, take_changes
 from karokar.kernel.ids import new_id
+from karokar.kernel.notes import Told, keep_notes, typed_columns
 from karokar.kernel.settings import settings
 from karokar.outbox import bell
 from karokar.outbox.catalog import encode
@@ -40,17 +41,34 @@ def record(sender: type[Event], *, event: Event) -> EventToken:
             f"{sender.event_type} would be number {cause.depth} in a chain of events that cause each other; "
             f"the longest allowed is {longest} (EVENT_BUS_MAX_DEPTH)."
         )
-    event_id = new_id()
+    event_id, actor = new_id(), current_actor()
     aggregate_id = event.aggregate_id
+    changes: dict[str, Any] = {}
+    typed: dict[str, Any] = {}
     if aggregate_id is None:
-        token, changes = EventToken("System", event_id, 1), {}
+        token = EventToken("System", event_id, 1)
     else:
         aggregate = _find(session, event.aggregate_type, aggregate_id)
         aggregate.event_count += 1
         changes = take_changes(session, aggregate)
+        typed = {name: changes[name] for name in typed_columns(type(aggregate)) & changes.keys()}
         token = EventToken(event.aggregate_type, aggregate_id, aggregate.event_count)
     stream = event.stream or f"{token.aggregate_type}:{token.aggregate_id}"
-    metadata = metadata_of(event, current_actor(), cause, changes)
+    at = clock.now()
+    named = getattr(event, "note_id", None)
+    if typed or named is not None:
+        told = Told(
+            producer=event.producer,
+            event_id=event_id,
+            about_type=token.aggregate_type,
+            about_id=token.aggregate_id,
+            author_id=actor.user_id,
+            organization_id=actor.organization_id,
+            written_at=at,
+        )
+        changes = {name: change for name, change in changes.items() if name not in typed}
+        changes |= keep_notes(session, told, named, typed)
+    metadata = metadata_of(event, actor, cause, changes)
     row = NewEvent(
         event_id=event_id,
         event_type=event.event_type,
@@ -61,7 +79,7 @@ def record(sender: type[Event], *, event: Event) -> EventToken:
         stream=stream,
         shard=shard_of(stream),
         correlation_id=cause.correlation_id,
-        occurred_at=clock.now(),
+        occurred_at=at,
         payload=encode(event).decode(),
         metadata=msgspec.json.encode(metadata).decode(),
         subjects=[(SUBJECT_TYPES[kind], entity_id) for kind, entity_id in sorted(_subjects(event, metadata))],

@@ -19,6 +19,8 @@ from karokar.events.base import LATEST
 from karokar.events.visibility import reads_organization, sees_everything
 from karokar.kernel.actor import Actor
 from karokar.kernel.db import db
+from karokar.kernel.notes import texts_of
+from karokar.kernel.references import REFERENCE, REMOVED, notes_in
 from karokar.outbox.deliveries import Delivery, deliveries
 from karokar.outbox.log import newest_position
 from karokar.outbox.models import EventLog, EventRow
@@ -202,15 +204,23 @@ def state_then(aggregate_type: str, aggregate_id: UUID, viewer: Actor, at: datet
                 personal.add(name)
             else:
                 fields[name] = change[1]
+    texts = texts_of(notes_in({}, {"": list(fields.values())}))
     last = past[-1]
     return StateThen(
-        fields=fields,
+        fields={name: _as_typed(value, texts) for name, value in fields.items()},
         personal=frozenset(personal),
         seq=last.aggregate_seq,
         at=last.occurred_at,
         event=last,
         later=len(seen) - len(past),
     )
+
+
+def _as_typed(value: Any, texts: Mapping[UUID, str]) -> Any:
+    """Return a field's value, a text in place of the reference to it."""
+    if not isinstance(value, Mapping) or REFERENCE not in value:
+        return value
+    return texts.get(UUID(str(value[REFERENCE])), REMOVED)
 
 
 # What is read ---------------------------------------------------------------------------------------------------------

@@ -19,6 +19,7 @@ from karokar.kernel import clock
 from karokar.kernel.actor import Actor, Scope
 from karokar.kernel.db import Aggregate, Base
 from karokar.kernel.errors import RuleBroken, StateConflict
+from karokar.kernel.notes import TYPED, Note, new_note
 from karokar.verification import rules
 from karokar.verification.rules import VerificationStatus
 
@@ -57,7 +58,7 @@ class Verification(Aggregate):
     valid_from: Mapped[datetime | None]
     expires_at: Mapped[datetime | None]
     reason: Mapped[str | None]
-    note: Mapped[str | None]
+    note: Mapped[str | None] = mapped_column(info=TYPED)
     reminded_days: Mapped[int | None] = mapped_column(info={"untracked": True})
 
     documents: Mapped[list["VerificationDocument"]] = relationship(order_by="VerificationDocument.id")
@@ -107,7 +108,7 @@ class Verification(Aggregate):
         self._check("reject", reviewer_id)
         self.status, self.reviewed_by, self.reviewed_at = VerificationStatus.REJECTED, reviewer_id, clock.now()
         self.reason, self.note = reason, note
-        return VerificationRejected(**self._facts(), reviewer_id=reviewer_id, reason=reason, note=note or "")
+        return VerificationRejected(**self._facts(), reviewer_id=reviewer_id, reason=reason, note_id=new_note(note))
 
     def revoke(
         self, reviewer_id: UUID | None, reason: str, note: str | None, *, still_covered: bool
@@ -117,7 +118,7 @@ class Verification(Aggregate):
         self.status, self.reviewed_by, self.reviewed_at = VerificationStatus.REVOKED, reviewer_id, clock.now()
         self.reason, self.note = reason, note
         return VerificationRevoked(
-            **self._facts(), reviewer_id=reviewer_id, reason=reason, note=note or "", still_covered=still_covered
+            **self._facts(), reviewer_id=reviewer_id, reason=reason, note_id=new_note(note), still_covered=still_covered
         )
 
     def expire(self, *, still_covered: bool) -> VerificationExpired:
@@ -152,6 +153,10 @@ class Verification(Aggregate):
             "kind": self.kind,
             "expires_at": self.expires_at,
         }
+
+
+class VerificationNote(Note, producer="verification"):
+    """What reviewers typed about documents."""
 
 
 class VerificationDocument(Base):

@@ -7,11 +7,23 @@ from typing import Any
 from uuid import UUID
 
 from karokar.kernel.actor import Actor
+from karokar.kernel.references import notes_in
 from karokar.outbox.deliveries import Delivery
 from karokar.outbox.registry import HANDLERS
 from karokar.outbox.search import FoundEvent
 from karokar.outbox.timeline import Entry, StateThen
-from karokar.web.words import Names, as_moment, as_uuid, is_empty, kind_in_words, label, name_of, names_by_kind, show
+from karokar.web.words import (
+    NOTE,
+    Names,
+    as_moment,
+    as_uuid,
+    is_empty,
+    kind_in_words,
+    label,
+    name_of,
+    names_by_kind,
+    show,
+)
 
 SYSTEM_NAME = "KaroKar"
 _SHOWN = {
@@ -19,12 +31,12 @@ _SHOWN = {
     "AvailabilityConflict", "Role",
 }  # fmt: skip
 _DETAILS = (
-    "reason", "note", "notes", "odometer", "fuelPercent", "isDamaged", "kilometres", "key", "before", "after",
+    "reason", "noteId", "odometer", "fuelPercent", "isDamaged", "kilometres", "key", "before", "after",
     "resolution", "handler", "error", "daysLeft", "expiresAt", "formerRole", "role",
 )  # fmt: skip
 """Fields of payloads that say more than the sentence and the changes do."""
 
-_SAME = {"kilometres": "odometer"}
+_SAME = {"kilometres": "odometer", "noteId": "note"}
 """Fields of payloads that are called otherwise where they are kept."""
 
 NOT_SHOWN = frozenset(
@@ -124,6 +136,7 @@ def names_for(events: Iterable[FoundEvent], fields: Mapping[str, Any] | None = N
             by_kind["Organization"].add(event.organization_id)
         for kind, entity_id in event.subjects:
             by_kind.setdefault(kind, set()).add(entity_id)
+        by_kind.setdefault(NOTE, set()).update(notes_in(event.payload, event.changes))
         # A change may name others than the payload does: the former employee, the former vehicle.
         for name, change in event.changes.items():
             if name.endswith("_id") and not isinstance(change, Mapping):
@@ -205,7 +218,7 @@ def line(
             if kind in _SHOWN and (kind, entity_id) != of and entity_id not in {viewer.organization_id, event.actor_id}
         ],
         changes=_changes(event, names),
-        details=_details(event),
+        details=_details(event, names),
         entry=entry,
         followed=followed,
     )
@@ -282,7 +295,7 @@ def _changes(event: FoundEvent, names: Names) -> list[Change]:
     return found
 
 
-def _details(event: FoundEvent) -> list[tuple[str, str]]:
+def _details(event: FoundEvent, names: Names) -> list[tuple[str, str]]:
     changed = {name.replace("_", "").removesuffix("out").removesuffix("in") for name in event.changes}
     found = []
     for key in _DETAILS:
@@ -290,7 +303,7 @@ def _details(event: FoundEvent) -> list[tuple[str, str]]:
         if value is None or value == "" or _SAME.get(key, key).lower() in changed:
             continue
         snake = "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in key)
-        found.append((label(snake), show(snake, value, Names(), event.aggregate_type)))
+        found.append((label(snake), show(snake, value, names, event.aggregate_type)))
     return found
 
 

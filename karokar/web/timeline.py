@@ -9,6 +9,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
+from itertools import islice
 from typing import Any
 from uuid import UUID
 
@@ -22,7 +23,9 @@ from karokar.kernel import clock
 from karokar.kernel.actor import Actor, current_actor
 from karokar.kernel.db import primitive
 from karokar.kernel.errors import NotFound
+from karokar.kernel.notes import texts_of
 from karokar.kernel.permissions import signed_in
+from karokar.kernel.references import notes_in
 from karokar.kernel.settings import settings
 from karokar.outbox.cursors import hide, reveal
 from karokar.outbox.search import FoundEvent
@@ -332,25 +335,37 @@ def _uuid(text: str) -> UUID | None:
 
 
 def _json_lines(events: Iterator[FoundEvent]) -> Iterator[str]:
-    for event in events:
-        envelope = {
-            "eventId": event.event_id,
-            "eventType": event.event_type,
-            "version": event.version,
-            "aggregateType": event.aggregate_type,
-            "aggregateId": event.aggregate_id,
-            "aggregateSeq": event.aggregate_seq,
-            "occurredAt": event.occurred_at,
-            "payload": event.payload,
-            "metadata": {
-                "actorId": event.actor_id,
-                "organizationId": event.organization_id,
-                "correlationId": event.correlation_id,
-                "causationId": event.causation_id,
-                "changes": event.changes,
-            },
-        }
-        yield json.dumps(primitive(envelope), ensure_ascii=False) + "\n"
+    for chunk in _in_chunks(events):
+        texts = texts_of(set().union(*(notes_in(event.payload, event.changes) for event in chunk)))
+        for event in chunk:
+            yield _json_line(event, texts)
+
+
+def _json_line(event: FoundEvent, texts: Mapping[UUID, str]) -> str:
+    envelope = {
+        "eventId": event.event_id,
+        "eventType": event.event_type,
+        "version": event.version,
+        "aggregateType": event.aggregate_type,
+        "aggregateId": event.aggregate_id,
+        "aggregateSeq": event.aggregate_seq,
+        "occurredAt": event.occurred_at,
+        "payload": event.payload,
+        "metadata": {
+            "actorId": event.actor_id,
+            "organizationId": event.organization_id,
+            "correlationId": event.correlation_id,
+            "causationId": event.causation_id,
+            "changes": event.changes,
+        },
+        "notes": {one: texts[one] for one in notes_in(event.payload, event.changes) if one in texts},
+    }
+    return json.dumps(primitive(envelope), ensure_ascii=False) + "\n"
+
+
+def _in_chunks(events: Iterator[FoundEvent]) -> Iterator[Sequence[FoundEvent]]:
+    while chunk := list(islice(events, 200)):
+        yield chunk
 
 
 def _csv(events: Iterator[FoundEvent], viewer: Actor, subject: tuple[str, UUID]) -> Iterator[str]:
@@ -365,15 +380,9 @@ def _csv(events: Iterator[FoundEvent], viewer: Actor, subject: tuple[str, UUID])
 
     writer.writerow(["Time", "Local time", "Who", "On behalf of", "What", "About", "Changes", "Details", "Event", "Id"])
     yield "\ufeff" + taken()
-    chunk: list[FoundEvent] = []
-    for event in events:
-        chunk.append(event)
-        if len(chunk) == 200:
-            _write_rows(writer, chunk, viewer, subject)
-            chunk = []
-            yield taken()
-    _write_rows(writer, chunk, viewer, subject)
-    yield taken()
+    for chunk in _in_chunks(events):
+        _write_rows(writer, chunk, viewer, subject)
+        yield taken()
 
 
 def _write_rows(writer: Any, events: Sequence[FoundEvent], viewer: Actor, subject: tuple[str, UUID]) -> None:

@@ -7,6 +7,8 @@ from typing import Any
 from uuid import UUID
 
 from karokar.kernel.codes import in_words
+from karokar.kernel.notes import texts_of
+from karokar.kernel.references import REFERENCE, REMOVED
 from karokar.web.asking import ask
 from karokar.web.states import STATES
 from karokar.web.times import last_local_day, local_day, local_time
@@ -20,6 +22,7 @@ KIND_WORDS = {
 """What people call a kind of thing, where its own name would not do."""
 
 LABELS = {
+    "note_id": "note",
     "license_plate": "licence plate",
     "plate_country": "country of the plate",
     "start": "from",
@@ -102,6 +105,10 @@ _QUESTIONS = (
 """What each kind's context is asked, and the attribute of its answers that is the name."""
 
 
+NOTE = "Note"
+"""The kind under which the texts of notes are asked for: what a note is called is what it says."""
+
+
 def names_by_kind(by_kind: Mapping[str, set[UUID]]) -> Names:
     """Return the names of things, with one question per kind."""
     found: dict[UUID, str] = {}
@@ -109,6 +116,7 @@ def names_by_kind(by_kind: Mapping[str, set[UUID]]) -> Names:
         if by_kind.get(kind):
             answer: Mapping[UUID, Any] = ask(context, question, by_kind[kind], default={})
             found |= {entity_id: str(getattr(one, attribute)) for entity_id, one in answer.items()}
+    found |= texts_of(by_kind.get(NOTE, ()))
     return Names(by_id=found)
 
 
@@ -150,7 +158,7 @@ def show(name: str, value: Any, names: Names, of: str = "") -> str:
     if isinstance(value, list):
         return ", ".join(show("", item, names) for item in value)
     if isinstance(value, Mapping):
-        return "; ".join(f"{label(str(key))}: {show(str(key), item, names)}" for key, item in value.items())
+        return _show_mapping(value, names)
     if name in _LAST_DAYS and as_moment(str(value)):
         return local_day(last_local_day(datetime.fromisoformat(str(value))))
     if isinstance(value, int) and name.startswith(_READINGS):
@@ -164,6 +172,15 @@ def show(name: str, value: Any, names: Names, of: str = "") -> str:
 
 _LAST_DAYS = frozenset({"expires_at", "expiresAt"})
 """Fields that hold the end of the last day on which something counts."""
+
+
+def _show_mapping(value: Mapping[str, Any], names: Names) -> str:
+    """Return a note's text, or each key with its value."""
+    if REFERENCE in value:
+        return names.of(value[REFERENCE], REMOVED)
+    return "; ".join(f"{label(str(key))}: {show(str(key), item, names)}" for key, item in value.items())
+
+
 _READINGS = ("odometer", "kilometres")
 _CODES = frozenset({"status", "kind", "type", "reason", "suspended_by", "channel", "category", "method"})
 

@@ -9,6 +9,7 @@ from sqlalchemy import select
 from karokar.assignment import actions as assignment_actions
 from karokar.booking import actions as booking_actions
 from karokar.fleet import actions as fleet_actions
+from karokar.fleet.models import FleetNote
 from karokar.identity import actions as identity_actions
 from karokar.identity import queries as identity
 from karokar.kernel import clock
@@ -84,6 +85,7 @@ def _things_of(company: Company, vehicle_id: UUID) -> dict[str, UUID]:
     event = db.session.scalars(
         select(EventRow).where(EventRow.aggregate_id == company.id).order_by(EventRow.id.desc()).limit(1)
     ).one()
+    note = db.session.scalars(select(FleetNote.id).where(FleetNote.about_id == vehicle_id).limit(1)).one()
     return {
         "organization_id": company.id,
         "membership_id": member.membership_id,
@@ -97,6 +99,7 @@ def _things_of(company: Company, vehicle_id: UUID) -> dict[str, UUID]:
         "window_id": fleet.make_window(company, vehicle_id, later, later + timedelta(days=1)),
         "reading_id": reading,
         "event_id": event.event_id,
+        "note_id": note,
         "correlation_id": event.correlation_id,
         "view_id": view,
         "run_id": run,

@@ -10,10 +10,12 @@ from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from flask_migrate import downgrade, upgrade
-from sqlalchemy import CheckConstraint, ForeignKeyConstraint, UniqueConstraint, func, inspect, select, table
+from sqlalchemy import CheckConstraint, ForeignKeyConstraint, UniqueConstraint, func, inspect, select, table, text
 from sqlalchemy.exc import IntegrityError
 
 from karokar.app import create_app
+from karokar.audit import queries
+from karokar.audit.actions import compare_with_log, seal_chain
 from karokar.config import PROJECT
 from karokar.kernel.db import Base, db
 from tests.servers import databases as servers
@@ -145,3 +147,41 @@ def test_a_column_that_must_be_filled_and_has_no_default_is_caught(empty_app, tm
     (planted / "versions/9999_planted.py").write_text(PLANTED.format(head=head))
     with pytest.raises(IntegrityError, match="planted"):
         apply_to_rows(str(planted), newer="9999_planted", older=str(head))
+
+
+def everything_in(*columns: str) -> str:
+    """All that these columns hold, as one text."""
+    with db.engine.connect() as connection:
+        found = []
+        for column in columns:
+            table_name, name = column.split(".")
+            found += connection.execute(text(f'select cast("{name}" as text) from {table_name}')).scalars()
+        return "\n".join(map(str, found))
+
+
+@pytest.mark.slow
+def test_what_people_typed_leaves_stored_events_and_records_and_comes_back(empty_app):
+    load_example_data(empty_app)
+    for_ever = ("events.payload", "events.metadata", "audit_records.payload", "audit_records.changes",
+                "audit_records.summary")  # fmt: skip
+    typed = ("Windscreen is cracked", "Register checked.")
+    assert not [sentence for sentence in typed if sentence in everything_in(*for_ever)]
+    assert queries.verify() is None
+    assert compare_with_log() is None
+    db.session.remove()
+
+    downgrade(directory=DIRECTORY, revision="0031_reported_uses")
+    before = everything_in(*for_ever)
+    assert [sentence for sentence in typed if sentence in before] == list(typed)
+    assert '"noteId"' not in before
+
+    upgrade(directory=DIRECTORY)
+    after = everything_in(*for_ever)
+    assert not [sentence for sentence in typed if sentence in after]
+    assert not [sentence for sentence in typed if sentence in everything_in("notifications.data")]
+    kept = everything_in("fleet_notes.text", "organization_notes.text")
+    assert [sentence for sentence in typed if sentence in kept] == list(typed)
+    seal_chain()
+    assert queries.verify() is None
+    assert compare_with_log() is None
+    db.session.remove()

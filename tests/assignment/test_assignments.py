@@ -22,6 +22,7 @@ from karokar.kernel import clock
 from karokar.kernel.db import Base, db, transaction
 from karokar.kernel.errors import DomainError, NotFound, StateConflict
 from karokar.kernel.ids import new_id
+from karokar.kernel.notes import texts_of
 from tests.factories import booking as make
 from tests.factories.booking import NOON, World, hours
 from tests.factories.browsing import follow, send, text_of
@@ -118,7 +119,9 @@ def test_who_declines_may_say_why(world: World) -> None:
     made = world.direct()
     with world.acting(world.employee):
         actions.reject_assignment(made.id, "On leave")
-    assert make.told(made.id)[-1].reason == "On leave"
+    note_id = make.told(made.id)[-1].note_id
+    assert texts_of([note_id]) == {note_id: "On leave"}
+    assert make.assignment(made.id).note == "On leave"
 
 
 def test_there_is_nothing_to_accept_after_the_end(world: World) -> None:

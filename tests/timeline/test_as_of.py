@@ -26,7 +26,8 @@ def snapshot(booking_id: UUID) -> dict[str, Any]:
     assert row is not None
     columns = Booking.__table__.columns
     kept = [column.key for column in columns if not column.info.get("untracked") and not column.info.get("personal")]
-    return {name: primitive(getattr(row, name)) for name in kept}
+    # An empty text is nothing.
+    return {name: primitive(getattr(row, name)) if getattr(row, name) != "" else None for name in kept}
 
 
 def do(world: World, step: str, booking_id: UUID, number: int) -> None:

@@ -10,6 +10,8 @@ from uuid import UUID
 
 import msgspec
 
+from karokar.kernel.notes import texts_of
+from karokar.kernel.references import notes_in
 from karokar.outbox.search import FoundEvent
 from karokar.web import words
 from karokar.web.asking import ask
@@ -101,10 +103,12 @@ def names_for(events: Iterable[FoundEvent], *, with_subjects: bool = True) -> Na
     organizations: set[UUID] = set()
     vehicles: set[UUID] = set()
     bookings: set[UUID] = set()
+    notes: set[UUID] = set()
     wanted = {"User": people, "Organization": organizations, "Vehicle": vehicles, "Booking": bookings}
     for found in events:
         people |= {found.actor_id} - {None}  # type: ignore[arg-type] # None is taken away.
         organizations |= {found.organization_id} - {None}  # type: ignore[arg-type] # See above.
+        notes |= notes_in(found.payload, found.changes)
         for kind, entity_id in found.subjects if with_subjects else ():
             if kind in wanted:
                 wanted[kind].add(entity_id)
@@ -114,6 +118,7 @@ def names_for(events: Iterable[FoundEvent], *, with_subjects: bool = True) -> Na
             "Organization": _asked("organization", "organizations", organizations, "name"),
             "Vehicle": _asked("fleet", "vehicles", vehicles, "label"),
             "Booking": _asked("booking", "bookings", bookings, "reference"),
+            words.NOTE: texts_of(notes),
         }
     )
 

@@ -33,11 +33,12 @@ class AssignmentFacts:
     activated_at: datetime | None = None
     actual_end: datetime | None = None
     reason: str = ""
+    note: str = ""
 
     @property
     def reason_label(self) -> str:
-        """The reason in words; empty where there is none."""
-        return rules.reason_label(self.reason)
+        """Why it was declined or closed, in words; empty where nobody said."""
+        return self.note or rules.reason_label(self.reason)
 
 
 def facts(row: Assignment) -> AssignmentFacts:
@@ -56,6 +57,7 @@ def facts(row: Assignment) -> AssignmentFacts:
         activated_at=row.activated_at,
         actual_end=row.actual_end,
         reason=row.reason,
+        note=row.note,
     )
 
 

@@ -143,7 +143,7 @@ def _to_give_again(row: Assignment) -> WaitingItem:
 
 def _why_to_replace(row: Assignment) -> str:
     if row.status == Status.REJECTED.value:
-        return f"Declined: “{row.reason}”" if row.reason else "Declined."
+        return f"Declined: “{row.note}”" if row.note else "Declined."
     return f"{rules.reason_label(row.reason)}."
 
 

@@ -56,7 +56,7 @@ class Shown:
     @property
     def reason(self) -> str:
         """Why it ended, in words."""
-        return rules.reason_label(self.assignment.reason)
+        return self.assignment.note or rules.reason_label(self.assignment.reason)
 
     @property
     def flag(self) -> str:

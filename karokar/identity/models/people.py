@@ -41,6 +41,7 @@ from karokar.kernel.actor import Actor, Scope
 from karokar.kernel.columns import NAME, indexes_of_key, key_of
 from karokar.kernel.db import Aggregate
 from karokar.kernel.errors import RuleBroken, StateConflict
+from karokar.kernel.notes import TYPED, Note, new_note
 from karokar.kernel.sealed import Sealed
 
 if TYPE_CHECKING:
@@ -218,7 +219,7 @@ class Role(Aggregate):
     organization_type: Mapped[str]
     code: Mapped[str | None]
     name: Mapped[str] = mapped_column(info=NAME)
-    description: Mapped[str] = mapped_column(default="")
+    description: Mapped[str] = mapped_column(default="", info=TYPED)
     is_system_role: Mapped[bool] = mapped_column(default=False)
     permissions: Mapped[list[str]] = mapped_column(default=list)
 
@@ -284,7 +285,7 @@ class Membership(Aggregate):
     invited_by: Mapped[UUID | None] = mapped_column(ForeignKey("users.id"))
     invited_at: Mapped[datetime]
     joined_at: Mapped[datetime | None]
-    reason: Mapped[str | None]
+    reason: Mapped[str | None] = mapped_column(info=TYPED)
     link_nonce: Mapped[str | None] = mapped_column(info=UNTRACKED_SECRET)
     link_copied_at: Mapped[datetime | None] = mapped_column(info=UNTRACKED)
 
@@ -350,7 +351,7 @@ class Membership(Aggregate):
         """Take the member's rights away for now."""
         self._check("suspend")
         self.status, self.reason = MembershipStatus.SUSPENDED, reason
-        return MemberSuspended(**self._facts(), reason=reason)
+        return MemberSuspended(**self._facts(), note_id=new_note(reason))
 
     def reinstate(self) -> MemberReinstated:
         """Give a suspended member their rights back."""
@@ -362,7 +363,7 @@ class Membership(Aggregate):
         """Let the member go."""
         self._check("remove")
         self.status, self.reason = MembershipStatus.REMOVED, reason
-        return MemberRemoved(**self._facts(), reason=reason)
+        return MemberRemoved(**self._facts(), note_id=new_note(reason))
 
     def _check(self, verb: str) -> None:
         if not rules.is_possible(verb, self.status):
@@ -384,3 +385,7 @@ def can_be_given(organization_id: UUID, organization_type: str) -> ColumnElement
     """Return the condition of roles that an organization of this type may give: the type's system roles and its own."""
     is_own = or_(Role.organization_id.is_(None), Role.organization_id == organization_id)
     return (Role.organization_type == organization_type) & is_own
+
+
+class IdentityNote(Note, producer="identity"):
+    """What people typed about members and roles: why somebody was suspended or removed, what a role is for."""

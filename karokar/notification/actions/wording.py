@@ -11,6 +11,8 @@ from jinja2 import Environment, FileSystemLoader, select_autoescape
 from karokar.config import PROJECT
 from karokar.fleet import queries as fleet
 from karokar.identity import queries as identity
+from karokar.kernel.notes import texts_of
+from karokar.kernel.references import notes_in
 from karokar.kernel.settings import settings
 from karokar.notification.rules.matrix import KINDS
 from karokar.notification.rules.texts import Words, entities_named, words
@@ -32,15 +34,17 @@ class Rendered:
 
 
 def names_of(messages: Iterable[Mapping[str, Any]]) -> dict[UUID, str]:
-    """Return the names of everything that these messages (their `data`) speak of, one question per kind."""
+    """Return what these messages (their `data`) speak of: names, and the texts of notes, with one question per kind."""
     wanted: dict[str, set[UUID]] = {"Organization": set(), "Vehicle": set(), "User": set()}
+    notes: set[UUID] = set()
     for data in messages:
+        notes |= notes_in(data, {})
         for kind, entity_id in entities_named(data):
             wanted[kind].add(entity_id)
     found = {one.id: one.name for one in organizations.organizations(wanted["Organization"]).values()}
     found |= {one.id: one.label for one in fleet.vehicles(wanted["Vehicle"]).values()}
     found |= {one.id: one.name for one in identity.people(wanted["User"]).values()}
-    return found
+    return found | texts_of(notes)
 
 
 def words_of(template: str, data: Mapping[str, Any], names: Mapping[UUID, str], zone: str) -> Words:

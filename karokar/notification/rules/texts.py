@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from karokar.events.base import LATEST
 from karokar.kernel.codes import in_words
 from karokar.kernel.days import day_in_words, last_day, zone_of
+from karokar.kernel.references import REFERENCE, REMOVED
 from karokar.kernel.zones import zone_word
 
 
@@ -368,8 +369,9 @@ class _Facts(dict[str, str]):
             found = self._data.get(_NAMED[name][1])
             return (self._names.get(UUID(str(found))) if found else None) or INSTEAD[name]
         value = self._data.get(name)
+        note = self._note() if name == "reason" else ""
         if value is None or value == "":
-            return INSTEAD.get(name, "")
+            return note or INSTEAD.get(name, "")
         if name in _MOMENTS:
             return moment(str(value), self._zone)
         if name in _LAST_DAYS:
@@ -377,10 +379,13 @@ class _Facts(dict[str, str]):
         if name not in _CODES:
             return str(value)
         said = (in_words(self._of, name, str(value)) or code_in_words(str(value))).rstrip(".")
-        note = str(self._data.get("note") or "").rstrip(".") if name == "reason" else ""
         if note and value == "OTHER":
             return note
         return f"{said} ({note})" if note else said
+
+    def _note(self) -> str:
+        note_id = self._data.get(REFERENCE)
+        return self._names.get(UUID(str(note_id)), REMOVED).rstrip(".") if note_id else ""
 
 
 def _sentence(template: str) -> str:
