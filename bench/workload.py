@@ -158,11 +158,20 @@ def clean() -> None:
     names += [table.__tablename__ for table in (Item, *EFFECTS)]
     with transaction() as session:
         if session.get_bind().dialect.name == "postgresql":
+            session.execute(text("set local session_replication_role = replica"))
             session.execute(text(f"truncate {', '.join((*names, 'event_log', 'ticks'))} restart identity"))
             session.execute(text("insert into ticks values (0, pg_current_snapshot(), clock_timestamp())"))
         else:
+            # Events are append-only: the guards are put back below.
+            guards = session.execute(
+                text("select name, sql from sqlite_master where type = 'trigger' and sql like '%is append-only%'")
+            ).all()
+            for name, _sql in guards:
+                session.execute(text(f"drop trigger {name}"))
             for name in names:
                 session.execute(text(f"delete from {name}"))
+            for _name, sql in guards:
+                session.execute(text(sql))
 
 
 def fill(events: int, aggregates: int = 1000) -> None:

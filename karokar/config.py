@@ -22,6 +22,7 @@ from karokar.settings import (
     parse_database_url,
     parse_path,
     parse_secret_key,
+    parse_secret_keys,
     refuse_unknown_names,
 )
 
@@ -31,11 +32,21 @@ Dispatcher = Literal["worker", "web", "none"]
 
 PROJECT = Path(__file__).resolve().parent.parent
 SECRET_KEY_FILE = "secret_key"  # noqa: S105 -- a file's name, not a secret
+_WITH_DEFAULTS_IN_DATA = {"data", "secret_key", "database_url", "audit_keys", "audit_checkpoints"}
+AUDIT_KEYS_FILE = "audit_keys"
+AUDIT_CHECKPOINTS_FILE = "audit-checkpoints.jsonl"
 DATABASE_FILE = "karokar.sqlite3"
 MEMORY_FILE = "up.json"
 # What belongs to one process, and what says where the memory itself is.
 NOT_REMEMBERED = frozenset(
-    {"KAROKAR_HEARTBEAT", "KAROKAR_DATA", "KAROKAR_TESTING", "SECRET_KEY", "SECRET_KEY_FALLBACKS"}
+    {
+        "KAROKAR_HEARTBEAT",
+        "KAROKAR_DATA",
+        "KAROKAR_TESTING",
+        "SECRET_KEY",
+        "SECRET_KEY_FALLBACKS",
+        "KAROKAR_AUDIT_KEYS",
+    }
 )
 
 
@@ -47,6 +58,8 @@ class Config:
     secret_key: str = dataclasses.field(repr=False)
     secret_key_fallbacks: tuple[str, ...] = dataclasses.field(default=(), repr=False)
     database_url: str = dataclasses.field(repr=False)
+    audit_keys: tuple[str, ...] = dataclasses.field(repr=False)
+    audit_checkpoints: Path
     database_tls: Literal["as-in-url", "verify-full"] = "as-in-url"
     redis_url: str | None = dataclasses.field(default=None, repr=False)
     base_url: str = "http://127.0.0.1:8000"
@@ -106,7 +119,7 @@ def load_config(environ: Mapping[str, str] | None = None) -> Config:
     given = {name: value.strip() for name, value in source.items() if value.strip()}
     values: dict[str, Any] = {}
     for setting in SETTINGS:
-        if setting.name in given and setting.field not in {"data", "secret_key", "database_url"}:
+        if setting.name in given and setting.field not in _WITH_DEFAULTS_IN_DATA:
             values[setting.field] = setting.parse(setting.name, given[setting.name])
     if "secure_cookies" not in values:
         values["secure_cookies"] = str(values.get("base_url", "")).startswith("https://")
@@ -116,11 +129,24 @@ def load_config(environ: Mapping[str, str] | None = None) -> Config:
     else:
         database_url = f"sqlite:///{data / DATABASE_FILE}"
     secret_key = (
-        parse_secret_key("SECRET_KEY", given["SECRET_KEY"]) if "SECRET_KEY" in given else _kept_secret_key(data)
+        parse_secret_key("SECRET_KEY", given["SECRET_KEY"])
+        if "SECRET_KEY" in given
+        else _kept_key(data / SECRET_KEY_FILE, "SECRET_KEY")
     )
     if "smtp_tls" not in values and "smtp_url" in values and not safety.is_on_this_machine(values["smtp_url"]):
         values["smtp_tls"] = "required"
-    config = Config(data=data, secret_key=secret_key, database_url=database_url, **values)
+    config = Config(
+        data=data,
+        secret_key=secret_key,
+        database_url=database_url,
+        audit_keys=_audit_keys(data, given),
+        audit_checkpoints=(
+            parse_path("KAROKAR_AUDIT_CHECKPOINTS", given["KAROKAR_AUDIT_CHECKPOINTS"])
+            if "KAROKAR_AUDIT_CHECKPOINTS" in given
+            else data / AUDIT_CHECKPOINTS_FILE
+        ),
+        **values,
+    )
     safety.refuse_unsafe(config)
     return config
 
@@ -150,17 +176,28 @@ def _unwritable(data: Path, error: OSError | None) -> ConfigError:
     )
 
 
-def _kept_secret_key(data: Path) -> str:
-    """Return the key kept in the data directory; the first process of several that start at once makes it."""
-    path = data / SECRET_KEY_FILE
+def _audit_keys(data: Path, given: Mapping[str, str]) -> tuple[str, ...]:
+    """Return the keys that sign the audit log, the newest first: those that are set, or those kept, one a line."""
+    name = "KAROKAR_AUDIT_KEYS"
+    if name in given:
+        return parse_secret_keys(name, given[name])
+    kept = _kept_key(data / AUDIT_KEYS_FILE, name)
+    return tuple(line.strip() for line in kept.splitlines() if line.strip())
+
+
+def _kept_key(path: Path, name: str) -> str:
+    """Return the key kept in the data directory; the first process of several that start at once makes it.
+
+    `name` is the setting that may hold it instead.
+    """
     try:
         if not path.exists():
-            _make_secret_key(path)
+            _make_key(path)
         key = path.read_text(encoding="ascii").strip()
         mode = stat.S_IMODE(path.stat().st_mode)
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(
-            f"The secret key file {path} cannot be read or made ({error}). Set SECRET_KEY or correct its rights."
+            f"The secret key file {path} cannot be read or made ({error}). Set {name} or correct its rights."
         ) from None
     parse_secret_key(f"The key in {path}", key)
     if mode & 0o077:
@@ -169,7 +206,7 @@ def _kept_secret_key(data: Path) -> str:
     return key
 
 
-def _make_secret_key(path: Path) -> None:
+def _make_key(path: Path) -> None:
     # Written aside and linked into place: whoever links first wins, and nobody ever reads half a key.
     draft = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
     descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)

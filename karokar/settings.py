@@ -142,7 +142,8 @@ def _repeats(value: str) -> bool:
     return value in (value + value)[1:-1]
 
 
-def _secret_keys(name: str, value: str) -> tuple[str, ...]:
+def parse_secret_keys(name: str, value: str) -> tuple[str, ...]:
+    """Return keys that are divided by commas. Raises ConfigError for one that could be guessed."""
     return tuple(parse_secret_key(name, key.strip()) for key in value.split(",") if key.strip())
 
 
@@ -206,12 +207,29 @@ SETTINGS: tuple[Setting, ...] = (
     Setting(
         name="SECRET_KEY_FALLBACKS",
         field="secret_key_fallbacks",
-        parse=_secret_keys,
+        parse=parse_secret_keys,
         default="none",
         description=(
             "Former values of SECRET_KEY, separated by commas. What they signed or encrypted stays valid; "
             "nothing new is signed with them."
         ),
+    ),
+    Setting(
+        name="KAROKAR_AUDIT_KEYS",
+        field="audit_keys",
+        parse=parse_secret_keys,
+        default="generated once, kept in the data directory",
+        description=(
+            "Sign the audit log: one key, or several divided by commas, the newest first; former ones still verify. "
+            "Keep them where whoever administers the database cannot read them."
+        ),
+    ),
+    Setting(
+        name="KAROKAR_AUDIT_CHECKPOINTS",
+        field="audit_checkpoints",
+        parse=parse_path,
+        default="`audit-checkpoints.jsonl` in the data directory",
+        description="File to which signed checkpoints of the audit log are appended. Best on another machine's disk.",
     ),
     Setting(
         name="DATABASE_URL",

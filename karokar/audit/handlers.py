@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 
 from karokar.audit.models import HASHED, AuditAudience, AuditRecord
-from karokar.audit.rules import content_hash, summary
+from karokar.audit.rules import content_hash, stored_hash, summary
 from karokar.events.base import Envelope, Event
 from karokar.events.visibility import organizations_seeing
 from karokar.kernel.rows import insert_missing
@@ -44,5 +44,14 @@ def record_of(envelope: Envelope[Event]) -> dict[str, Any]:
         "summary": summary(event.sentence, payload),
         "payload": payload,
         "changes": dict(envelope.metadata.get("changes") or {}),
+        "event_hash": stored_hash(
+            event_id=envelope.event_id,
+            event_type=event.event_type,
+            version=envelope.stored_version,
+            aggregate=(envelope.aggregate_type, envelope.aggregate_id, envelope.aggregate_seq),
+            occurred_at=envelope.occurred_at,
+            payload=msgspec.json.decode(envelope.stored_payload),
+            metadata=dict(envelope.metadata),
+        ),
     }
     return {**row, "content_hash": content_hash({name: row[name] for name in HASHED})}

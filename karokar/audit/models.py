@@ -15,7 +15,8 @@ from karokar.kernel.db import Base
 class AuditRecord(Base):
     """One event, as evidence: complete in itself, so that it can be checked without the event.
 
-    The database refuses UPDATE and DELETE. `content_hash` covers every other column.
+    The database refuses UPDATE and DELETE. `event_hash` is that of the whole event as it was stored; `content_hash`
+    covers every other column.
     """
 
     __tablename__ = "audit_records"
@@ -39,6 +40,7 @@ class AuditRecord(Base):
     summary: Mapped[str]
     payload: Mapped[dict[str, Any]]
     changes: Mapped[dict[str, Any]]
+    event_hash: Mapped[str] = mapped_column(server_default="")
     content_hash: Mapped[str]
 
     @staticmethod
@@ -62,7 +64,7 @@ class AuditRecord(Base):
 
 HASHED = (
     "position", "event_id", "event_type", "version", "entity_type", "entity_id", "actor_id", "organization_id",
-    "occurred_at", "summary", "payload", "changes",
+    "occurred_at", "summary", "payload", "changes", "event_hash",
 )  # fmt: skip
 """The columns that `content_hash` covers: all but itself."""
 
@@ -77,10 +79,26 @@ class AuditAudience(Base):
 
 
 class AuditSeal(Base):
-    """A link of the chain: SHA-256 of the link before and the record's content hash, in order of position."""
+    """A link of the chain: the link before and the record's content hash, signed with a key, in order of position."""
 
     __tablename__ = "audit_chain"
 
     position: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
     hash: Mapped[str]
+    key_id: Mapped[str] = mapped_column(server_default="")
     sealed_at: Mapped[datetime]
+
+
+class AuditWatch(Base):
+    """How far the clock's verification has come, and what it found: one row.
+
+    `reached` is the position from which it goes on; `problem` says what is wrong at `position`, empty for nothing.
+    """
+
+    __tablename__ = "audit_watch"
+
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    reached: Mapped[int] = mapped_column(BigInteger)
+    verified_at: Mapped[datetime]
+    position: Mapped[int | None] = mapped_column(BigInteger)
+    problem: Mapped[str]

@@ -8,11 +8,12 @@ from typing import Any
 from uuid import UUID
 
 import msgspec
+from prometheus_client.core import GaugeMetricFamily
 from sqlalchemy import Select, func, select
 
-from karokar.audit.models import HASHED, AuditRecord, AuditSeal
+from karokar.audit.models import HASHED, AuditRecord, AuditSeal, AuditWatch
 from karokar.audit.permissions import AUDIT_READ
-from karokar.audit.rules import Evidence, Finding, content_hash, first_fault
+from karokar.audit.rules import FIRST_LINK, Evidence, Finding, Keys, content_hash, first_fault
 from karokar.events.base import CATALOG, LATEST, Envelope
 from karokar.events.visibility import sees_everything, visible
 from karokar.kernel import clock
@@ -22,6 +23,7 @@ from karokar.kernel.notes import texts_of
 from karokar.kernel.paging import PAGE_SIZE, Page, count_up_to, paginate
 from karokar.kernel.permissions import permitted, scope_of
 from karokar.kernel.references import REFERENCE, REMOVED, notes_in
+from karokar.kernel.settings import settings
 
 _CHUNK = 1000
 UNSEALED_ALERT = timedelta(minutes=1)
@@ -57,11 +59,16 @@ class Record:
 
 @dataclass(frozen=True)
 class ChainStatus:
-    """How far the records are sealed, and since when the oldest one waits for it (None: none waits)."""
+    """How far the records are sealed, and since when the oldest one waits for it (None: none waits).
+
+    `fault` is what the clock's verification found, `verified_at` when it last looked.
+    """
 
     newest_record: int
     newest_seal: int
     unsealed_since: datetime | None
+    fault: Finding | None = None
+    verified_at: datetime | None = None
 
     @property
     def is_late(self) -> bool:
@@ -224,32 +231,63 @@ def chain_status() -> ChainStatus:
     sealed = newest_seal()
     newest = db.session.scalar(select(func.max(AuditRecord.position))) or 0
     waiting = select(AuditRecord.occurred_at).where(AuditRecord.position > sealed).order_by(AuditRecord.position)
-    return ChainStatus(newest, sealed, db.session.scalar(waiting.limit(1)))
+    watch = db.session.get(AuditWatch, 1, populate_existing=True)
+    fault = Finding(watch.position or 0, watch.problem) if watch is not None and watch.problem else None
+    return ChainStatus(
+        newest, sealed, db.session.scalar(waiting.limit(1)), fault, watch.verified_at if watch is not None else None
+    )
 
 
-def verify() -> Finding | None:
-    """Recompute every hash and link; return the first position where something is wrong, None if whole."""
-    return first_fault(_evidence(), sealed_up_to=newest_seal())
+def figures() -> list[GaugeMetricFamily]:
+    """Return the figures of the audit log for `/metrics`."""
+    status = chain_status()
+    found = [
+        GaugeMetricFamily(
+            "audit_chain_problems",
+            "Whether the last verification of the audit log found a fault: has to be 0.",
+            value=float(status.fault is not None),
+        )
+    ]
+    if status.verified_at is not None:
+        found.append(
+            GaugeMetricFamily(
+                "audit_verified_seconds",
+                "How long ago the audit log was last verified.",
+                value=(clock.now() - status.verified_at).total_seconds(),
+            )
+        )
+    return found
 
 
-def _evidence() -> Iterator[Evidence]:
-    after = 0
+def verify(after: int = 0, until: int | None = None) -> Finding | None:
+    """Recompute every hash and link between two positions; return the first where something is wrong, None if whole."""
+    previous = db.session.scalar(select(AuditSeal.hash).where(AuditSeal.position == after)) if after else None
+    return first_fault(
+        _evidence(after, until),
+        Keys.of(settings().audit_keys),
+        sealed_up_to=newest_seal(),
+        previous=previous or FIRST_LINK,
+    )
+
+
+def _evidence(after: int, until: int | None) -> Iterator[Evidence]:
+    last = 2**62 if until is None else until
     columns = [getattr(AuditRecord, name) for name in HASHED]
     while True:
         records = {
             row.position: row
             for row in db.session.execute(
                 select(*columns, AuditRecord.content_hash)
-                .where(AuditRecord.position > after)
+                .where(AuditRecord.position > after, AuditRecord.position <= last)
                 .order_by(AuditRecord.position)
                 .limit(_CHUNK)
             )
         }
-        links: dict[int, str] = {
-            row.position: row.hash
+        links: dict[int, tuple[str, str]] = {
+            row.position: (row.hash, row.key_id)
             for row in db.session.execute(
-                select(AuditSeal.position, AuditSeal.hash)
-                .where(AuditSeal.position > after)
+                select(AuditSeal.position, AuditSeal.hash, AuditSeal.key_id)
+                .where(AuditSeal.position > after, AuditSeal.position <= last)
                 .order_by(AuditSeal.position)
                 .limit(_CHUNK)
             )
@@ -261,10 +299,12 @@ def _evidence() -> Iterator[Evidence]:
         end = min(ends) if ends else max([*records, *links])
         for position in sorted(position for position in records.keys() | links.keys() if position <= end):
             row = records.get(position)
+            link, key_id = links.get(position, (None, None))
             yield Evidence(
                 position,
                 row.content_hash if row is not None else None,
                 content_hash({name: getattr(row, name) for name in HASHED}) if row is not None else None,
-                links.get(position),
+                link,
+                key_id,
             )
         after = end

@@ -18,3 +18,13 @@ class AuditExported(Event, frozen=True, kw_only=True):
     rows: int
     selection: dict[Code, Code]
     run_id: UUID | None = None
+
+
+@fact("AuditChainBroken", "found the audit log tampered with", audience=())
+class AuditChainBroken(Event, frozen=True, kw_only=True):
+    """Sent when the clock's verification of the audit log finds a new fault: at which position, and what is wrong."""
+
+    aggregate_type: ClassVar[str] = "System"
+    aggregate_field: ClassVar[str | None] = None
+    position: int
+    problem: Code

@@ -97,7 +97,8 @@ class Envelope(Generic[E]):
     """An event as it was recorded: what handlers, timelines and the API are given.
 
     `metadata` holds actorId, organizationId, correlationId, causationId, sourceModule, traceparent, depth and
-    changes (field → [before, after], or {"personal": true}).
+    changes (field → [before, after], or {"personal": true}). `stored_version` and `stored_payload` are what is stored,
+    before any upcaster, where a handler is given the envelope.
     """
 
     position: int
@@ -108,6 +109,8 @@ class Envelope(Generic[E]):
     aggregate_seq: int
     occurred_at: datetime
     metadata: Mapping[str, Any] = field(default_factory=dict)
+    stored_version: int = 0
+    stored_payload: str = "{}"
 
     @property
     def actor_id(self) -> UUID | None:

@@ -48,6 +48,10 @@ class Settings(Protocol):
     @property
     def database_tls(self) -> str: ...  # noqa: D102
     @property
+    def audit_keys(self) -> tuple[str, ...]: ...  # noqa: D102
+    @property
+    def audit_checkpoints(self) -> Path: ...  # noqa: D102
+    @property
     def redis_url(self) -> str | None: ...  # noqa: D102
     @property
     def proxies(self) -> int: ...  # noqa: D102

@@ -100,7 +100,11 @@ def tell_of_security(envelope: Envelope[Event]) -> None:
     _tell(envelope)
 
 
-@handles(*_told("Delivery"), description="Tells the platform's operators of deliveries that were given up.")
+@handles(
+    *_told("Delivery"),
+    *_told("Audit"),
+    description="Tells the platform's operators of deliveries that were given up, and of faults in the audit log.",
+)
 def tell_operators(envelope: Envelope[Event]) -> None:
     """Write the messages about a dead delivery."""
     _tell(envelope)

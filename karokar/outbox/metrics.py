@@ -5,11 +5,11 @@ count, and nothing is counted for a transaction that was rolled back. Latencies 
 per shard; the rest is counted when asked.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
 from typing import Any
 
-from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client import CollectorRegistry, Metric, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 from prometheus_client.registry import Collector
 from sqlalchemy import ColumnElement, Float, and_, case, extract, func, select, type_coerce
@@ -31,14 +31,17 @@ _BELOW_ALL = -1e9
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 
-def exposition() -> bytes:
-    """Return all figures in the text format."""
+def exposition(others: Iterable[Metric] = ()) -> bytes:
+    """Return all figures in the text format, and those that others have."""
     registry = CollectorRegistry(auto_describe=False)
-    registry.register(_Figures())
+    registry.register(_Figures(list(others)))
     return generate_latest(registry)
 
 
 class _Figures(Collector):
+    def __init__(self, others: Sequence[Metric]) -> None:
+        self._others = others
+
     def collect(self) -> Iterator[Any]:
         states = handler_states()
         yield _latency()
@@ -47,6 +50,7 @@ class _Figures(Collector):
         yield from _of_handlers(states)
         yield from _of_canary()
         yield from _of_verification()
+        yield from self._others
 
 
 def _latency() -> HistogramMetricFamily:

@@ -192,6 +192,8 @@ def envelope_of(event: StoredEvent) -> Envelope[Event]:
         aggregate_seq=event.aggregate_seq,
         occurred_at=event.occurred_at,
         metadata=Document(event.metadata),
+        stored_version=event.version,
+        stored_payload=event.payload,
     )
 
 

@@ -7,11 +7,11 @@ nothing else.
 
 from dataclasses import dataclass, field
 
-from sqlalchemy import func, select, text
+from sqlalchemy import func, inspect, select, text
 from sqlalchemy.orm import Session
 
 from karokar.kernel import clock
-from karokar.kernel.db import action, db
+from karokar.kernel.db import AGGREGATES, action, db
 from karokar.kernel.schedule import every
 from karokar.outbox.models import EventLog, Verification
 from karokar.outbox.plan import PAUSED, UNKNOWN
@@ -24,6 +24,12 @@ _REACHED = "(select shard, max(position) as position from progress group by shar
 _IS_HANDLED = {
     "postgresql": "coalesce(s.handler = any(h.handlers), false)",
     "sqlite": "exists (select 1 from json_each(h.handlers) j where j.value = s.handler)",
+}
+
+# How each database says that a handler is noted more than once.
+_IS_REPEATED = {
+    "postgresql": "exists (select 1 from unnest(h.handlers) x group by x having count(*) > 1)",
+    "sqlite": "exists (select 1 from json_each(h.handlers) j group by j.value having count(*) > 1)",
 }
 
 _DELIVERIES = f"""
@@ -41,6 +47,13 @@ select l.position, s.name, {{is_handled}} as is_handled, t.state
 _CHECKS = {
     "lost": f"select position, name from ({_DELIVERIES}) d where not is_handled and state is null",
     "doubled": f"select position, name from ({_DELIVERIES}) d where is_handled and state is not null",
+    "repeated": """
+select h.position, h.handlers from handled h
+ where h.position > :since and h.position <= :until and {is_repeated}""",
+    "hole": """
+select l.position - 1, l.event_id from event_log l
+ where l.position > :since and l.position <= :until and l.position > 1
+   and not exists (select 1 from event_log b where b.position = l.position - 1)""",
     "unaccounted": f"""
 select l.position, l.shard from event_log l
   left join {_REACHED} p on p.shard = l.shard
@@ -93,6 +106,9 @@ class Report:
 MEANINGS = {
     "lost": "reached by delivery, and neither handled nor in trouble",
     "doubled": "handled and in trouble at once",
+    "repeated": "a handler that is noted more than once for an event",
+    "cut": "an aggregate that counts more events than are stored: its newest are gone",
+    "hole": "a position at which the log holds nothing",
     "unaccounted": "handled beyond the progress, or passed without a row",
     "gap": "an event whose predecessor is missing",
     "reordered": "an event that stands before its predecessor",
@@ -112,7 +128,10 @@ def verify(since: int = 0, until: int | None = None) -> Report:
         if until is None:
             until = session.scalar(select(func.max(EventLog.position))) or 0
         problems = {}
-        for kind, statement in _statements(dialect).items():
+        statements = _statements(dialect)
+        if since == 0:
+            statements["cut"] = _newest_events_of_aggregates(session)
+        for kind, statement in statements.items():
             found = _look(session, statement, since, until)
             if found:
                 problems[kind] = found
@@ -122,10 +141,25 @@ def verify(since: int = 0, until: int | None = None) -> Report:
 
 
 def _statements(dialect: str) -> dict[str, str]:
-    statements = {kind: sql.replace("{is_handled}", _IS_HANDLED[dialect]) for kind, sql in _CHECKS.items()}
+    words = {"{is_handled}": _IS_HANDLED[dialect], "{is_repeated}": _IS_REPEATED[dialect]}
+    statements = dict(_CHECKS)
+    for word, meaning in words.items():
+        statements = {kind: sql.replace(word, meaning) for kind, sql in statements.items()}
     if dialect == "postgresql":
         statements["unsequenced"] = _UNSEQUENCED
     return statements
+
+
+def _newest_events_of_aggregates(session: Session) -> str:
+    """Return the statement that finds aggregates which count more events than are stored."""
+    tables = set(inspect(session.connection()).get_table_names())
+    parts = [
+        f"select '{name}' as kind, t.id from {class_.__tablename__} t where t.event_count > coalesce((select"
+        f" max(e.aggregate_seq) from events e where e.aggregate_type = '{name}' and e.aggregate_id = t.id), 0)"
+        for name, class_ in sorted(AGGREGATES.items())
+        if class_.__tablename__ in tables
+    ]
+    return f"select kind, id from ({' union all '.join(parts)}) counted"
 
 
 def _look(session: Session, statement: str, since: int, until: int) -> list[tuple[object, object]]:

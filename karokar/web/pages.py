@@ -10,6 +10,7 @@ from karokar.kernel.actor import current_actor
 from karokar.kernel.permissions import public, requires, signed_in
 from karokar.outbox.metrics import CONTENT_TYPE, exposition
 from karokar.web import health, put_off, saved_views
+from karokar.web.asking import questions
 from karokar.web.cookies import set_cookie
 from karokar.web.home import (
     find_hits,
@@ -209,4 +210,5 @@ def readyz() -> Response:
 @requires("event.operate")
 def metrics() -> Response:
     """Answer with the engine's figures in Prometheus' format, to a bearer token of somebody who operates it."""
-    return make_response(exposition(), 200, {"Content-Type": CONTENT_TYPE, "Cache-Control": "no-store"})
+    others = [family for figures in questions("figures") for family in figures()]
+    return make_response(exposition(others), 200, {"Content-Type": CONTENT_TYPE, "Cache-Control": "no-store"})

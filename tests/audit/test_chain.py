@@ -11,7 +11,7 @@ from karokar.administration.views.health import audit_log
 from karokar.audit.actions import compare_with_log, seal_chain
 from karokar.audit.models import AuditRecord, AuditSeal
 from karokar.audit.queries import chain_status, newest_seal, verify
-from karokar.audit.rules import content_hash, next_link
+from karokar.audit.rules import FIRST_LINK, Keys, content_hash, next_link
 from karokar.events.administration import SettingChanged
 from karokar.events.bus import publish
 from karokar.kernel.clock import now, standing_at
@@ -19,6 +19,7 @@ from karokar.kernel.db import db, transaction
 from karokar.kernel.ids import new_id
 from karokar.outbox.drain import drain_all
 from karokar.outbox.log import settled_position
+from tests.factories.tampering import tamper
 
 
 def happen(count: int) -> None:
@@ -27,27 +28,6 @@ def happen(count: int) -> None:
         with transaction():
             publish(SettingChanged(organization_id=new_id(), key=f"setting {number}", before="1", after="2"))
     drain_all()
-
-
-def tamper(*statements: str) -> None:
-    """Do what only somebody with the database's own password can: take the guards away, change, put them back."""
-    is_postgresql = db.engine.dialect.name == "postgresql"
-    db.session.rollback()
-    with db.engine.connect() as connection, connection.begin():
-        guards = []
-        if is_postgresql:
-            connection.execute(text("set local session_replication_role = replica"))
-        else:
-            guards = connection.execute(
-                text("select name, sql from sqlite_master where type = 'trigger' and tbl_name like 'audit%'")
-            ).all()
-        for name, _sql in guards:
-            connection.execute(text(f"drop trigger {name}"))
-        for statement in statements:
-            connection.exec_driver_sql(statement)
-        for _name, sql in guards:
-            connection.exec_driver_sql(sql)
-    db.session.expire_all()
 
 
 def positions() -> list[int]:
@@ -117,7 +97,7 @@ def test_a_record_changed_together_with_its_hash_breaks_the_chain(any_app: Flask
     assert "chain breaks" in finding.problem
 
 
-def test_a_whole_chain_forged_anew_still_differs_from_the_events(any_app: Flask):
+def test_a_whole_chain_cannot_be_forged_without_a_key_and_differs_from_the_events(any_app: Flask):
     happen(4)
     seal_chain()
     second = positions()[1]
@@ -125,14 +105,19 @@ def test_a_whole_chain_forged_anew_still_differs_from_the_events(any_app: Flask)
     row = db.session.get(AuditRecord, second)
     assert row is not None
     statements = [f"update audit_records set content_hash = '{row.computed_hash()}' where position = {second}"]
-    link = "0" * 64
+    link, keys = FIRST_LINK, Keys.of(["a key that whoever forges it has made up"])
     hashes = {row.position: row.content_hash for row in db.session.scalars(select(AuditRecord))}
     hashes[second] = row.computed_hash()
     for position in sorted(hashes):
-        link = next_link(link, hashes[position])
-        statements.append(f"update audit_chain set hash = '{link}' where position = {position}")
+        link = next_link(keys, keys.signing_id, link, hashes[position])
+        statements.append(
+            f"update audit_chain set hash = '{link}', key_id = '{keys.signing_id}' where position = {position}"
+        )
     tamper(*statements)
-    assert verify() is None
+    forged = verify()
+    assert forged is not None
+    assert forged.position == min(hashes)
+    assert "key" in forged.problem
     finding = compare_with_log()
     assert finding is not None
     assert finding.position == second
@@ -182,7 +167,7 @@ def test_an_inserted_record_is_named(any_app: Flask):
     tamper(
         "insert into audit_records select position + 1, "
         f"'{new_id().hex}', event_type, version, entity_type, entity_id, actor_id, organization_id, occurred_at, "
-        f"summary, payload, changes, content_hash from audit_records where position = {second - 1}"
+        f"summary, payload, changes, event_hash, content_hash from audit_records where position = {second - 1}"
     )
     finding = verify()
     assert finding is not None

@@ -124,7 +124,7 @@ def make_key(data: str) -> str:
 def test_processes_that_start_at_once_agree_on_the_secret_key(place):
     with multiprocessing.get_context("spawn").Pool(4) as pool:
         assert len(set(pool.map(make_key, [place["KAROKAR_DATA"]] * 8))) == 1
-    assert sorted(path.name for path in Path(place["KAROKAR_DATA"]).iterdir()) == ["secret_key"]
+    assert sorted(path.name for path in Path(place["KAROKAR_DATA"]).iterdir()) == ["audit_keys", "secret_key"]
 
 
 def test_a_file_in_the_place_of_the_data_directory_is_one_clear_line(place):

@@ -2,6 +2,7 @@
 
 import pytest
 from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
 
 from karokar.kernel.db import db, transaction
 from karokar.outbox import actions, subscriptions
@@ -13,6 +14,7 @@ from karokar.outbox.replay import perform
 from karokar.outbox.replay_plan import Wanted, list_units
 from karokar.outbox.store import open_store
 from karokar.outbox.verify import verify, verify_what_is_new
+from tests.factories.tampering import tamper
 from tests.outbox import things
 from tests.outbox.test_conformance import Poison
 from tests.outbox.things import make_moved, move_thing, sequences, subscribe
@@ -20,6 +22,8 @@ from tests.outbox.things import make_moved, move_thing, sequences, subscribe
 PLANTED = {
     "lost": "update handled set handlers = '{none}', us = '{none}' where position = 1",
     "doubled": "update troubles set state = 'dead' where position = 1",
+    "repeated": "update handled set handlers = '{twice}', us = '{twice}' where position = 1",
+    "cut": "delete from events where aggregate_seq = (select max(aggregate_seq) from events)",
     "unaccounted": "delete from handled where position = 1",
     "gap": "delete from events where aggregate_seq = 2",
     "stuck": "update troubles set state = 'retrying', due_at = null where position = 1",
@@ -41,9 +45,8 @@ def delivered(any_app, monkeypatch):
 
 
 def execute(statement: str) -> None:
-    none = {"postgresql": "{}", "sqlite": "[]"}[db.engine.dialect.name]
-    with transaction() as session:
-        session.execute(text(statement.replace("{none}", none)))
+    none, twice = {"postgresql": ("{}", "{1,1}"), "sqlite": ("[]", "[1,1]")}[db.engine.dialect.name]
+    tamper(statement.replace("{none}", none).replace("{twice}", twice))
 
 
 def test_what_was_delivered_is_in_order(delivered):
@@ -118,6 +121,27 @@ def test_what_people_do_to_deliveries_is_never_a_broken_promise(a_bus):
     a_bus.settle()
     holds()
     assert sequences("watch", well)[-1] == 5
+
+
+def test_a_position_at_which_the_log_holds_nothing_is_found(delivered):
+    table = {"postgresql": "event_log where position", "sqlite": "events where id"}[db.engine.dialect.name]
+    execute(f"delete from {table} = 2")
+    assert "hole" in verify().problems
+
+
+@pytest.mark.parametrize("statement", ["update {table} set {column} = {column}", "delete from {table}"])
+@pytest.mark.parametrize(("table", "column"), [("events", "payload"), ("event_subjects", "subject_id")])
+def test_the_database_refuses_to_change_or_remove_events(delivered, table, column, statement):
+    with pytest.raises(DBAPIError, match="append-only"), transaction() as session:
+        session.execute(text(statement.format(table=table, column=column)))
+
+
+@pytest.mark.parametrize(
+    "statement", ["update event_log set shard = 0", "delete from event_log", "truncate events, event_subjects"]
+)
+def test_postgresql_refuses_to_change_the_log_and_to_empty_the_tables(pg_app, statement):
+    with pytest.raises(DBAPIError, match="append-only"), transaction() as session:
+        session.execute(text(statement))
 
 
 def test_a_committed_event_that_the_sequencer_never_saw_is_found(pg_app):

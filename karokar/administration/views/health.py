@@ -116,6 +116,13 @@ def audit_log() -> Part:
     if status is None or status.newest_record == 0:
         return Part(name="Audit log", status="ok", sentence="Nothing has happened yet.", detail="")
     detail = f"sealed up to position {status.newest_seal:,} of {status.newest_record:,}"
+    if status.fault is not None:
+        return Part(
+            name="Audit log",
+            status="down",
+            sentence=f"Position {status.fault.position:,}: {status.fault.problem} Run `flask audit verify`.",
+            detail=detail,
+        )
     if status.is_late:
         return Part(
             name="Audit log",

@@ -189,6 +189,7 @@ MATRIX: Mapping[str, Row] = {
     "AvailabilityConflictDetected": _row("VEHICLES", To.OWNER, To.AFFECTED),
     "AvailabilityConflictResolved": _row("VEHICLES", To.OWNER, To.AFFECTED),
     "DeliveryDeadLettered": _row("DELIVERIES", To.OPERATORS),
+    "AuditChainBroken": _row("DELIVERIES", To.OPERATORS),
 }
 """Every event that somebody is told of. What is not here is read on timelines only."""
 

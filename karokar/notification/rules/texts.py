@@ -278,6 +278,12 @@ TEXTS: Mapping[str, Text] = {
         "The overlap from {start} to {end} needs nothing more.",
         "Look at the conflict",
     ),
+    "AuditChainBroken": Text(
+        "The audit log does not verify",
+        "Position {position}: {problem} Keep the database and the checkpoints as they are, run flask audit verify, and "
+        "find out who had access.",
+        "Open the event",
+    ),
     "DeliveryDeadLettered": Text(
         "A delivery was given up",
         "{handler} failed {attempts} times with {deliveredType}. The event is kept; retry or dismiss it.",

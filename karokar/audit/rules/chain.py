@@ -8,8 +8,7 @@ from hashlib import sha256
 from typing import Any
 from uuid import UUID
 
-FIRST_LINK = "0" * 64
-"""What the first record is linked to."""
+from karokar.audit.rules.signatures import FIRST_LINK, Keys, next_link
 
 
 def content_hash(row: Mapping[str, Any]) -> str:
@@ -18,11 +17,6 @@ def content_hash(row: Mapping[str, Any]) -> str:
         dict(row), sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False, default=_as_text
     )
     return sha256(text.encode()).hexdigest()
-
-
-def next_link(previous: str, content: str) -> str:
-    """Return the chain's hash after a record: SHA-256 of the previous hash and the record's content hash."""
-    return sha256(bytes.fromhex(previous) + bytes.fromhex(content)).hexdigest()
 
 
 def summary(sentence: str, payload: Mapping[str, Any]) -> str:
@@ -44,21 +38,25 @@ class Finding:
 class Evidence:
     """One position as the two tables hold it; None where a table has nothing there.
 
-    `recorded` is the content hash that the record claims, `computed` the one that its content has.
+    `recorded` is the content hash that the record claims, `computed` the one that its content has, `key_id` the key
+    that made the link.
     """
 
     position: int
     recorded: str | None
     computed: str | None
     link: str | None
+    key_id: str | None = None
 
 
-def first_fault(rows: Iterable[Evidence], *, sealed_up_to: int) -> Finding | None:
+def first_fault(
+    rows: Iterable[Evidence], keys: Keys, *, sealed_up_to: int, previous: str = FIRST_LINK
+) -> Finding | None:
     """Return the first position at which records and chain contradict each other; None where there is none.
 
-    Records beyond `sealed_up_to` wait for their seal: only their own content is checked.
+    Records beyond `sealed_up_to` wait for their seal: only their own content is checked. `previous` is the link before
+    the first of the rows.
     """
-    previous = FIRST_LINK
     for row in rows:
         if row.recorded is None or row.computed is None:
             return Finding(row.position, "The record was removed: the chain has a link for it.")
@@ -68,7 +66,9 @@ def first_fault(rows: Iterable[Evidence], *, sealed_up_to: int) -> Finding | Non
             if row.position <= sealed_up_to:
                 return Finding(row.position, "The record was inserted, or its link removed: the chain skips it.")
             continue
-        if row.link != next_link(previous, row.recorded):
+        if row.key_id is None or row.key_id not in keys.by_id:
+            return Finding(row.position, "The link was made with a key that is not among KAROKAR_AUDIT_KEYS.")
+        if row.link != next_link(keys, row.key_id, previous, row.recorded):
             return Finding(row.position, "The chain breaks here: this link does not follow from the one before.")
         previous = row.link
     return None

@@ -1,14 +1,15 @@
-"""What is done with records: seal them, compare them with the log, and note who took them away."""
+"""Records are sealed, compared with the log, and it is noted who took them away."""
 
 from typing import Any
 
+import msgspec
 from sqlalchemy import select
 
 from karokar.audit.handlers import record_of
 from karokar.audit.models import AuditRecord, AuditSeal
 from karokar.audit.permissions import AUDIT_EXPORT
 from karokar.audit.queries import newest_seal
-from karokar.audit.rules import FIRST_LINK, Finding, next_link
+from karokar.audit.rules import FIRST_LINK, Finding, Keys, next_link, stored_hash
 from karokar.events.audit import AuditExported
 from karokar.events.base import Envelope
 from karokar.events.bus import publish
@@ -17,6 +18,7 @@ from karokar.kernel.actor import current_actor
 from karokar.kernel.db import action, db
 from karokar.kernel.permissions import check
 from karokar.kernel.schedule import every
+from karokar.kernel.settings import settings
 from karokar.outbox.catalog import PayloadRefused, UnknownContract, decode
 from karokar.outbox.log import read_log, settled_position
 from karokar.outbox.models import EventRow
@@ -52,10 +54,10 @@ def seal_some(settled: int) -> int:
         .order_by(AuditRecord.position)
         .limit(_AT_ONCE)
     ).all()
-    now = clock.now()
+    now, keys = clock.now(), Keys.of(settings().audit_keys)
     for position, content in rows:
-        previous = next_link(previous, content)
-        db.session.add(AuditSeal(position=position, hash=previous, sealed_at=now))
+        previous = next_link(keys, keys.signing_id, previous, content)
+        db.session.add(AuditSeal(position=position, hash=previous, key_id=keys.signing_id, sealed_at=now))
     return len(rows)
 
 
@@ -74,15 +76,16 @@ def record_export(subject: str, format_: str, rows: int, selection: dict[str, st
     )
 
 
-def compare_with_log() -> Finding | None:
+def compare_with_log(after: int = 0, until: int | None = None) -> Finding | None:
     """Compare each record with the event that it is of; return the first position where they differ, None if none.
 
-    Events that the audit handler has not reached yet are left out.
+    `after` and `until` are positions. Events that the audit handler has not reached yet are left out.
     """
     settled = settled_position(HANDLER)
-    records = _records(settled)
+    settled = settled if until is None else min(until, settled)
+    records = _records(after, settled)
     record = next(records, None)
-    for position, row in read_log(until=settled):
+    for position, row in read_log(after, settled):
         if record is not None and record.position < position:
             return Finding(record.position, "There is a record, but no event: it was inserted.")
         if record is None or record.position > position:
@@ -94,8 +97,7 @@ def compare_with_log() -> Finding | None:
     return Finding(record.position, "There is a record, but no event: it was inserted.") if record else None
 
 
-def _records(until: int) -> Any:
-    after = 0
+def _records(after: int, until: int) -> Any:
     while True:
         rows = db.session.execute(
             select(*AuditRecord.__table__.columns)
@@ -110,13 +112,24 @@ def _records(until: int) -> Any:
 
 
 def _differences(record: Any, position: int, row: EventRow) -> list[str]:
-    """Return the columns in which a record is not what its event would make now."""
+    """Return in what a record is not what its event would make now: all that is stored of the event counts."""
+    stored = stored_hash(
+        event_id=row.event_id,
+        event_type=row.event_type,
+        version=row.version,
+        aggregate=(row.aggregate_type, row.aggregate_id, row.aggregate_seq),
+        occurred_at=row.occurred_at,
+        payload=row.payload,
+        metadata=row.meta,
+    )
+    if record.event_hash != stored:
+        return ["what is stored of the event"]
     try:
         event = decode(row.event_type, row.version, row.payload)
     except (UnknownContract, PayloadRefused):
         return []
     envelope = Envelope(position, row.event_id, event, row.aggregate_type, row.aggregate_id, row.aggregate_seq,
-                        row.occurred_at, row.meta)  # fmt: skip
+                        row.occurred_at, row.meta, row.version, msgspec.json.encode(row.payload).decode())  # fmt: skip
     expected = record_of(envelope)
     compared = ["event_id", "event_type", "entity_type", "entity_id", "actor_id", "organization_id", "occurred_at",
                 "changes"]  # fmt: skip
