@@ -13,6 +13,8 @@ from flask import Flask
 from sqlalchemy import select
 
 from karokar.assignment import actions as assignments
+from karokar.audit.actions import note_verification
+from karokar.audit.rules import Finding
 from karokar.availability import actions as calendars
 from karokar.availability import queries as availability
 from karokar.booking import actions as bookings
@@ -480,6 +482,12 @@ def _(world: World) -> Told:
 
 
 # --- delivery ---------------------------------------------------------------------------------------------------------
+
+
+@story("AuditChainBroken")
+def _(world: World) -> Told:
+    note_verification(Finding(3, "The record was changed: its content does not have its hash."), 0)
+    return on(BOTH, world.platform_admin)
 
 
 @story("DeliveryDeadLettered")
