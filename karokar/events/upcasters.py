@@ -62,7 +62,7 @@ _TYPED_IN_VERSION_1 = {
 
 
 def _without_text(field: str) -> Upcaster:
-    # Migration 0032 moved the texts of what was stored into notes. One that comes from elsewhere has nobody to keep it.
+    # Migration 0033 moved the texts of what was stored into notes. One that comes from elsewhere has nobody to keep it.
     return lambda payload: {**{key: value for key, value in payload.items() if key != field}, "noteId": None}
 
 

@@ -170,7 +170,7 @@ def test_what_people_typed_leaves_stored_events_and_records_and_comes_back(empty
     assert compare_with_log() is None
     db.session.remove()
 
-    downgrade(directory=DIRECTORY, revision="0031_reported_uses")
+    downgrade(directory=DIRECTORY, revision="0032_files")
     before = everything_in(*for_ever)
     assert [sentence for sentence in typed if sentence in before] == list(typed)
     assert '"noteId"' not in before

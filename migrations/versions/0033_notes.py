@@ -18,8 +18,8 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects.postgresql import JSONB
 
-revision = "0032_notes"
-down_revision = "0031_reported_uses"
+revision = "0033_notes"
+down_revision = "0032_files"
 branch_labels = None
 depends_on = None
 

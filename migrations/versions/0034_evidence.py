@@ -17,8 +17,8 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects.postgresql import JSONB
 
-revision = "0033_evidence"
-down_revision = "0032_notes"
+revision = "0034_evidence"
+down_revision = "0033_notes"
 branch_labels = None
 depends_on = None
 
