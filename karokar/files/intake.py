@@ -2,6 +2,7 @@
 
 import contextlib
 import hashlib
+import mmap
 import os
 import tempfile
 from collections.abc import Collection, Iterator
@@ -132,11 +133,12 @@ def _looked_at(sent: Path, size: int, most: int, allowed: Collection[str]) -> tu
 
 
 def _pdf_problem(sent: Path) -> str:
-    content = sent.read_bytes()
-    if b"%%EOF" not in content[-_TAIL:]:
-        return pictures.DAMAGED
-    if not pdf.may_be_locked(content):
-        return ""
+    # Looked through where it lies: a large file is not held in memory for it.
+    with sent.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+        if b"%%EOF" not in content[-_TAIL:]:
+            return pictures.DAMAGED
+        if not pdf.may_be_locked(content):
+            return ""
     found: str = bounded.run("pdf", sent).get("refused", "")
     return found
 

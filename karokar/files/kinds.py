@@ -6,7 +6,7 @@ PDF, JPEG, PNG = "application/pdf", "image/jpeg", "image/png"
 HEIC, AVIF, WEBP, TIFF = "image/heic", "image/avif", "image/webp", "image/tiff"
 KEPT: Final = {PDF: "pdf", JPEG: "jpg", PNG: "png"}
 """What is kept, and how its files are named: what every browser shows."""
-NOT_SHOWN: Final = "application/octet-stream"
+NOT_SHOWN: Final = "unknown"
 """What is kept and neither shown nor sent: nobody can tell what is in it."""
 PICTURES: Final = frozenset({JPEG, PNG, HEIC, AVIF, WEBP, TIFF})
 """What can be handed in as a picture. What is neither JPEG nor PNG becomes a JPEG."""

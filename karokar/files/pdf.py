@@ -1,5 +1,6 @@
 """Whether a PDF opens without a password. Runs in the process with limits only."""
 
+import mmap
 import re
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ LOCKED = "LOCKED"
 _ENCRYPT = re.compile(b"/" + b"".join(b"(?:%c|#%02x|#%02X)" % (letter, letter, letter) for letter in b"Encrypt"))
 
 
-def may_be_locked(content: bytes) -> bool:
+def may_be_locked(content: bytes | mmap.mmap) -> bool:
     """Whether a PDF says anywhere that it is encrypted: where it does not, nobody has to open it to know."""
     return _ENCRYPT.search(content) is not None
 

@@ -34,6 +34,17 @@ READING = {"odometer": "10100", "fuel_percent": "75"}
 
 
 @pytest.fixture
+def app(any_app):
+    """Both databases: what is stored is bytes and hashes of theirs."""
+    return any_app
+
+
+@pytest.fixture
+def client(any_client):
+    return any_client
+
+
+@pytest.fixture
 def world(app) -> World:
     return make.make_world()
 
@@ -199,6 +210,21 @@ def test_a_document_that_is_a_picture_is_cleaned_and_known_by_what_was_handed_in
     assert notes_of(content) == {0x0112: 6}
     assert document.size == len(content)
     assert document.received_sha256 == hashlib.sha256(PHOTO).hexdigest()
+
+
+def test_every_file_that_is_sent_says_what_it_is_and_is_kept_by_no_cache(client, world, handover):
+    for url in (
+        "/fleet/export",
+        "/fleet/export?format=xlsx",
+        "/booking/export",
+        "/audit/export",
+        "/fleet/import/example",
+    ):
+        with client.get(url) as answer:
+            assert answer.status_code == 200, url
+            assert answer.headers["Content-Disposition"].startswith("attachment;"), url
+            assert answer.headers["X-Content-Type-Options"] == "nosniff", url
+            assert answer.headers["Cache-Control"] == "private, no-store", url
 
 
 def test_bad_documents_are_each_named_and_the_good_ones_are_kept(client):
