@@ -8,8 +8,11 @@ from karokar.kernel.actor import Actor
 from karokar.kernel.errors import NotFound
 from karokar.kernel.permissions import may, scope_of
 from karokar.kernel.waiting import Deed, Figure, Hit, WaitingItem
-from karokar.outbox.search import find_event
+from karokar.outbox.search import find_event, find_nth_newest
 from karokar.outbox.state import failure_groups, list_pending
+
+ALERT_WINDOW = timedelta(minutes=10)
+MANY_REFUSALS = 50
 
 
 def list_waiting_for(actor: Actor) -> list[WaitingItem]:
@@ -36,8 +39,27 @@ def list_waiting_for(actor: Actor) -> list[WaitingItem]:
     ]
 
 
+def _refused_sign_ins() -> list[Figure]:
+    """Return an alert while sign-ins are refused so often that somebody is probably guessing."""
+    since = find_nth_newest("UserLoginFailed", MANY_REFUSALS)
+    if since is None or since < clock.now() - ALERT_WINDOW:
+        return []
+    return [
+        Figure(
+            label=f"Sign-ins refused within {ALERT_WINDOW.seconds // 60} minutes",
+            value=f"{MANY_REFUSALS} or more",
+            endpoint="administration.events",
+            values={"type": "UserLoginFailed"},
+            tone="bad",
+            since=since,
+        )
+    ]
+
+
 def list_figures_for(actor: Actor) -> list[Figure]:
-    """Return how delivery stands, for whoever may operate events: dead letters, and what has waited longest."""
+    """Return how delivery stands, for whoever may operate events: dead letters, what has waited longest, and an alert
+    while many sign-ins are refused.
+    """
     if actor.user_id is None or not may("event.operate", actor):
         return []
     pending = list_pending()
@@ -45,6 +67,7 @@ def list_figures_for(actor: Actor) -> list[Figure]:
     is_late = oldest is not None and clock.now() - oldest > timedelta(minutes=1)
     dead = sum(group.dead for group in failure_groups())
     return [
+        *_refused_sign_ins(),
         Figure(
             label="Dead letters",
             value=f"{dead:,}",

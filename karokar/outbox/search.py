@@ -169,6 +169,12 @@ def find_event(event_id: UUID, viewer: Actor) -> FoundEvent:
     return found
 
 
+def find_nth_newest(event_type: str, number: int) -> datetime | None:
+    """Return when the nth newest event of a type occurred; None where there are fewer. For alerts by threshold."""
+    newest = select(EventRow.occurred_at).where(EventRow.event_type == event_type).order_by(EventRow.id.desc())
+    return db.session.scalar(newest.offset(number - 1).limit(1))
+
+
 def find_at(positions: Iterable[int], viewer: Actor) -> dict[int, FoundEvent]:
     """Return those of the events at these positions that the viewer may see."""
     rows = db.session.execute(
