@@ -15,6 +15,7 @@ from karokar.kernel.db import action, db
 from karokar.kernel.errors import NotFound, RuleBroken, StaleVersion, StateConflict
 from karokar.kernel.ids import new_id
 from karokar.kernel.permissions import check
+from karokar.kernel.text import count_of
 from karokar.outbox import actions as outbox
 from karokar.outbox import replay as outbox_replay
 from karokar.outbox.actions import Selection
@@ -149,8 +150,8 @@ def start_replay(
     if expected != f"{plan.units}-{plan.deliveries}":
         raise StateConflict(
             "PLAN_CHANGED",
-            f"Since you saw the plan it has changed: now it is about {plan.deliveries:,} deliveries. Nothing was done: "
-            "look at it again, then decide.",
+            "Since you saw the plan it has changed: now it is about "
+            f"{count_of(plan.deliveries, 'delivery', 'deliveries')}. Nothing was done: look at it again, then decide.",
         )
     if not plan.units and not with_mails:
         raise RuleBroken("NOTHING_TO_REPLAY", "Nothing that was selected can run again.")
@@ -167,7 +168,7 @@ def start_replay(
         "planned": plan.units,
         "filters": wanted.in_words(),
     }
-    title = f"{'Try a replay' if is_try else 'Replay'}: {plan.deliveries:,} deliveries"
+    title = f"{'Try a replay' if is_try else 'Replay'}: {count_of(plan.deliveries, 'delivery', 'deliveries')}"
     return runs.start_run("event.replay_try" if is_try else "event.replay", parameters, title=title)
 
 

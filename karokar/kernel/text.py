@@ -24,6 +24,11 @@ _PLAIN = str.maketrans(
 """Letters that no decomposition takes apart, and signs of which keyboards know one."""
 
 
+def count_of(count: int, one: str, many: str = "") -> str:
+    """Return a number with its noun: "1 vehicle", "1,234 vehicles"; `many` where an s does not make the plural."""
+    return f"{count:,} {one if count == 1 else many or one + 's'}"
+
+
 def normal(text: str) -> str:
     """Return text in the one Unicode form in which it is stored and compared (NFC)."""
     return unicodedata.normalize("NFC", text)

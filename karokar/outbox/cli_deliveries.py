@@ -10,6 +10,7 @@ import click
 
 from karokar.kernel.db import db
 from karokar.kernel.errors import DomainError
+from karokar.kernel.text import count_of
 from karokar.outbox import actions
 from karokar.outbox import verify as proof
 from karokar.outbox.actions import Selection
@@ -104,7 +105,7 @@ def retry(*, handler: str | None, event_id: UUID | None, all_failed: bool) -> No
     """Let dead deliveries run again."""
     states = ("dead", "retrying") if all_failed else ("dead",)
     count = _do(lambda: actions.retry_deliveries(Selection(handler=handler, event_id=event_id, states=states)))
-    click.echo(f"{count} deliveries run again.")
+    click.echo(f"{count_of(count, 'delivery runs', 'deliveries run')} again.")
 
 
 @click.command()
@@ -116,7 +117,7 @@ def dismiss(*, handler: str | None, event_id: UUID | None, reason: str) -> None:
     if handler is None and event_id is None:
         raise click.UsageError("Say which: --handler, --event or both.")
     count = _do(lambda: actions.dismiss_deliveries(Selection(handler=handler, event_id=event_id), reason))
-    click.echo(f"{count} deliveries stay undone.")
+    click.echo(f"{count_of(count, 'delivery stays', 'deliveries stay')} undone.")
 
 
 @click.command()

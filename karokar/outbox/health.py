@@ -9,6 +9,7 @@ from sqlalchemy import select, text
 from karokar.kernel import clock
 from karokar.kernel.db import db
 from karokar.kernel.settings import settings
+from karokar.kernel.text import count_of
 from karokar.outbox import bell, canary
 from karokar.outbox.models import Lease, Verification
 
@@ -111,7 +112,8 @@ def proof() -> Part:
         return Part(
             name="Proof",
             status="down",
-            sentence=f"{last.problems} deliveries are not as promised. Run `flask events verify` to see which.",
+            sentence=f"{count_of(last.problems, 'delivery is', 'deliveries are')} not as promised. "
+            "Run `flask events verify` to see which.",
             detail=detail,
         )
     return Part(name="Proof", status="ok", sentence="Nothing lost, doubled, reordered or stuck.", detail=detail)

@@ -69,7 +69,7 @@ def test_verify_says_what_is_broken_and_ends_with_one(shell, dead):
 
 
 def test_the_dead_are_retried(shell, dead):
-    assert shell("retry", "--handler", "test.suffer") == (0, "1 deliveries run again.\n")
+    assert shell("retry", "--handler", "test.suffer") == (0, "1 delivery runs again.\n")
     drain_all()
     assert len(effects("suffer")) == 2
 
@@ -77,7 +77,7 @@ def test_the_dead_are_retried(shell, dead):
 def test_the_dead_are_dismissed_with_a_reason(shell, dead):
     assert shell("dismiss", "--reason", "no")[0] == 2
     status, said = shell("dismiss", "--handler", "test.suffer", "--reason", "Made by mistake.")
-    assert (status, said) == (0, "1 deliveries stay undone.\n")
+    assert (status, said) == (0, "1 delivery stays undone.\n")
 
 
 def test_a_handler_is_paused_and_resumed_and_an_unknown_one_is_refused(shell, dead):

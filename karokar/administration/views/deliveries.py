@@ -15,6 +15,7 @@ from karokar.administration.permissions import EVENT_OPERATE
 from karokar.administration.views.blueprint import bp
 from karokar.kernel.errors import NotFound
 from karokar.kernel.permissions import requires
+from karokar.kernel.text import count_of
 from karokar.outbox import canary
 from karokar.outbox.dead_letters import all_dead_letters, list_dead_letters
 from karokar.outbox.registry import HANDLERS
@@ -105,7 +106,10 @@ def failure(name: str, fingerprint: str) -> str:
 def retry_failures(name: str, fingerprint: str) -> Response:
     """Let all failures of one kind run again."""
     count = actions.retry_failures(name, fingerprint, _expected())
-    flash(f"{count:,} deliveries run again now. What still fails comes back to this list.", "good")
+    flash(
+        f"{count_of(count, 'delivery runs', 'deliveries run')} again now. What still fails comes back to this list.",
+        "good",
+    )
     return redirect(url_for("administration.failures"), 303)
 
 
@@ -114,7 +118,7 @@ def retry_failures(name: str, fingerprint: str) -> Response:
 def dismiss_failures(name: str, fingerprint: str) -> Response:
     """Leave all failures of one kind undone."""
     count = actions.dismiss_failures(name, fingerprint, _expected(), request.form.get("reason", ""))
-    flash(f"{count:,} deliveries stay undone. What waited behind them goes on.", "good")
+    flash(f"{count_of(count, 'delivery stays', 'deliveries stay')} undone. What waited behind goes on.", "good")
     return redirect(url_for("administration.failures"), 303)
 
 

@@ -29,6 +29,7 @@ from karokar.kernel.errors import NotFound, RuleBroken
 from karokar.kernel.paging import Page
 from karokar.kernel.permissions import check, signed_in
 from karokar.kernel.settings import settings
+from karokar.kernel.text import count_of
 from karokar.runs import actions
 from karokar.runs.kinds import Step, file_kind
 from karokar.runs.views.blueprint import bp
@@ -134,7 +135,7 @@ class ListExport:
         if self.before is not None:
             self.before(format_, count, filters)
         kept = {**filters.raw, **({"sort": filters.sort_key} if filters.sort_key else {})}
-        title = f"{self.kind.title}, {count:,} rows as {format_.upper()}"
+        title = f"{self.kind.title}, {count_of(count, 'row')} as {format_.upper()}"
         return actions.start_run(self.kind.name, {"filters": kept, "format": format_, "count": count}, title=title)
 
     def _step(self, folder: Path, parameters: Mapping[str, Any], state: Mapping[str, Any]) -> Step:
