@@ -183,7 +183,7 @@ class Story:
         self._accept(membership)
 
     def _accept(self, membership: Membership) -> None:
-        token = identity_queries.sign_in_link("invitation", membership.id).rsplit("/", maxsplit=1)[-1]
+        token = identity_queries.sign_in_link("invitation", membership.id).rsplit("=", maxsplit=1)[-1]
         with acting_as(Actor(name="Somebody with an invitation")):
             identity.accept_invitation(token, password=self.config.demo_password, is_example=True)
 

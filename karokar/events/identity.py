@@ -12,9 +12,11 @@ class _UserEvent(Event, frozen=True, kw_only=True):
     user_id: UserId
 
 
-@fact("UserRegistered", "was registered")
+@fact("UserRegistered", "was registered", audience=())
 class UserRegistered(_UserEvent, frozen=True, kw_only=True):
-    """Sent when a person's account is made, by an application or an invitation."""
+    """Sent when a person is invited who was unknown until then. The platform alone sees it: whoever invites an address
+    must not learn whether it was known.
+    """
 
 
 @fact("EmailVerified", "verified their e-mail address")

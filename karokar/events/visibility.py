@@ -106,7 +106,7 @@ def organizations_seeing(envelope: Envelope[Event]) -> frozenset[UUID]:
         named = {getattr(event, name) for name in event.audience}
     else:
         named = {entity_id for kind, entity_id in event.subjects() if kind == "Organization"}
-    if event.producer in PERSONAL_PRODUCERS:
+    if event.producer in PERSONAL_PRODUCERS and event.audience is None:
         named.add(envelope.organization_id)
     return frozenset(named - {None})
 

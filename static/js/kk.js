@@ -66,20 +66,25 @@
     const release = (form) => { delete form.dataset.kkSent; $$("[aria-busy]", form).forEach((button) => button.removeAttribute("aria-busy")); };
 
     // ---- A session that ends while somebody types: what was typed waits in this tab until the form is shown again.
+    // It waits for the same person only, for an hour, and not beyond signing out.
+    const person = document.body.dataset.kkPerson || "";
+    const kept = (key) => { try { return JSON.parse(sessionStorage.getItem(key)); } catch { return null; } };
+    const forget = (which) => { try { Object.keys(sessionStorage).filter((key) => key.startsWith("kk-form:") && which(kept(key))).forEach((key) => sessionStorage.removeItem(key)); } catch { /* No store, nothing kept. */ } };
+    forget((draft) => !draft || Date.now() - draft.at > 3600e3 || (person && draft.person !== person));
+    document.addEventListener("submit", (event) => { if (new URL(event.target.getAttribute("action") || "", location.href).pathname === "/logout") forget(() => true); });
     const place = (form) => `kk-form:${location.pathname}:${form.getAttribute("action") || ""}`;
     const secret = (name) => ["csrf_token", "acting_for", "form_key", "version"].includes(name);
     const keep = (form) => {
       if (!form.matches("[data-kk-form]") || $("input[type=password]", form)) return;
       const values = [...new FormData(form)].filter(([name, value]) => typeof value === "string" && !secret(name));
-      try { sessionStorage.setItem(place(form), JSON.stringify({ at: Date.now(), values })); } catch { /* A full store keeps nothing; the form itself still works. */ }
+      try { sessionStorage.setItem(place(form), JSON.stringify({ at: Date.now(), person, values })); } catch { /* A full store keeps nothing; the form itself still works. */ }
     };
     const returned = new URLSearchParams(location.search).has("restored");
     $$("form[data-kk-form]").forEach((form) => {
       const key = place(form);
-      let kept = null;
-      try { kept = JSON.parse(sessionStorage.getItem(key)); } catch { /* Not ours, or not readable: nothing to bring back. */ }
-      if (returned && kept && Date.now() - kept.at < 3600e3) {
-        kept.values.forEach(([name, value]) => {
+      const draft = kept(key);
+      if (returned && draft && draft.person === person) {
+        draft.values.forEach(([name, value]) => {
           const control = form.elements[name];
           if (!control) return;
           if (control.type === "checkbox") control.checked = true; else if ("value" in control) control.value = value;

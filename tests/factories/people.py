@@ -279,7 +279,7 @@ def _some_reviewer() -> Somebody:
 def _joined(membership_id: UUID) -> Somebody:
     membership = db.session.get(Membership, membership_id)
     assert membership is not None
-    token = identity.sign_in_link("invitation", membership_id).rsplit("/", maxsplit=1)[-1]
+    token = identity.sign_in_link("invitation", membership_id).rsplit("=", maxsplit=1)[-1]
     has_account = membership.user.password_hash is not None
     actor = Actor(user_id=membership.user_id, name=membership.user.name) if has_account else Actor(name="Nobody yet")
     with acting_as(actor):

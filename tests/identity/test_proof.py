@@ -51,7 +51,7 @@ def test_who_joins_the_platform_with_an_open_session_sets_a_second_factor_up_fir
         actions.create_role(name="Help desk", permissions=["employee.manage", "organization.read"])
     people.sign_in(client, employer.admin)
     invited = people.add_member(company, "Help desk", email=employer.admin.email, has_joined=False)
-    post(client, f"/invitation/{token_of(invited.membership_id)}")
+    post(client, f"/invitation?token={token_of(invited.membership_id)}")
     answer = client.get("/administration/people")
     assert answer.headers["Location"].startswith("/account/confirm")
     answer = client.get("/account/confirm")

@@ -75,7 +75,7 @@ def invited(world: World) -> tuple[UUID, UUID]:
 
 def joined(world: World) -> UUID:
     membership_id, user_id = invited(world)
-    token = identity.sign_in_link("invitation", membership_id).rsplit("/", maxsplit=1)[-1]
+    token = identity.sign_in_link("invitation", membership_id).rsplit("=", maxsplit=1)[-1]
     with acting_as(Actor(name="Nobody yet")):
         identity_actions.accept_invitation(token, password=people.PASSWORD)
     return user_id
@@ -160,7 +160,7 @@ def _(world: World) -> Told:
 @story("MemberRoleChanged")
 def _(world: World) -> Told:
     membership_id, user_id = invited(world)
-    token = identity.sign_in_link("invitation", membership_id).rsplit("/", maxsplit=1)[-1]
+    token = identity.sign_in_link("invitation", membership_id).rsplit("=", maxsplit=1)[-1]
     with acting_as(Actor(name="Nobody yet")):
         identity_actions.accept_invitation(token, password=people.PASSWORD)
     roles = identity.list_roles_to_give(world.company, "CORPORATE")
@@ -177,7 +177,7 @@ def _(world: World) -> Told:
         made = identity_actions.invite_member(
             first_name="Ravi", last_name="Iyer", email="ravi@meridian.example", role_id=role.id
         )
-    token = identity.sign_in_link("invitation", made.id).rsplit("/", maxsplit=1)[-1]
+    token = identity.sign_in_link("invitation", made.id).rsplit("=", maxsplit=1)[-1]
     with acting_as(Actor(name="Nobody yet")):
         identity_actions.accept_invitation(token, password=people.PASSWORD)
     with acting_as(world.company_admin):

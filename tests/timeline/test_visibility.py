@@ -81,14 +81,14 @@ SEEN_BY: dict[tuple[str, ...], str] = {
         """,
     # Facts about a person: the person's own, whichever organization they act for, and the organization acted for.
     ("company", *PERSON): """
-        UserRegistered EmailVerified UserUpdated UserLoggedIn UserLoginFailed PasswordResetRequested PasswordChanged
+        EmailVerified UserUpdated UserLoggedIn UserLoginFailed PasswordResetRequested PasswordChanged
         NewBrowserSignedIn
         SessionsEnded TwoFactorEnabled TwoFactorDisabled RecoveryCodesRenewed ApiTokenCreated ApiTokenRevoked
         MemberInvited InvitationWithdrawn MemberJoined MemberRoleChanged MemberSuspended MemberReinstated MemberRemoved
         NotificationPreferencesChanged MailSentAgain MailSettled
         """,
     (): """
-        BackupCompleted DeliveryDeadLettered DeliveryRetried DeliveryDismissed HandlerPaused HandlerResumed
+        UserRegistered BackupCompleted DeliveryDeadLettered DeliveryRetried DeliveryDismissed HandlerPaused HandlerResumed
         ReplayStarted ReplayCompleted
         """,
 }

@@ -13,8 +13,10 @@ from karokar.kernel.db import db
 from karokar.kernel.errors import NotFound
 from karokar.kernel.settings import settings
 
-PATHS = {"invitation": "/invitation/", "password_reset": "/password/reset/"}
-"""Where a link of each purpose leads; the token follows."""
+PATHS = {"invitation": "/invitation?token=", "password_reset": "/password/new?token="}
+"""Where a link of each purpose leads; the token follows. It stands in the query, which access logs leave out, and not
+in the path, which they keep.
+"""
 
 _LIFE = {
     "invitation": timedelta(days=rules.INVITATION_DAYS),

@@ -94,18 +94,16 @@ def people(ids: Iterable[UUID]) -> dict[UUID, Person]:
 def is_stranger(actor: Actor) -> ColumnElement[bool]:
     """Return the condition of people whom the actor's organization knows by nothing but an address that it invited.
 
-    Who they are is another tenant's affair, or their own, until they join.
+    Who they are, and whether they have an account at all, is another tenant's affair, or their own, until they join:
+    everybody who was only invited is shown by their address.
     """
     if actor.is_system or actor.is_platform or actor.organization_id is None:
         return false()
-    here, elsewhere = aliased(Membership), aliased(Membership)
+    here = aliased(Membership)
     is_only_invited = exists().where(
         here.user_id == User.id, here.organization_id == actor.organization_id, here.joined_at.is_(None)
     )
-    is_known_elsewhere = exists().where(
-        elsewhere.user_id == User.id, elsewhere.organization_id != actor.organization_id
-    )
-    return and_(is_only_invited, or_(User.password_hash.is_not(None), is_known_elsewhere), User.id != actor.user_id)
+    return and_(is_only_invited, User.id != actor.user_id)
 
 
 def shown_name(user: User, *, is_hidden: bool) -> str:

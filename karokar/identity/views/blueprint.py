@@ -9,6 +9,9 @@ from karokar.identity.rules.tries import source_of
 
 bp = Blueprint("identity", __name__)
 
+NO_REFERRER = {"Referrer-Policy": "no-referrer"}
+"""For pages whose address holds a secret: what they load must not carry it into a log."""
+
 
 @bp.record_once
 def _set_up(state: BlueprintSetupState) -> None:

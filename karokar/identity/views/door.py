@@ -10,7 +10,7 @@ from karokar.identity import actions, queries, rules
 from karokar.identity.forms import CodeForm, LoginForm, NewPasswordForm, ResetRequestForm
 from karokar.identity.resolver import begin_session, current_session_id, forget_session
 from karokar.identity.views.account import keeps_tokens
-from karokar.identity.views.blueprint import account_and_source, bp
+from karokar.identity.views.blueprint import NO_REFERRER, account_and_source, bp
 from karokar.identity.views.devices import address_of, device_of
 from karokar.identity.views.tries import begin_try, browser_known_to, end_try, remember_browser
 from karokar.kernel import clock
@@ -200,7 +200,10 @@ def logout() -> ResponseReturnValue:
     end_former_session()
     forget_session()
     flash("You are signed out.", "good")
-    return redirect(url_for("identity.login"), 303)
+    response = redirect(url_for("identity.login"), 303)
+    # What pages kept in the browser goes; cookies stay: the theme, and that its owner uses this browser.
+    response.headers["Clear-Site-Data"] = '"cache", "storage"'
+    return response
 
 
 @bp.post("/switch")
@@ -248,21 +251,22 @@ def reset_sent() -> str:
     return render_template("identity/forgotten.html", form=ResetRequestForm(), is_sent=True)
 
 
-@bp.get("/password/reset/<token>")
+@bp.get("/password/new")
 @public
-def new_password(token: str) -> ResponseReturnValue:
+def new_password() -> ResponseReturnValue:
     """Ask for a new password, where the link still works."""
-    link = queries.find_reset(token)
+    link = queries.find_reset(request.args.get("token", ""))
     status = 200 if link else 410
-    return render_template("identity/new_password.html", form=NewPasswordForm(), link=link), status
+    page = render_template("identity/new_password.html", form=NewPasswordForm(), link=link)
+    return page, status, NO_REFERRER
 
 
-@bp.post("/password/reset/<token>")
+@bp.post("/password/new")
 @public
 @limiter.limit("60 per hour")
-def reset_password(token: str) -> ResponseReturnValue:
+def reset_password() -> ResponseReturnValue:
     """Set the new password; every session ends."""
-    form = NewPasswordForm()
+    token, form = request.args.get("token", ""), NewPasswordForm()
     if form.is_sent():
         with form.refusals(DomainError):
             actions.reset_password(token, new=form.new.data, keeps_tokens=keeps_tokens())

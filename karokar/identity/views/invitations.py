@@ -6,7 +6,7 @@ from flask.typing import ResponseReturnValue
 from karokar.identity import actions, queries
 from karokar.identity.forms import InvitationForm, JoinForm
 from karokar.identity.resolver import current_session_id
-from karokar.identity.views.blueprint import bp
+from karokar.identity.views.blueprint import NO_REFERRER, bp
 from karokar.kernel.actor import current_actor
 from karokar.kernel.errors import DomainError
 from karokar.kernel.permissions import public
@@ -16,18 +16,23 @@ from karokar.web.limits import limiter
 from karokar.web.session_end import sign_in_url
 
 
-@bp.get("/invitation/<token>")
+@bp.get("/invitation")
 @public
-def invitation(token: str) -> ResponseReturnValue:
+def invitation() -> ResponseReturnValue:
     """Show who invites, and ask for a password, or for a yes from somebody who has an account."""
-    return _page(token, None)
+    return _page(_token(), None)
 
 
-@bp.post("/invitation/<token>")
+def _token() -> str:
+    return request.args.get("token", "")
+
+
+@bp.post("/invitation")
 @public
 @limiter.limit("60 per hour")
-def accept(token: str) -> ResponseReturnValue:
+def accept() -> ResponseReturnValue:
     """Join."""
+    token = _token()
     found = queries.find_invitation(token)
     if found is None:
         return _page(token, None)
@@ -65,6 +70,6 @@ def _page(token: str, form: Form | None) -> ResponseReturnValue:
         form=form or (JoinForm() if found.has_account else InvitationForm()),
         needs_sign_in=found.has_account and current_actor().user_id is None,
         is_somebody_else=is_somebody_else,
-        sign_in_url=sign_in_url(request.path),
+        sign_in_url=sign_in_url(request.full_path.rstrip("?")),
     )
-    return page, form.status if form else 200
+    return page, form.status if form else 200, NO_REFERRER

@@ -90,10 +90,12 @@ def _page(organization_id: UUID) -> str:
         members=identity.count_members(organization_id),
         vehicles=sum(fleet.count_vehicles(organization_id).values()),
     )
+    # Tax number, register entry and decisions are for those who answer for the organization, and for the platform.
+    sees_records = scope_of(ORGANIZATION_UPDATE) is not None or scope_of(ORGANIZATION_READ) is Scope.ALL
     return render_template(
         "organization/show.html",
         organization=page,
-        labels=rules.DETAIL_LABELS,
+        labels=rules.DETAIL_LABELS if sees_records else {},
         parent=queries.organizations([page.parent_organization_id]).get(page.parent_organization_id)
         if page.parent_organization_id
         else None,
@@ -106,6 +108,7 @@ def _page(organization_id: UUID) -> str:
         steps=open_steps() if page.id == current_actor().organization_id else [],
         members=has.members,
         vehicles=has.vehicles,
+        sees_records=sees_records,
         may_update=may(ORGANIZATION_UPDATE),
         may_apply_again=may(ORGANIZATION_APPLY_AGAIN),
         may_review=may(ORGANIZATION_APPROVE),
