@@ -116,8 +116,8 @@ def test_what_was_rolled_back_is_not_noted(app, lines):
 
 
 def test_a_link_in_an_address_is_not_noted(client, lines):
-    client.get("/invitation/secret-token-of-a-link")
-    client.post("/invitation/secret-token-of-a-link", data={})
+    client.get("/invitation?token=secret-token-of-a-link")
+    client.post("/invitation?token=secret-token-of-a-link", data={})
     assert "secret-token" not in json.dumps(lines("request_refused"))
 
 
