@@ -1,4 +1,4 @@
-"""Who did what, when, to what and for whom: written once, never changed, sealed by one chain of hashes."""
+"""Who did what, when, to what and for whom: written once, never changed, sealed by one signed chain."""
 
 from datetime import datetime
 from typing import Any

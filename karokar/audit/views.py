@@ -12,6 +12,7 @@ from karokar.audit import actions, queries
 from karokar.audit.permissions import AUDIT_EXPORT, AUDIT_READ
 from karokar.audit.queries import Record
 from karokar.events.base import LATEST, SUBJECT_TYPES
+from karokar.kernel.actor import current_actor
 from karokar.kernel.db import primitive
 from karokar.kernel.paging import Page
 from karokar.kernel.permissions import requires
@@ -57,6 +58,7 @@ def index() -> str:
         page=page,
         filters=filters,
         status=queries.chain_status(),
+        is_platform=current_actor().is_platform,
         names=names,
         changes={record.event_id: _changes(record, names) for record in page.rows},
         name_of=name_of,
