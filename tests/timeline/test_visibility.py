@@ -89,7 +89,7 @@ SEEN_BY: dict[tuple[str, ...], str] = {
         """,
     (): """
         UserRegistered BackupCompleted DeliveryDeadLettered DeliveryRetried DeliveryDismissed HandlerPaused HandlerResumed
-        ReplayStarted ReplayCompleted
+        ReplayStarted ReplayCompleted AuditChainBroken
         """,
 }
 VIEWERS_OF = {name: viewers for viewers, names in SEEN_BY.items() for name in names.split()}
