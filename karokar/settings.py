@@ -1,12 +1,13 @@
 """The list of settings: their names, how their values are read, and what they are for."""
 
 import dataclasses
-import difflib
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
+
+from karokar.kernel.nearest import nearest
 
 OWN_PREFIXES = ("KAROKAR_", "EVENT_BUS_")
 SHORTEST_SECRET_KEY = 32
@@ -441,5 +442,5 @@ def refuse_unknown_names(source: Mapping[str, str]) -> None:
     known = [setting.name for setting in SETTINGS]
     for name in sorted(source):
         if name.startswith(OWN_PREFIXES) and name not in known:
-            nearest = difflib.get_close_matches(name, known, n=1, cutoff=0.0)[0]
-            raise ConfigError(f"{name} is not a setting of KaroKar: did you mean {nearest}? Correct or unset it.")
+            meant = nearest(name, known, cutoff=0.0)
+            raise ConfigError(f"{name} is not a setting of KaroKar: did you mean {meant}? Correct or unset it.")

@@ -1,8 +1,9 @@
 """Events for programs: `/v1/events`, `/v1/events/{id}` and `/v1/notes/{id}`, in JSON, with a bearer token.
 
-A page begins at the oldest event (`order=desc`: the newest) that the token's organization may see. Its `next` cursor
-is always there when it holds events, so that a program which keeps it and asks again misses nothing and gets nothing
-twice; `previous` leads the other way.
+A page begins at the oldest event (`order=desc`: the newest) that the token's organization may see. `next` leads past
+everything that the page looked at, even where the reader may see none of it or nothing is there yet, so that a program
+which keeps it and asks again misses nothing and gets nothing twice; `previous` leads the other way. `hasMore` says
+whether there is more to read at once.
 """
 
 import re
@@ -17,9 +18,11 @@ from werkzeug.wrappers import Response
 
 from karokar.administration.permissions import EVENT_READ
 from karokar.events.base import SUBJECT_TYPES
+from karokar.events.names import check_aggregate_type, names_matching
 from karokar.events.visibility import sees_everything
 from karokar.kernel.actor import current_actor
 from karokar.kernel.errors import NotFound, RuleBroken
+from karokar.kernel.nearest import UnknownName
 from karokar.kernel.notes import find_note
 from karokar.kernel.permissions import requires
 from karokar.kernel.references import notes_in
@@ -42,11 +45,11 @@ def list_() -> Response:
     """Return a page of events, oldest first: see the module's docstring."""
     _refuse_unknown()
     wanted = EventFilter(
-        aggregate_type=request.args.get("aggregateType"),
+        aggregate_type=_read("aggregateType", check_aggregate_type, "a kind of thing"),
         aggregate_id=_read("aggregateId", UUID, "an id"),
         subject_type=_subject_type(),
         subject_id=_read("subjectId", UUID, "an id"),
-        types=request.args.get("type"),
+        types=_read("type", _event_names, "a name or a pattern"),
         since=_read("since", _moment, "a time with its zone, such as 2026-11-20T09:00:00Z"),
         until=_read("until", _moment, "a time with its zone, such as 2026-11-20T09:00:00Z"),
         correlation_id=_read("correlationId", UUID, "an id"),
@@ -62,7 +65,8 @@ def list_() -> Response:
     reports = _deliveries([found.position for found in page.rows if found.position is not None])
     body = {
         "data": [_as_json(found, reports) for found in page.rows],
-        **_links(page, is_newest_first=is_newest_first, came_from=request.args.get("cursor")),
+        **_links(page, place, is_newest_first=is_newest_first),
+        "hasMore": page.has_more,
     }
     return _answer(body)
 
@@ -92,11 +96,12 @@ def note(note_id: UUID) -> Response:
 
 
 def _refuse_unknown() -> None:
-    unknown = sorted(set(request.args) - {*_FILTERS, *_OTHERS})
-    if unknown:
-        raise RuleBroken(
-            "UNKNOWN_PARAMETER", f"{unknown[0]} is not a filter. Known are: {', '.join((*_FILTERS, *_OTHERS))}."
-        )
+    known = (*_FILTERS, *_OTHERS)
+    for name, values in request.args.lists():
+        if name not in known:
+            raise RuleBroken("UNKNOWN_PARAMETER", f"{UnknownName('parameter', name, known)} Known: {', '.join(known)}.")
+        if len(values) > 1:
+            raise RuleBroken("INVALID_PARAMETER", f"{name} was given {len(values)} times: give it once.")
 
 
 def _read(name: str, parse: Callable[[str], T], expected: str) -> T | None:
@@ -105,6 +110,8 @@ def _read(name: str, parse: Callable[[str], T], expected: str) -> T | None:
         return None
     try:
         return parse(raw)
+    except UnknownName as error:
+        raise RuleBroken("INVALID_PARAMETER", str(error)) from None
     except ValueError:
         raise RuleBroken("INVALID_PARAMETER", f"{name} has to be {expected}.") from None
 
@@ -115,6 +122,11 @@ def _moment(raw: str) -> datetime:
     if moment.tzinfo is None or not 1 < moment.year < 9999:
         raise ValueError
     return moment.astimezone(UTC)
+
+
+def _event_names(raw: str) -> str:
+    names_matching(raw)
+    return raw
 
 
 def _limit(raw: str) -> int:
@@ -134,7 +146,7 @@ def _subject_type() -> str | None:
     if (asked is None) != ("subjectId" not in request.args):
         raise RuleBroken("INVALID_PARAMETER", "subjectType and subjectId go together: give both.")
     if asked is not None and asked not in SUBJECT_TYPES:
-        raise RuleBroken("INVALID_PARAMETER", f"subjectType has to be one of {', '.join(sorted(SUBJECT_TYPES))}.")
+        raise RuleBroken("INVALID_PARAMETER", str(UnknownName("subjectType", asked, SUBJECT_TYPES)))
     return asked
 
 
@@ -145,11 +157,16 @@ def _reader() -> str:
 # What is answered -----------------------------------------------------------------------------------------------------
 
 
-def _links(page: EventPage, *, is_newest_first: bool, came_from: str | None) -> dict[str, str | None]:
-    if page.first is None or page.last is None:
-        # Nothing here yet: whoever follows asks again from the same place.
-        return {"next": came_from, "previous": None}
-    up, down = _cursor(page.last, reads_up=True), _cursor(page.first, reads_up=False)
+def _links(page: EventPage, asked: tuple[int | None, int | None], *, is_newest_first: bool) -> dict[str, str | None]:
+    """Return the cursors on both sides of what the page looked at, whether or not it found anything there."""
+    after, before = asked
+    first, last = page.first, page.last
+    if first is None or last is None:
+        # Nothing lies on the far side of the place that was asked for, or anywhere: the next event comes after it.
+        first = before if after is None else after + 1
+        last = after if before is None else before - 1
+    up = _cursor(last or 0, reads_up=True)
+    down = _cursor(first, reads_up=False) if first is not None else None
     return {"next": down, "previous": up} if is_newest_first else {"next": up, "previous": down}
 
 

@@ -8,9 +8,11 @@ from uuid import UUID
 
 import click
 
+from karokar.events.names import check_aggregate_type, names_matching
 from karokar.kernel.db import db
 from karokar.kernel.errors import DomainError
 from karokar.kernel.ids import new_id
+from karokar.kernel.nearest import UnknownName
 from karokar.outbox.replay import (
     DELIVERIES_A_SECOND,
     STOPS_OVER_PERCENT,
@@ -35,6 +37,15 @@ def _moment(_context: click.Context, parameter: click.Parameter, value: str | No
     return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment
 
 
+def _types(_context: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
+    try:
+        if value is not None:
+            names_matching(value)
+    except UnknownName as error:
+        raise click.BadParameter(str(error), param=parameter) from error
+    return value
+
+
 def _aggregate(
     _context: click.Context, parameter: click.Parameter, value: str | None
 ) -> tuple[str, UUID | None] | None:
@@ -42,13 +53,15 @@ def _aggregate(
         return None
     kind, _, entity_id = value.partition(":")
     try:
-        return kind, UUID(entity_id) if entity_id else None
+        return check_aggregate_type(kind), UUID(entity_id) if entity_id else None
+    except UnknownName as error:
+        raise click.BadParameter(str(error), param=parameter) from error
     except ValueError:
         raise click.BadParameter("give a type, or a type and an id: Booking:01a1f7d9-…", param=parameter) from None
 
 
 @click.command("replay-events")
-@click.option("--type", "types", help="Event, or a pattern such as 'Booking*'; several with commas.")
+@click.option("--type", "types", callback=_types, help="Event, or a pattern such as 'Booking*'; several with commas.")
 @click.option("--aggregate", callback=_aggregate, help="Type of aggregate, or Type:id.")
 @click.option("--since", callback=_moment, help="From this time on (UTC, unless it names a zone).")
 @click.option("--until", callback=_moment, help="Before this time.")

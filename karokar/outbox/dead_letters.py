@@ -8,10 +8,10 @@ from uuid import UUID
 
 from sqlalchemy import Select, select
 
+from karokar.events.names import names_matching
 from karokar.kernel.db import db
 from karokar.kernel.paging import Page, paginate
 from karokar.outbox.models import EventRow, Subscription, Trouble, has_state
-from karokar.outbox.search import names_matching
 from karokar.outbox.state import handler_names
 
 

@@ -12,12 +12,13 @@ from uuid import UUID
 
 from sqlalchemy import ColumnElement, Select, any_, case, exists, func, literal_column, select
 
+from karokar.events.names import check_aggregate_type, names_matching
 from karokar.kernel.db import db, primitive
 from karokar.kernel.errors import RuleBroken
+from karokar.kernel.nearest import UnknownName
 from karokar.outbox import actions
 from karokar.outbox.models import OPEN_STATES, EventLog, EventRow, Handled, Subscription, Trouble
 from karokar.outbox.registry import HANDLERS
-from karokar.outbox.search import names_matching
 
 RETRIED = ("retrying", "dead")
 """States of deliveries that a replay makes due."""
@@ -152,8 +153,13 @@ def make_plan(wanted: Wanted) -> Plan:
 def _check(wanted: Wanted) -> None:
     if wanted.handler is not None:
         actions.number_of(wanted.handler)
-    if wanted.types is not None and not names_matching(wanted.types):
-        raise RuleBroken("NOTHING_SELECTED", "Name at least one event.", fields={"types": "Name at least one event."})
+    try:
+        if wanted.types is not None:
+            names_matching(wanted.types)
+        if wanted.aggregate_type is not None:
+            check_aggregate_type(wanted.aggregate_type)
+    except UnknownName as error:
+        raise RuleBroken("UNKNOWN_NAME", str(error)) from error
 
 
 def _kind_of(state: str, name: str) -> str:

@@ -7,7 +7,6 @@ named in as well, by index, so that a page costs the same however much others do
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from fnmatch import fnmatchcase
 from typing import Any
 from uuid import UUID
 
@@ -15,6 +14,7 @@ from sqlalchemy import ColumnElement, CompoundSelect, Select, and_, exists, sele
 from sqlalchemy.orm import aliased
 
 from karokar.events.base import LATEST, SUBJECT_TYPES, Envelope, Event
+from karokar.events.names import names_matching
 from karokar.events.visibility import reads_organization, sees_everything, visible
 from karokar.kernel.actor import Actor
 from karokar.kernel.db import db
@@ -26,8 +26,8 @@ PAGE = 50
 LARGEST_PAGE = 200
 # An id is made before the event's time is read, with the wait for the aggregate's lock in between.
 _ID_SLACK = timedelta(minutes=10)
-_CHUNKS = 20
-"""How many times a page goes on looking when much of what it read is hidden; then it is short and says so."""
+_CHUNKS, _LARGEST_CHUNK = 20, 2000
+"""How often, and in how large steps, a page looks past events that are hidden; then it is short and says so."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,15 +117,18 @@ def list_events(
     shown: list[tuple[int, FoundEvent]] = []
     looked: list[int] = []
     is_read_out = False
+    size = limit + 1
     for _ in range(_CHUNKS):
-        chunk = _read(wanted, viewer, edge, reads_up=reads_up, size=limit + 1)
+        chunk = _read(wanted, viewer, edge, reads_up=reads_up, size=size)
         looked += [position for position, _row in chunk]
         seen = ((position, see(row, position, viewer)) for position, row in chunk)
         shown += [(position, found) for position, found in seen if found is not None and _may_lead_to(found, wanted)]
-        is_read_out = len(chunk) <= limit
+        is_read_out = len(chunk) < size
         if is_read_out or len(shown) > limit:
             break
         edge = looked[-1]
+        # Where much is hidden, larger steps come past it sooner.
+        size = min(2 * size, _LARGEST_CHUNK)
     has_more = len(shown) > limit or not is_read_out
     if len(shown) > limit:
         shown = shown[:limit]
@@ -360,12 +363,3 @@ def _rows_with(any_id: UUID) -> CompoundSelect[Any]:
             EventSubject.subject_type.in_(sorted(SUBJECT_TYPES.values())), EventSubject.subject_id == any_id
         ),
     )
-
-
-def names_matching(types: str) -> list[str]:
-    """Return the event names that names and patterns mean; a name that no code here knows stands for itself."""
-    names: set[str] = set()
-    for part in filter(None, (part.strip() for part in types.split(","))):
-        found = {name for name in LATEST if fnmatchcase(name.lower(), part.lower())}
-        names |= found or {part}
-    return sorted(names)

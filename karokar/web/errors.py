@@ -53,6 +53,15 @@ _SENTENCES = {
 }
 
 
+_SENTENCES_FOR_PROGRAMS = {
+    400: "The request is malformed. Check its address, headers and body against the documentation of the API.",
+    404: "Nothing is at this address, or it is not yours to see.",
+    405: "This address does not take this method. The Allow header lists those that it takes.",
+    415: "This address does not take this media type.",
+    429: "Too many requests. Wait for the number of seconds in the Retry-After header, then try again.",
+}
+
+
 def _page(template: str, status: int, **values: Any) -> Response:
     back = local_path(request.referrer)
     if status == 413 and back:
@@ -146,7 +155,8 @@ def show_http_error(error: HTTPException) -> Response:
     status = error.code or 500
     if error.response is not None or status < 400:
         return error.get_response()
-    sentence = _SENTENCES.get(status) or error.description or "This did not work."
+    sentences = _SENTENCES_FOR_PROGRAMS if wants_json() else _SENTENCES
+    sentence = sentences.get(status) or error.description or "This did not work."
     if status == 413:
         drain()
         sentence = _too_large()

@@ -22,6 +22,7 @@ from uuid import UUID
 from flask import abort, redirect, request
 
 from karokar.kernel.db import primitive
+from karokar.kernel.errors import RuleBroken
 from karokar.web import saved_views
 from karokar.web.times import end_of_day, local_day, read_moment, start_of_day
 
@@ -179,13 +180,27 @@ class Filters:
         return bool(self.chips)
 
     @property
+    def problems(self) -> list[str]:
+        """What is wrong with each value that did not fit, as a sentence: such a value filters nothing."""
+        return [f"{one.label}: {one.error}" for one in self.fields if one.error]
+
+    def refuse_problems(self) -> None:
+        """Raise RuleBroken, with a sentence for each, where a value did not fit."""
+        if self.problems:
+            raise RuleBroken("FILTER_NOT_UNDERSTOOD", " ".join(self.problems))
+
+    @property
     def query(self) -> str:
         """The filters and the order as the address holds them, without the page."""
         return urlencode({**self.raw, **({"sort": self.sort_key} if self.sort_key else {})})
 
     @property
     def snapshot(self) -> dict[str, Any]:
-        """What was asked for, as a run keeps it: the typed values as JSON holds them."""
+        """What was asked for, as a run keeps it: the typed values as JSON holds them.
+
+        Raises RuleBroken where a value did not fit: a run over everything would not be what was meant.
+        """
+        self.refuse_problems()
         return {name: primitive(value) for name, value in self.values.items() if value is not None}
 
     @classmethod

@@ -59,7 +59,11 @@ def chosen_files() -> dict[str, int]:
 def session_ended() -> Response:
     """Return the answer for somebody who is not signed in: a redirect, a page that keeps the form, or a problem."""
     if wants_json():
-        return problem(401, "SIGN_IN_NEEDED", "Sign in, or send a valid API token.")
+        answer = problem(401, "SIGN_IN_NEEDED", "Send a valid API token: Authorization: Bearer kk_…")
+        # RFC 9110, section 11.6.1; RFC 6750, section 3: a token that was sent and is not valid is said to be so.
+        was_sent = "Authorization" in request.headers
+        answer.headers["WWW-Authenticate"] = 'Bearer realm="KaroKar"' + ', error="invalid_token"' * was_sent
+        return answer
     if request.headers.get("HX-Request"):
         here = local_path(request.headers.get("HX-Current-URL"))
         return make_response("", 204, {"HX-Redirect": sign_in_url(here)})

@@ -1,15 +1,20 @@
-"""What no text holds is refused before any page looks at it: a NUL is no letter, and PostgreSQL stores none."""
-
-from itertools import chain
+"""Refuses NUL characters before any page looks at a request: they are part of no text, and PostgreSQL stores none."""
 
 from flask import Flask, abort, request
 
+from karokar.kernel.errors import RuleBroken
+from karokar.web.problems import wants_json
+
 
 def refuse() -> None:
-    """Answer 400 to an address or a form with a NUL in it."""
-    texts = chain([request.path], *request.args.items(multi=True), *request.form.items(multi=True))
-    if any("\0" in text for text in texts):
-        abort(400)
+    """Answer 400 to an address or a form with a NUL in it, and 422 to a program, naming the parameter."""
+    fields = [("the address", request.path), *request.args.items(multi=True), *request.form.items(multi=True)]
+    for name, value in fields:
+        if "\0" in name + value:
+            if wants_json():
+                shown = name.replace("\0", "")
+                raise RuleBroken("INVALID_PARAMETER", f"{shown} contains a NUL character (%00): leave it out.")
+            abort(400)
 
 
 def install(app: Flask) -> None:

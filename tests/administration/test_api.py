@@ -73,8 +73,10 @@ def test_without_a_token_there_is_nothing(planted: Flask) -> None:
     for path in ("/v1/events", f"/v1/events/{new_id()}", "/metrics"):
         answer = planted.test_client().get(path)
         assert (answer.status_code, answer.content_type) == (401, "application/problem+json")
+        assert answer.headers["WWW-Authenticate"] == 'Bearer realm="KaroKar"'
         wrong = planted.test_client().get(path, headers={"Authorization": "Bearer made-up"})
         assert wrong.status_code == 401
+        assert 'error="invalid_token"' in wrong.headers["WWW-Authenticate"]
 
 
 def test_a_token_without_the_permission_is_refused_by_name(planted: Flask, vendor: people.Company) -> None:
@@ -168,6 +170,41 @@ def test_a_program_that_keeps_its_cursor_gets_everything_once(
     assert program.ids(query + cursor) == [later]
 
 
+@pytest.mark.parametrize("limit", [1, 2, 200])
+def test_a_program_reaches_what_lies_behind_any_number_of_events_that_it_may_not_see(
+    planted: Flask, vendor: people.Company, facts: dict[str, Any], limit: int
+) -> None:
+    visible = []
+    for hidden in (1, 41, 90):
+        for _ in range(hidden):
+            record(drafted(**facts))
+        visible.append(record(requested(**facts)))
+    program = Program(planted, vendor.admin)
+    for query in (f"?type=Booking*&limit={limit}", f"?type=Booking*&limit={limit}&order=desc"):
+        got: list[UUID] = []
+        cursor, has_more = "", True
+        while has_more:
+            body = program.events(query + cursor)
+            got += [UUID(event["eventId"]) for event in body["data"]]
+            cursor, has_more = f"&cursor={quote(body['next'])}", body["hasMore"]
+        assert got == (visible[::-1] if "desc" in query else visible)
+
+
+def test_a_program_that_follows_from_the_very_beginning_is_given_a_cursor(
+    planted: Flask, vendor: people.Company, facts: dict[str, Any]
+) -> None:
+    program = Program(planted, vendor.admin)
+    query = "?type=BookingRequested"
+    nothing = program.events(query)
+    assert (nothing["data"], nothing["hasMore"]) == ([], False)
+    for _ in range(60):
+        record(drafted(**facts))
+    still_nothing = program.events(f"{query}&cursor={quote(nothing['next'])}")
+    first = record(requested(**facts))
+    assert program.ids(f"{query}&cursor={quote(nothing['next'])}") == [first]
+    assert program.ids(f"{query}&cursor={quote(still_nothing['next'])}") == [first]
+
+
 def test_cursors_lead_back_as_well_and_the_newest_may_come_first(
     planted: Flask, vendor: people.Company, facts: dict[str, Any]
 ) -> None:
@@ -223,12 +260,43 @@ def test_events_are_filtered_by_what_programs_ask_for(
         ("subjectType=Vehicle", "INVALID_PARAMETER"),
         ("subjectType=Spaceship&subjectId=01a1f7d9-ce70-7673-a629-37b66eaefdf5", "INVALID_PARAMETER"),
         ("aggregate_id=01a1f7d9-ce70-7673-a629-37b66eaefdf5", "UNKNOWN_PARAMETER"),
+        ("type=BookingAproved", "INVALID_PARAMETER"),
+        ("type=Booking*,VehicleSuspendet", "INVALID_PARAMETER"),
+        ("type=Nope*", "INVALID_PARAMETER"),
+        ("type=", "INVALID_PARAMETER"),
+        ("type=,", "INVALID_PARAMETER"),
+        ("aggregateType=Bookng", "INVALID_PARAMETER"),
+        ("aggregateType=", "INVALID_PARAMETER"),
+        ("type=BookingApproved&type=BookingRejected", "INVALID_PARAMETER"),
+        ("limit=5&limit=6", "INVALID_PARAMETER"),
+        ("cursor=%00", "INVALID_PARAMETER"),
+        ("cursor=", "INVALID_CURSOR"),
+        ("type=%00", "INVALID_PARAMETER"),
     ],
 )
 def test_what_cannot_be_read_is_refused_with_a_sentence(
     planted: Flask, vendor: people.Company, query: str, code: str
 ) -> None:
-    assert Program(planted, vendor.admin).problem(f"/v1/events?{query}", 422, code).endswith(".")
+    assert Program(planted, vendor.admin).problem(f"/v1/events?{query}", 422, code)[-1] in ".?"
+
+
+@pytest.mark.parametrize(
+    ("query", "nearest"),
+    [
+        ("type=BookingAproved", "BookingApproved"),
+        ("type=bookingapproved,VehicleSuspendet", "VehicleSuspended"),
+        ("aggregateType=Bookng", "Booking"),
+        ("aggregateType=vehicle", "Vehicle"),
+        ("agregateType=Booking", "aggregateType"),
+        ("subjectType=Vehicel&subjectId=01a1f7d9-ce70-7673-a629-37b66eaefdf5", "Vehicle"),
+    ],
+)
+def test_a_name_that_nothing_has_is_answered_with_the_nearest_that_something_has(
+    planted: Flask, vendor: people.Company, query: str, nearest: str
+) -> None:
+    problem = Program(planted, vendor.admin).get(f"/v1/events?{query}")
+    assert problem.status_code == 422
+    assert f"Did you mean {nearest}?" in problem.get_json()["detail"]
 
 
 def test_an_unchanged_answer_is_not_sent_again(planted: Flask, vendor: people.Company, facts: dict[str, Any]) -> None:

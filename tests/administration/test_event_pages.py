@@ -68,7 +68,8 @@ def test_an_operator_finds_every_event_and_what_became_of_it(desk: FlaskClient) 
     assert f"/administration/events/{event_id}" in text
     assert "requested the booking" in text
     assert "Handled" in text
-    assert "Nothing matches" in page(desk, "/administration/events?type=NoSuchEvent")
+    assert "Nothing matches" in page(desk, "/administration/events?type=RoleDeleted")
+    assert "Did you mean BookingApproved?" in page(desk, "/administration/events?type=BookingAproved")
     assert f"/administration/events/{event_id}" in page(desk, f"/administration/events?id={event_id}")
     assert "Paste a whole id." in page(desk, "/administration/events?id=7")
 

@@ -95,6 +95,10 @@ def test_a_unit_that_fails_is_named_and_the_command_says_so(app: Flask, keeper: 
         (("--since", "yesterday"), "give a time such as"),
         (("--aggregate", "Booking:7"), "give a type, or a type and an id"),
         (("--rate", "0"), "not in the range"),
+        (("--type", "Nope*"), "There is no event called Nope*"),
+        (("--type", "BookingAproved"), "Did you mean BookingApproved?"),
+        (("--aggregate", "Bookng"), "Did you mean Booking?"),
+        (("--aggregate", "Foo"), "There is no kind of thing called Foo"),
     ],
 )
 def test_what_cannot_be_meant_is_refused_in_one_line(

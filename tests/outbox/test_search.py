@@ -13,6 +13,7 @@ from karokar.kernel.clock import now
 from karokar.kernel.db import db, transaction
 from karokar.kernel.errors import NotFound
 from karokar.kernel.ids import new_id
+from karokar.kernel.nearest import UnknownName
 from karokar.outbox.causes import cause_tree
 from karokar.outbox.models import EventRow
 from karokar.outbox.search import EventFilter, EventPage, find_event, list_events
@@ -150,7 +151,8 @@ def test_names_may_be_patterns(any_app: Flask) -> None:
     assert ids(list_events(EventFilter(types="*approved"), platform_admin)) == [second]
     assert ids(list_events(EventFilter(types="BookingApproved, BookingRequested"), platform_admin)) == [second, first]
     assert ids(list_events(EventFilter(types="Vehicle*"), platform_admin)) == []
-    assert ids(list_events(EventFilter(types="NoSuchEvent"), platform_admin)) == []
+    with pytest.raises(UnknownName, match="Did you mean BookingApproved"):
+        list_events(EventFilter(types="BookingAproved"), platform_admin)
 
 
 def test_events_are_found_by_their_time(any_app: Flask) -> None:

@@ -13,6 +13,7 @@ from wtforms.validators import DataRequired, Length
 from karokar.administration import actions
 from karokar.administration.permissions import EVENT_OPERATE
 from karokar.administration.views.blueprint import bp
+from karokar.administration.views.events import EventNames
 from karokar.kernel.errors import NotFound
 from karokar.kernel.permissions import requires
 from karokar.kernel.text import count_of
@@ -23,7 +24,7 @@ from karokar.outbox.state import failure_groups, find_handler, handler_names, ha
 from karokar.outbox.state import overview as look
 from karokar.runs.kinds import Item, Skipped, row_kind
 from karokar.runs.views.bulk import ask_with
-from karokar.web.filters import Choice, Filters, Text
+from karokar.web.filters import Choice, Filters
 from karokar.web.forms import LONGEST_NUMBER, Form
 
 LATEST_GROUPS = 5
@@ -134,7 +135,7 @@ def _dead_filters() -> Filters:
     names = sorted(set(handler_names().values()))
     fields = (
         Choice("handler", "Handler", choices=tuple((name, name) for name in names)),
-        Text("type", "Event, or a pattern such as Booking*", "types"),
+        EventNames("type", "Event, or a pattern such as Booking*", "types"),
     )
     return Filters.of_request(fields, sorts=("died", "position"), default_sort="-died")
 

@@ -18,6 +18,7 @@ from karokar.administration.views.wording import (
     names_for,
 )
 from karokar.events.base import LATEST
+from karokar.events.names import names_matching
 from karokar.events.visibility import sees_everything
 from karokar.kernel.actor import current_actor
 from karokar.kernel.errors import NotFound
@@ -28,7 +29,7 @@ from karokar.outbox.catalog import contract_of
 from karokar.outbox.causes import CauseTree, cause_tree
 from karokar.outbox.deliveries import Delivery, deliveries
 from karokar.outbox.search import EventFilter, EventPage, find_at, find_event, list_events
-from karokar.web.filters import Choice, Day, Field, Filters, Text
+from karokar.web.filters import Choice, Day, Field, Filters
 from karokar.web.links import page_url
 
 
@@ -45,8 +46,18 @@ class Id(Field):
             raise ValueError(message) from None
 
 
+@dataclass(frozen=True)
+class EventNames(Field):
+    """Names and patterns of events, separated by commas."""
+
+    def read(self, raw: str) -> Any:
+        """Return the text, in which every part stands for at least one event."""
+        names_matching(raw)
+        return raw
+
+
 FILTERS = (
-    Text("type", "Event, or a pattern such as Booking*", "types"),
+    EventNames("type", "Event, or a pattern such as Booking*", "types"),
     Id("id", "Id of anything in it", "any_id"),
     Day("from", "From", "since"),
     Day("to", "To", "until", is_end=True),

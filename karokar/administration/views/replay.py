@@ -10,7 +10,7 @@ from werkzeug.wrappers import Response
 from karokar.administration import actions
 from karokar.administration.permissions import EVENT_OPERATE
 from karokar.administration.views.blueprint import bp
-from karokar.administration.views.events import Id
+from karokar.administration.views.events import EventNames, Id
 from karokar.events.base import LATEST
 from karokar.kernel.errors import RuleBroken
 from karokar.kernel.permissions import requires
@@ -19,7 +19,7 @@ from karokar.outbox.replay_plan import Unit, Wanted, list_units, make_plan
 from karokar.outbox.state import handler_names
 from karokar.runs.kinds import End, Item, Paced, Stopped, row_kind
 from karokar.runs.queries import list_runs
-from karokar.web.filters import Choice, Day, Filters, Text
+from karokar.web.filters import Choice, Day, Filters
 
 
 def _filters() -> Filters:
@@ -28,7 +28,7 @@ def _filters() -> Filters:
     return Filters.of_request(
         (
             Choice("handler", "Handler", choices=tuple((name, name) for name in names)),
-            Text("type", "Event, or a pattern such as Booking*", "types"),
+            EventNames("type", "Event, or a pattern such as Booking*", "types"),
             Choice("about", "About", "aggregate_type", choices=tuple((name, name) for name in aggregates)),
             Id("id", "Its id", "aggregate_id"),
             Day("from", "From", "since"),
@@ -48,7 +48,7 @@ def _wanted(filters: Filters) -> Wanted:
 def replays() -> str:
     """Ask what is to be delivered again; once asked, show what that means. Lists earlier replays."""
     filters = _filters()
-    plan = make_plan(_wanted(filters)) if filters.is_filtered else None
+    plan = make_plan(_wanted(filters)) if filters.is_filtered and not filters.problems else None
     return render_template(
         "administration/replays.html",
         filters=filters,
@@ -67,6 +67,7 @@ def replays() -> str:
 def start_replay() -> Response:
     """Start the replay that was planned, or try it; asks again where the plan is no longer the one that was seen."""
     filters = _filters()
+    filters.refuse_problems()
     if not filters.is_filtered:
         raise RuleBroken("NOTHING_SELECTED", "Say what is to be delivered again: fill in at least one field.")
     is_try = request.form.get("try") == "yes"
