@@ -117,7 +117,8 @@ def check_chains() -> None:
 class Contract:
     """What one version of an event promises to those who read it.
 
-    `schema` is the payload's JSON Schema. `side_of` tells which fields one side alone sees (empty: the platform alone).
+    `schema` is the JSON Schema that the payload keeps for every reader; `is_always_there` names the fields that are
+    always stored. `side_of` says which fields one side alone sees (empty: the platform alone).
     """
 
     name: str
@@ -131,13 +132,13 @@ class Contract:
     side_of: Mapping[str, str]
     subjects: tuple[tuple[str, str], ...]
     schema: Mapping[str, Any]
+    is_always_there: frozenset[str]
 
     @property
     def fields(self) -> tuple[tuple[str, str, bool], ...]:
         """Each field's stored name, its type in words, and whether it is always there."""
-        required = set(self.schema.get("required", ()))
         return tuple(
-            (name, type_in_words(declared), name in required)
+            (name, type_in_words(declared), name in self.is_always_there)
             for name, declared in self.schema.get("properties", {}).items()
         )
 
@@ -160,7 +161,8 @@ def contract_of(class_: type[Event]) -> Contract:
         audience=class_.audience,
         side_of=class_.private,
         subjects=class_.subject_fields,
-        schema=schema_of(class_),
+        schema=published_schema(class_),
+        is_always_there=frozenset(schema_of(class_)["required"]),
     )
 
 
@@ -180,6 +182,38 @@ def schema_of(class_: type[Event]) -> dict[str, Any]:
         "properties": body.get("properties", {}),
         "required": body.get("required", []),
     }
+
+
+def published_schema(class_: type[Event]) -> dict[str, Any]:
+    """Return the JSON Schema that the payload keeps whoever reads it.
+
+    What is private to one side is there for that side and the platform, and left out for everybody else: it is not
+    required, and `x-visibleTo` names the fields whose organizations are given it (none: the platform alone).
+    """
+    full = schema_of(class_)
+    stored = {field.name: field.encode_name for field in msgspec.structs.fields(class_)}
+    private = {
+        stored[name]: [stored[side] for side in sides.split()]
+        for name, sides in class_.private.items()
+        if name in stored
+    }
+    properties = {
+        name: {**declared, "x-visibleTo": private[name]} if name in private else declared
+        for name, declared in full["properties"].items()
+    }
+    return {**full, "properties": properties, "required": [name for name in full["required"] if name not in private]}
+
+
+def schema_for(class_: type[Event], side: str | None) -> dict[str, Any]:
+    """Return the JSON Schema of what one audience is given.
+
+    `side` is the stored name of the field that names the reader's organization ("vendorOrganizationId"), or None for
+    the platform, which is given everything.
+    """
+    published = published_schema(class_)
+    visible_to = {name: declared.get("x-visibleTo") for name, declared in published["properties"].items()}
+    given = [name for name, sides in visible_to.items() if side is None or sides is None or side in sides]
+    return {**published, "required": [name for name in schema_of(class_)["required"] if name in given]}
 
 
 def type_in_words(declared: Mapping[str, Any]) -> str:

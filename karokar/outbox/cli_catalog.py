@@ -10,7 +10,12 @@ from karokar.outbox.catalog_text import CATALOG_PAGE, catalog_page
 
 @click.command()
 @click.option("--write", is_flag=True, help="Write docs/event-catalog.md instead of printing it.")
-@click.option("--json", "as_json", is_flag=True, help="Print the JSON Schema of each event instead.")
+@click.option(
+    "--json",
+    "as_json",
+    is_flag=True,
+    help="Print the JSON Schema of each event's payload, as every reader can rely on it, instead.",
+)
 def catalog(*, write: bool, as_json: bool) -> None:
     """Print the catalog of events."""
     if as_json:
