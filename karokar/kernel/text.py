@@ -1,6 +1,9 @@
 """Text that people type: its one Unicode form, how it is found again, and what a name may hold."""
 
 import unicodedata
+from typing import Any
+
+from markupsafe import Markup
 
 _JOINERS = {"\u200c", "\u200d"}
 """They join and part letters in Persian, Hindi and other scripts: part of the spelling, though nobody sees them."""
@@ -91,6 +94,16 @@ def isolated(text: str) -> str:
     if any(unicodedata.bidirectional(letter) in {"R", "AL", "AN"} for letter in text):
         return f"\u2068{text}\u2069"
     return text
+
+
+def bdi(name: Any) -> Any:
+    """Return a name, or other text that people typed, isolated for a page or an HTML mail.
+
+    Plain ASCII turns nothing and stays as it is, like what is empty, markup, or no text.
+    """
+    if not isinstance(name, str) or isinstance(name, Markup) or name.isascii():
+        return name
+    return Markup("<bdi>{}</bdi>").format(name)
 
 
 def _hidden(letter: str) -> str:

@@ -12,7 +12,7 @@ from karokar.kernel.actor import Actor, current_actor
 from karokar.kernel.paging import count_words
 from karokar.kernel.permissions import may, scope_of
 from karokar.kernel.settings import settings
-from karokar.kernel.text import count_of, search_key
+from karokar.kernel.text import bdi, count_of, isolated, search_key
 from karokar.web import saved_views, times
 from karokar.web.asking import ask
 from karokar.web.cookies import read_cookie
@@ -213,6 +213,8 @@ def init_app(app: Flask) -> None:
         saved_views_here=saved_views.list_here,
     )
     app.jinja_env.filters.update(
+        bdi=bdi,
+        isolated=isolated,
         counted=count_words,
         count_of=count_of,
         zip=lambda first, second: list(zip(first, second, strict=True)),

@@ -14,6 +14,7 @@ from karokar.identity import queries as identity
 from karokar.kernel.notes import texts_of
 from karokar.kernel.references import notes_in
 from karokar.kernel.settings import settings
+from karokar.kernel.text import bdi, isolated
 from karokar.notification.rules.matrix import KINDS
 from karokar.notification.rules.texts import Words, entities_named, words
 from karokar.organization import queries as organizations
@@ -108,10 +109,12 @@ def _is_obsolete(template: str, data: Mapping[str, Any]) -> bool:
 
 @cache
 def _environment() -> Environment:
-    return Environment(
+    made = Environment(
         loader=FileSystemLoader(PROJECT / "templates"),
         autoescape=select_autoescape(["html"]),
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
+    made.filters.update(bdi=bdi, isolated=isolated)
+    return made

@@ -15,6 +15,7 @@ from karokar.events.base import LATEST
 from karokar.kernel.codes import in_words
 from karokar.kernel.days import day_in_words, last_day, zone_of
 from karokar.kernel.references import REFERENCE, REMOVED
+from karokar.kernel.text import isolated
 from karokar.kernel.zones import zone_word
 
 
@@ -373,9 +374,10 @@ class _Facts(dict[str, str]):
     def __missing__(self, name: str) -> str:
         if name in _NAMED:
             found = self._data.get(_NAMED[name][1])
-            return (self._names.get(UUID(str(found))) if found else None) or INSTEAD[name]
+            known = self._names.get(UUID(str(found))) if found else None
+            return isolated(known) if known else INSTEAD[name]
         value = self._data.get(name)
-        note = self._note() if name == "reason" else ""
+        note = isolated(self._note()) if name == "reason" else ""
         if value is None or value == "":
             return note or INSTEAD.get(name, "")
         if name in _MOMENTS:
@@ -383,7 +385,7 @@ class _Facts(dict[str, str]):
         if name in _LAST_DAYS:
             return day_in_words(last_day(datetime.fromisoformat(str(value)), zone_of(self._zone)))
         if name not in _CODES:
-            return str(value)
+            return isolated(str(value))
         said = (in_words(self._of, name, str(value)) or code_in_words(str(value))).rstrip(".")
         if note and value == "OTHER":
             return note
