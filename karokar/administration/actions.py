@@ -1,6 +1,7 @@
 """What the desk does: decides about deliveries, handlers and settings, on behalf of whoever may do so."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from uuid import UUID
 
 from sqlalchemy import select
@@ -20,8 +21,7 @@ from karokar.outbox import actions as outbox
 from karokar.outbox import replay as outbox_replay
 from karokar.outbox.actions import Selection
 from karokar.outbox.replay import Outcome
-from karokar.outbox.replay_plan import Unit, Wanted, make_plan
-from karokar.outbox.state import failure_groups
+from karokar.outbox.replay_plan import Unit, Wanted, digest_of_plan, make_plan, newest_position
 from karokar.runs import actions as runs
 from karokar.runs.models import Run
 
@@ -52,36 +52,41 @@ def dismiss_delivery(event_id: UUID, handler: str, reason: str) -> None:
 
 
 @action
-def retry_failures(handler: str, fingerprint: str, expected: int) -> int:
-    """Let all failures of one kind run again; returns how many.
-
-    Raises StateConflict where their number is no longer the one that the person saw.
-    """
+def retry_dead_letter(handler: str, position: int) -> bool:
+    """Let one dead delivery run again, with all its attempts; False where it is not dead any more."""
     check(EVENT_OPERATE)
-    _refuse_changed_count(handler, fingerprint, expected)
-    return outbox.retry_deliveries(Selection(handler=handler, fingerprint=fingerprint, states=("retrying", "dead")))
+    return outbox.retry_deliveries(Selection(handler=handler, position=position)) > 0
 
 
 @action
-def dismiss_failures(handler: str, fingerprint: str, expected: int, reason: str) -> int:
-    """Leave all failures of one kind undone; returns how many.
+def dismiss_dead_letter(handler: str, position: int, reason: str) -> bool:
+    """Leave one dead delivery undone; False where it is not dead any more. Raises RuleBroken without a reason."""
+    check(EVENT_OPERATE)
+    return outbox.dismiss_deliveries(Selection(handler=handler, position=position), reason) > 0
 
-    Raises StateConflict where their number is no longer the one that the person saw, RuleBroken without a reason.
+
+@action
+def retry_failures(handler: str, fingerprint: str, shown: str) -> int:
+    """Let all failures of one kind run again; returns how many.
+
+    Raises StateConflict where they are no longer the ones that the person was shown (`digest_of_open`).
     """
     check(EVENT_OPERATE)
-    _refuse_changed_count(handler, fingerprint, expected)
-    return outbox.dismiss_deliveries(
-        Selection(handler=handler, fingerprint=fingerprint, states=("retrying", "dead")), reason
+    return outbox.retry_deliveries(
+        Selection(handler=handler, fingerprint=fingerprint, states=outbox.FAILED), shown=shown
     )
 
 
-def _refuse_changed_count(handler: str, fingerprint: str, expected: int) -> None:
-    now = next((one.count for one in failure_groups() if (one.handler, one.fingerprint) == (handler, fingerprint)), 0)
-    if now != expected:
-        raise StateConflict(
-            "COUNT_CHANGED",
-            f"You saw {expected:,} failures, now there are {now:,}. Nothing was done: look at them again, then decide.",
-        )
+@action
+def dismiss_failures(handler: str, fingerprint: str, shown: str, reason: str) -> int:
+    """Leave all failures of one kind undone; returns how many.
+
+    Raises StateConflict where they are no longer the ones that the person was shown (`digest_of_open`), RuleBroken
+    without a reason.
+    """
+    check(EVENT_OPERATE)
+    selection = Selection(handler=handler, fingerprint=fingerprint, states=outbox.FAILED)
+    return outbox.dismiss_deliveries(selection, reason, shown=shown)
 
 
 @action
@@ -138,7 +143,7 @@ def start_replay(
     """Start a replay, or a try that is taken back, as a run; returns the run's id.
 
     It does at most `rate` deliveries a second, and stops by itself when more of its units fail than it may. Raises
-    StateConflict where the plan is no longer the one that the person saw (`expected`, "units-deliveries"), and
+    StateConflict where the plan is no longer the one that the person saw (`expected`, see `digest_of_plan`), and
     RuleBroken where there is nothing to do, or for a pace or a limit that cannot be.
     """
     check(EVENT_OPERATE)
@@ -147,7 +152,7 @@ def start_replay(
     if not 0 <= stops_over_percent <= 100:
         raise RuleBroken("LIMIT_INVALID", "Give the share of failures from 0 to 100 per cent.")
     plan = make_plan(wanted)
-    if expected != f"{plan.units}-{plan.deliveries}":
+    if expected != digest_of_plan(wanted):
         raise StateConflict(
             "PLAN_CHANGED",
             "Since you saw the plan it has changed: now it is about "
@@ -155,6 +160,8 @@ def start_replay(
         )
     if not plan.units and not with_mails:
         raise RuleBroken("NOTHING_TO_REPLAY", "Nothing that was selected can run again.")
+    # What happens from now on is none of what was seen.
+    wanted = replace(wanted, up_to=newest_position())
     replay_id = new_id()
     if not is_try:
         outbox_replay.tell_start(replay_id, wanted, plan.units)

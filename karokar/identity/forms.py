@@ -15,16 +15,14 @@ from wtforms import (
     TextAreaField,
 )
 from wtforms.fields.choices import SelectChoice
-from wtforms.validators import DataRequired, Email, EqualTo, InputRequired, Length, Optional
+from wtforms.validators import DataRequired, EqualTo, InputRequired, Length, Optional
 from wtforms.widgets import CheckboxInput, ListWidget
 
 from karokar.identity.queries import RoleFacts
 from karokar.identity.rules import passwords
-from karokar.web.forms import Form, NameField, time_zones
+from karokar.web.forms import Form, NameField, can_be_mailed_to, time_zones
 
 NAME = Length(max=80, message="Use at most 80 characters.")
-EMAIL = Email(message="This is no e-mail address. It looks like asha@example.com.")
-EMAIL_LENGTH = Length(max=254, message="Use at most 254 characters.")
 PHONE = Length(max=40, message="Use at most 40 characters.")
 _PASSWORD_HINT = f"At least {passwords.SHORTEST} characters. A few words in a row are easy to remember."
 
@@ -71,7 +69,7 @@ class ResetRequestForm(Form):
 
     email = EmailField(
         "E-mail address",
-        [needed("your e-mail address"), EMAIL, EMAIL_LENGTH],
+        [needed("your e-mail address"), can_be_mailed_to],
         render_kw={"autocomplete": "username"},
     )
 
@@ -171,7 +169,7 @@ class MemberForm(Form):
 
     first_name = NameField("First name", [needed("the first name"), NAME])
     last_name = NameField("Last name", [needed("the last name"), NAME])
-    email = EmailField("E-mail address", [needed("the e-mail address"), EMAIL, EMAIL_LENGTH])
+    email = EmailField("E-mail address", [needed("the e-mail address"), can_be_mailed_to])
     phone = TelField("Phone", [Optional(), PHONE])
     role_id = SelectField("Role", [DataRequired("Choose a role.")], choices=[])
 

@@ -3,7 +3,10 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+
+TOLERANCE = timedelta(seconds=5)
+"""How far ahead of one's own reading of the clock another process may have read it a moment ago."""
 
 _frozen: ContextVar[datetime | None] = ContextVar("frozen_time", default=None)
 
@@ -11,6 +14,11 @@ _frozen: ContextVar[datetime | None] = ContextVar("frozen_time", default=None)
 def now() -> datetime:
     """Return the current time, aware and in UTC."""
     return _frozen.get() or datetime.now(UTC)  # noqa: TID251 - this is the one place
+
+
+def stands_at() -> datetime | None:
+    """Return the moment at which time stands here (`standing_at`); None where it goes on."""
+    return _frozen.get()
 
 
 @contextmanager

@@ -17,7 +17,7 @@ from uuid import UUID
 
 import psycopg
 from flask_sqlalchemy import SQLAlchemy
-from sqlalchemy import JSON, DateTime, MetaData, Uuid, event, inspect
+from sqlalchemy import JSON, DateTime, MetaData, Uuid, event, func, inspect, select
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.engine import Dialect
 from sqlalchemy.exc import IntegrityError, OperationalError
@@ -299,6 +299,17 @@ def is_not_writable(error: OperationalError) -> bool:
     if getattr(error.orig, "sqlstate", None) in {"53100", "25006"}:
         return True
     return any(words in str(error.orig) for words in ("disk is full", "readonly database", "disk I/O error"))
+
+
+def database_now(session: Session) -> datetime:
+    """Return the time by the clock that all processes share: the server's, or on SQLite the machine's.
+
+    What one process writes and another compares (a lease, a claim, when something is due) is told by this clock alone.
+    """
+    if clock.stands_at() is not None or session.get_bind().dialect.name == "sqlite":
+        return clock.now()
+    now: datetime = session.execute(select(func.clock_timestamp())).scalar_one()
+    return now
 
 
 def after_commit(key: str, call: Callable[[], object]) -> None:

@@ -9,6 +9,7 @@ from karokar.events.bus import publish
 from karokar.kernel import clock
 from karokar.kernel.actor import current_actor
 from karokar.kernel.db import action, db
+from karokar.kernel.email_addresses import email_problem
 from karokar.kernel.errors import NotFound, RuleBroken
 from karokar.kernel.permissions import check, load
 from karokar.organization import queries, rules
@@ -38,7 +39,7 @@ def apply(
 ) -> Organization:
     """Apply for the marketplace: a PENDING organization; its first administrator is invited after it.
 
-    Raises RuleBroken for a type that cannot apply, or an unknown time zone.
+    Raises RuleBroken for a type that cannot apply, an unknown time zone, or an address that cannot be mailed to.
     """
     if type not in {OrganizationType.VENDOR, OrganizationType.CORPORATE}:
         sentence = "Choose whether you rent out vehicles or book them."
@@ -46,6 +47,9 @@ def apply(
     if not rules.is_time_zone(time_zone):
         sentence = "There is no such time zone. Choose one from the list."
         raise RuleBroken("UNKNOWN_TIME_ZONE", sentence, fields={"time_zone": sentence})
+    problem = email_problem(email)
+    if problem:
+        raise RuleBroken("EMAIL_NOT_ACCEPTED", problem, fields={"email": problem})
     organization = Organization(
         name=name,
         type=type,

@@ -16,10 +16,10 @@ from wtforms import (
     ValidationError,
 )
 from wtforms.fields.choices import SelectChoice
-from wtforms.validators import DataRequired, Email, InputRequired, Length, NumberRange, Optional
+from wtforms.validators import DataRequired, InputRequired, Length, NumberRange, Optional
 
 from karokar.organization import rules
-from karokar.web.forms import Form, NameField, choose, time_zones
+from karokar.web.forms import Form, NameField, can_be_mailed_to, choose, time_zones
 
 NAME = Length(max=120, message="Use at most 120 characters.")
 SHORT = Length(max=80, message="Use at most 80 characters.")
@@ -62,8 +62,7 @@ class ApplicationForm(Form):
         "Your e-mail address",
         [
             needed("your e-mail address"),
-            Email(message="This is no e-mail address. It looks like asha@example.com."),
-            Length(max=254, message="Use at most 254 characters."),
+            can_be_mailed_to,
         ],
         description="We send a link there, with which you choose a password.",
         render_kw={"autocomplete": "email"},

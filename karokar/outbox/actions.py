@@ -6,6 +6,7 @@ Raise PermissionDenied for whoever does not hold it; a command is the system's o
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, func, select, update
@@ -14,13 +15,19 @@ from sqlalchemy.orm import Session
 from karokar.events.bus import publish
 from karokar.events.delivery import DeliveryDismissed, DeliveryRetried, HandlerPaused, HandlerResumed
 from karokar.kernel import clock
-from karokar.kernel.db import action, db, primitive
-from karokar.kernel.errors import NotFound, RuleBroken
+from karokar.kernel.db import action, database_now, db, primitive
+from karokar.kernel.errors import NotFound, RuleBroken, StateConflict
 from karokar.kernel.notes import new_note
 from karokar.kernel.permissions import check
+from karokar.kernel.shown import digest_of
 from karokar.outbox import trouble
 from karokar.outbox.models import OPEN_STATES, EventLog, EventRow, Subscription, Trouble
 from karokar.outbox.permissions import EVENT_OPERATE
+
+FAILED = ("retrying", "dead")
+"""States of deliveries that failed and are not at an end."""
+FEW_KEYS = 50
+"""Up to so many keys are looked up one by one; for more, one pass over what waits is cheaper."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,6 +41,7 @@ class Selection:
     aggregate_id: UUID | None = None
     fingerprint: str | None = None
     position: int | None = None
+    up_to: int | None = None
     since: datetime | None = None
     until: datetime | None = None
     states: tuple[str, ...] = ("dead",)
@@ -56,6 +64,8 @@ class Selection:
             found.append(Trouble.fingerprint == self.fingerprint)
         if self.position is not None:
             found.append(Trouble.position == self.position)
+        if self.up_to is not None:
+            found.append(Trouble.position <= self.up_to)
         events = [
             column == value
             for column, value in (
@@ -74,14 +84,16 @@ class Selection:
 
 
 @action
-def retry_deliveries(selection: Selection) -> int:
+def retry_deliveries(selection: Selection, *, shown: str | None = None) -> int:
     """Let failed or dead deliveries run again, with all their attempts; returns how many.
 
-    What waits behind them follows by itself. Raises NotFound for a handler that nobody knows.
+    What waits behind them follows by itself. Raises NotFound for a handler that nobody knows, and StateConflict where
+    they are not exactly those that were `shown` (see `digest_of_open`); then nothing is done.
     """
     check(EVENT_OPERATE)
     session = db.session()
-    retried = _update(session, selection, {"state": "retrying", "due_at": clock.now(), "started": 0, "failed": 0})
+    due = {"state": "retrying", "due_at": database_now(session), "started": 0, "failed": 0}
+    retried = len(_update(session, selection, due, shown))
     if retried:
         publish(
             DeliveryRetried(
@@ -95,19 +107,25 @@ def retry_deliveries(selection: Selection) -> int:
 
 
 @action
-def dismiss_deliveries(selection: Selection, reason: str) -> int:
+def dismiss_deliveries(selection: Selection, reason: str, *, shown: str | None = None) -> int:
     """Decide that deliveries stay undone, so that what waits behind them goes on; returns how many.
 
-    Raises RuleBroken without a reason, and NotFound for a handler that nobody knows.
+    Raises RuleBroken without a reason, NotFound for a handler that nobody knows, and StateConflict where they are not
+    exactly those that were `shown` (see `digest_of_open`); then nothing is done.
     """
     check(EVENT_OPERATE)
     if not reason.strip():
         raise RuleBroken("REASON_MISSING", "Say why these deliveries stay undone.", fields={"reason": "Say why."})
     session = db.session()
-    handlers = session.scalars(select(Trouble.handler).where(*selection.conditions()).distinct()).all()
-    dismissed = _update(session, selection, {"state": "dismissed", "due_at": None})
-    for number in handlers:
-        trouble.release_all(session, number)
+    ended = _update(session, selection, {"state": "dismissed", "due_at": None}, shown)
+    dismissed = len(ended)
+    keys = {(one.handler, one.shard, one.stream) for one in ended}
+    if len(keys) <= FEW_KEYS:
+        for key in keys:
+            trouble.release_next(session, *key)
+    else:
+        for number in {one.handler for one in ended}:
+            trouble.release_all(session, number)
     if dismissed:
         publish(
             DeliveryDismissed(
@@ -172,9 +190,30 @@ def _subscriptions(name: str) -> Sequence[Subscription]:
     return rows
 
 
-def _update(session: Session, selection: Selection, values: dict[str, object]) -> int:
+def digest_of_open(handler: str, fingerprint: str) -> str:
+    """Return what names the open failures of one kind, as a page shows them. Raises NotFound for an unknown handler."""
+    kind = Selection(handler=handler, fingerprint=fingerprint, states=FAILED)
+    return _digest(db.session.execute(select(Trouble.handler, Trouble.position).where(*kind.conditions())).all())
+
+
+def _digest(rows: Sequence[Any]) -> str:
+    return digest_of([row.handler, row.position] for row in rows)
+
+
+def _update(session: Session, selection: Selection, values: dict[str, object], shown: str | None) -> Sequence[Any]:
+    """Change the selected deliveries in one statement and return them. Raises StateConflict for others than shown."""
     changed = session.execute(
-        update(Trouble).where(*selection.conditions()).values(**values).execution_options(synchronize_session=False)
-    )
+        update(Trouble)
+        .where(*selection.conditions())
+        .values(**values)
+        .returning(Trouble.handler, Trouble.position, Trouble.shard, Trouble.stream)
+        .execution_options(synchronize_session=False)
+    ).all()
     session.expire_all()
-    return int(changed.rowcount)  # type: ignore[attr-defined] # An UPDATE's result counts its rows.
+    if shown is not None and _digest(changed) != shown:
+        raise StateConflict(
+            "FAILURES_CHANGED",
+            f"These failures have changed since you saw them: now there are {len(changed):,}. Nothing was done. Check "
+            "them again, then decide.",
+        )
+    return changed

@@ -17,7 +17,7 @@ from karokar.outbox.plan import Overtaken, Plan, claim_untouched, make_plan, typ
 from karokar.outbox.react import is_passing, react
 from karokar.outbox.registry import HANDLERS
 from karokar.outbox.store import Store, StoredEvent
-from karokar.outbox.store.base import Ahead, Row
+from karokar.outbox.store.base import Ahead, Lost, Row
 
 LOST_AFTER_SECONDS = 1.0
 """A start without an end that is younger is somebody at work."""
@@ -35,7 +35,7 @@ def deliver_shards(store: Store, shards: Sequence[Ahead]) -> bool:
     """Deliver the next events of these shards. Returns whether anything was delivered."""
     delivered = False
     for ahead in shards:
-        if ahead.lost is not None and ahead.lost.age >= LOST_AFTER_SECONDS:
+        if ahead.lost is not None and _is_gone(ahead.lost):
             delivered |= _deliver_lost(store, ahead.shard)
     for group in pack([ahead for ahead in shards if ahead.lost is None], store.batch_size):
         delivered |= _deliver_group(store, {ahead.shard: ahead.progress for ahead in group})
@@ -81,12 +81,17 @@ def _deliver_group(store: Store, progress: dict[int, int]) -> bool:
 def _deliver_lost(store: Store, shard: int) -> bool:
     # Looked at again: meanwhile somebody may have begun to make up for the loss, and one is enough.
     ahead = next((ahead for ahead in store.look().shards if ahead.shard == shard), None)
-    if ahead is None or ahead.lost is None or ahead.lost.age < LOST_AFTER_SECONDS:
+    if ahead is None or ahead.lost is None or not _is_gone(ahead.lost):
         return False
     until, progress = ahead.lost.until, ahead.progress
     log.warning("worker_lost", shard=shard, until=until, progress=progress)
     events = store.read(shard, progress, store.batch_size)
     return careful.deliver_alone(store, shard, progress, [event for event in events if event.position <= until])
+
+
+def _is_gone(lost: Lost) -> bool:
+    # A start that lies ahead of now was noted by a clock that has been put right since.
+    return abs(lost.age) >= LOST_AFTER_SECONDS
 
 
 def split(events: Sequence[StoredEvent]) -> Iterator[Sequence[StoredEvent]]:

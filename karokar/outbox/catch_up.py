@@ -14,7 +14,7 @@ from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from karokar.kernel import clock
-from karokar.kernel.db import transaction
+from karokar.kernel.db import database_now, transaction
 from karokar.kernel.heartbeat import beat
 from karokar.kernel.log import get_logger
 from karokar.outbox import subscriptions, trouble
@@ -98,7 +98,7 @@ def _begin(store: Store, number: int, handler: Handler, shard: int) -> _Batch | 
                 Trouble.shard == shard,
                 has_state(Trouble, "retrying"),
                 Trouble.started == 0,
-                Trouble.due_at <= clock.now(),
+                Trouble.due_at <= database_now(session),
             )
             .order_by(Trouble.position)
             .limit(store.first_batch)
@@ -197,6 +197,6 @@ def _postpone(session: Session, batch: _Batch, pause: timedelta) -> None:
             Trouble.position.in_(batch.positions),
             has_state(Trouble, "retrying"),
         )
-        .values(due_at=clock.now() + pause)
+        .values(due_at=database_now(session) + pause)
         .execution_options(synchronize_session=False)
     )

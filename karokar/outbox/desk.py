@@ -8,6 +8,7 @@ from karokar.kernel.actor import Actor
 from karokar.kernel.errors import NotFound
 from karokar.kernel.permissions import may, scope_of
 from karokar.kernel.waiting import Deed, Figure, Hit, WaitingItem
+from karokar.outbox.actions import digest_of_open
 from karokar.outbox.search import find_event, find_nth_newest
 from karokar.outbox.state import failure_groups, list_pending
 
@@ -30,7 +31,7 @@ def list_waiting_for(actor: Actor) -> list[WaitingItem]:
                 label="Retry all",
                 icon="refresh",
                 endpoint="administration.retry_failures",
-                fields={"expected": str(group.count)},
+                fields={"expected": digest_of_open(group.handler, group.fingerprint)},
             ),
             detail=f"{group.blocked:,} wait behind them" if group.blocked else "",
         )

@@ -4,14 +4,13 @@ A row and not a session's lock: it works through a connection pooler, and it end
 """
 
 import time
-from datetime import datetime, timedelta
+from datetime import timedelta
 
-from sqlalchemy import func, literal, or_, select
+from sqlalchemy import literal, or_, select
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.orm import Session
 
 from karokar.kernel import clock
-from karokar.kernel.db import transaction
+from karokar.kernel.db import database_now, transaction
 from karokar.kernel.ids import new_id
 from karokar.outbox.models import Lease as LeaseRow
 
@@ -37,21 +36,16 @@ class Lease:
     def _write(self) -> bool:
         with transaction() as session:
             now = database_now(session)
+            until = LeaseRow.until
+            # One that ends later than its own length from now was written by a clock that has been put right since.
+            is_void = until > literal(now + self._length + clock.TOLERANCE, until.type)
             dialect = postgresql if session.get_bind().dialect.name == "postgresql" else sqlite
             statement = dialect.insert(LeaseRow).values(name=self._name, holder=self._holder, until=now + self._length)
             statement = statement.on_conflict_do_update(
                 index_elements=[LeaseRow.name],
                 set_={"holder": statement.excluded.holder, "until": statement.excluded.until},
-                where=or_(LeaseRow.until < literal(now, LeaseRow.until.type), LeaseRow.holder == self._holder),
+                where=or_(until < literal(now, until.type), is_void, LeaseRow.holder == self._holder),
             )
             session.execute(statement)
             holder = session.scalar(select(LeaseRow.holder).where(LeaseRow.name == self._name))
             return holder == self._holder
-
-
-def database_now(session: Session) -> datetime:
-    """Return the time by the clock that all processes share: the server's, or on SQLite the machine's."""
-    if session.get_bind().dialect.name == "sqlite":
-        return clock.now()
-    now: datetime = session.execute(select(func.clock_timestamp())).scalar_one()
-    return now

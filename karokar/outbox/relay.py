@@ -7,6 +7,7 @@ database for each lane; lanes (short jobs, mail, runs) do not wait for each othe
 import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from datetime import timedelta
 from typing import get_args
 
@@ -19,7 +20,7 @@ from karokar.kernel.db import db
 from karokar.kernel.heartbeat import beat
 from karokar.kernel.ids import new_id
 from karokar.kernel.log import get_logger
-from karokar.kernel.schedule import JOBS, Job, Lane
+from karokar.kernel.schedule import JOBS, WHOLE_JOB, Job, Lane, forget_failures, note_failure
 from karokar.kernel.settings import settings
 from karokar.outbox import bell, canary, subscriptions
 from karokar.outbox.drain import drain
@@ -83,7 +84,8 @@ def look() -> None:
     if longest is None and not is_any_due():
         return
     is_told = settings().event_bus_dispatcher == "worker" and bell.ring()
-    if not is_told or (longest is not None and clock.now() - longest > PATIENCE):
+    # A time ahead of now was told by a clock that has been put right since: how long ago it was, nobody knows.
+    if not is_told or (longest is not None and abs(clock.now() - longest) > PATIENCE):
         drain(OWN_DRAIN_SECONDS)
 
 
@@ -126,13 +128,23 @@ def _run_due(jobs: Sequence[Job], due: dict[str, float], is_over: Callable[[], b
         run_job(job)
 
 
+_failing: dict[str, bool] = {}
+"""Whether the last run of a job failed, as far as this process knows: without an entry nobody looked yet."""
+
+
 def run_job(job: Job) -> None:
-    """Run one job as the system, as a correlation of its own. A failure is logged; its time comes again."""
+    """Run one job as the system, as a correlation of its own. A failure is logged and noted; its time comes again."""
     with acting_as(SYSTEM, Cause(correlation_id=new_id(), source=job.name)):
         try:
             job.run()
-        except Exception:
+            if _failing.get(job.name, True):
+                forget_failures(job.name, [WHOLE_JOB])
+                _failing[job.name] = False
+        except Exception as error:
             # One job's failure must not stop the clock.
             log.exception("clock_job_failed", job=job.name)
+            _failing[job.name] = True
+            with suppress(Exception):  # Where the database is away, the log has to do.
+                note_failure(job.name, WHOLE_JOB, error)
         finally:
             db.session.rollback()

@@ -105,6 +105,7 @@ def _do(session: Session, unit: Unit, wanted: Wanted) -> int:
                 aggregate_id=wanted.aggregate_id,
                 since=wanted.since,
                 until=wanted.until,
+                up_to=wanted.up_to,
                 states=("dead",) if wanted.is_dead_only else RETRIED,
             )
         )

@@ -16,17 +16,21 @@ from karokar.events.names import check_aggregate_type, names_matching
 from karokar.kernel.db import db, primitive
 from karokar.kernel.errors import RuleBroken
 from karokar.kernel.nearest import UnknownName
+from karokar.kernel.shown import digest_of
 from karokar.outbox import actions
 from karokar.outbox.models import OPEN_STATES, EventLog, EventRow, Handled, Subscription, Trouble
 from karokar.outbox.registry import HANDLERS
 
-RETRIED = ("retrying", "dead")
+RETRIED = actions.FAILED
 """States of deliveries that a replay makes due."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Wanted:
-    """What is to be delivered again; None leaves a part open. `types` may hold patterns and commas."""
+    """What is to be delivered again; None leaves a part open. `types` may hold patterns and commas.
+
+    Nothing after the position `up_to` is meant.
+    """
 
     handler: str | None = None
     types: str | None = None
@@ -35,6 +39,7 @@ class Wanted:
     since: datetime | None = None
     until: datetime | None = None
     is_dead_only: bool = False
+    up_to: int | None = None
 
     def in_words(self) -> dict[str, str]:
         """Return what was asked for, as events tell it and runs keep it."""
@@ -51,6 +56,7 @@ class Wanted:
             since=datetime.fromisoformat(words["since"]) if "since" in words else None,
             until=datetime.fromisoformat(words["until"]) if "until" in words else None,
             is_dead_only=words.get("is_dead_only") == "True",
+            up_to=int(words["up_to"]) if "up_to" in words else None,
         )
 
 
@@ -207,6 +213,8 @@ def matched(wanted: Wanted, statement: Any) -> Any:
         conditions.append(EventRow.occurred_at >= wanted.since)
     if wanted.until is not None:
         conditions.append(EventRow.occurred_at < wanted.until)
+    if wanted.up_to is not None:
+        conditions.append(EventLog.position <= wanted.up_to)
     if wanted.is_dead_only:
         conditions.append(Trouble.state == "dead")
     return statement.where(*conditions)
@@ -278,6 +286,18 @@ def list_units(wanted: Wanted, *, with_mails: bool = False) -> Iterator[Unit]:
             yield Unit(kind="rerun", handler=name, number=number, shard=shard, first=first, selected=count, **which)
     if with_mails:
         yield from _mail_units(wanted)
+
+
+def digest_of_plan(wanted: Wanted) -> str:
+    """Return what names the deliveries of a plan, so that another plan of as many is noticed. Raises as `make_plan`."""
+    failed = matched(wanted, select(Subscription.handler, EventLog.position)).where(Trouble.state.in_(RETRIED))
+    units = [unit.as_data() for unit in list_units(wanted)]
+    return digest_of([*units, *([number, position] for number, position in db.session.execute(failed))])
+
+
+def newest_position() -> int:
+    """Return the last position in the log."""
+    return db.session.scalar(select(func.coalesce(func.max(EventLog.position), 0))) or 0
 
 
 def _mail_units(wanted: Wanted) -> Iterator[Unit]:

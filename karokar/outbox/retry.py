@@ -4,11 +4,13 @@ from datetime import timedelta
 from typing import NamedTuple
 
 from sqlalchemy import select
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
-from karokar.kernel import clock
-from karokar.kernel.db import db, transaction
+from karokar.kernel.db import database_now, db, transaction
+from karokar.kernel.errors import Busy
 from karokar.kernel.heartbeat import beat
+from karokar.kernel.log import get_logger
 from karokar.outbox import subscriptions, trouble
 from karokar.outbox.careful import LOST_ATTEMPTS, again_while_passing
 from karokar.outbox.catalog import UnknownContract
@@ -35,7 +37,12 @@ def retry_due(store: Store) -> bool:
     for one in due:
         if not (ended and one.is_untried):
             beat()
-            ended |= _retry(store, one.number, one.position, HANDLERS[one.name])
+            try:
+                ended |= _retry(store, one.number, one.position, HANDLERS[one.name])
+            except (Busy, OperationalError):
+                raise
+            except Exception:  # noqa: BLE001 - one that cannot even be begun holds up no other
+                get_logger(__name__).exception("retry_failed", handler=one.name, position=one.position)
     return ended
 
 
@@ -44,7 +51,7 @@ def is_any_due() -> bool:
     session = db.session()
     session.rollback()
     first = session.scalar(
-        select(Trouble.position).where(has_state(Trouble, "retrying"), Trouble.due_at <= clock.now()).limit(1)
+        select(Trouble.position).where(has_state(Trouble, "retrying"), Trouble.due_at <= database_now(session)).limit(1)
     )
     session.rollback()
     return first is not None
@@ -67,7 +74,7 @@ def _due() -> list[_Due]:
     rows = session.execute(
         select(Trouble.handler, Trouble.position, Trouble.shard, Trouble.started == 0, names.c.name)
         .join(names, names.c.handler == Trouble.handler)
-        .where(has_state(Trouble, "retrying"), Trouble.due_at <= clock.now(), names.c.name.in_(HANDLERS))
+        .where(has_state(Trouble, "retrying"), Trouble.due_at <= database_now(session), names.c.name.in_(HANDLERS))
         .order_by(Trouble.due_at, Trouble.position)
         .limit(AT_A_TIME)
     )
@@ -110,7 +117,7 @@ def _begin(store: type[Store], number: int, handler: Handler, event: StoredEvent
     """Write down that an attempt begins, and return what is to run; None where that ended the delivery's turn."""
     with transaction() as session:
         row = _take(store, session, number, event.position)
-        if row.due_at is None or row.due_at > clock.now():
+        if row.due_at is None or row.due_at > database_now(session):
             raise Overtaken
         if row.started - row.failed >= LOST_ATTEMPTS:
             trouble.bury(session, row, handler, event, trouble.ENDED_THE_WORKER)
@@ -129,7 +136,7 @@ def _begin(store: type[Store], number: int, handler: Handler, event: StoredEvent
             row.state, row.due_at, row.error = "waiting", None, reason
             return None
         row.started += 1
-        row.due_at = clock.now() + BEGUN_ATTEMPT
+        row.due_at = database_now(session) + BEGUN_ATTEMPT
         return reaction
 
 
@@ -156,4 +163,4 @@ def _take_back(store: type[Store], number: int, position: int) -> None:
     with transaction() as session:
         row = _take(store, session, number, position)
         row.started -= 1
-        row.due_at = clock.now() + timedelta(seconds=1)
+        row.due_at = database_now(session) + timedelta(seconds=1)

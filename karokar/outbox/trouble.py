@@ -8,15 +8,17 @@ import random
 import traceback
 from collections.abc import Collection, Sequence
 from datetime import timedelta
+from typing import Any
 
 from sqlalchemy import Connection, and_, func, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.orm import Session, aliased
+from sqlalchemy.orm import Session
 
 from karokar.events.base import LATEST
 from karokar.events.bus import publish
 from karokar.events.delivery import DeliveryDeadLettered
 from karokar.kernel import clock
+from karokar.kernel.db import database_now
 from karokar.kernel.settings import settings
 from karokar.outbox.models import OPEN_STATES, Trouble, has_state
 from karokar.outbox.plan import Waiting, key_of
@@ -28,6 +30,7 @@ BEGUN_ATTEMPT = timedelta(seconds=5)
 """After this long an attempt without an end is begun again; the shard's lock tells one that is still at work."""
 ENDED_THE_WORKER = "Ended the worker: three attempts began and none of them came to an end."
 LONGEST_ERROR = 4000
+RELEASED_AT_ONCE = 1000
 
 
 def add_waiting(connection: Connection, waiting: Sequence[Waiting]) -> None:
@@ -93,7 +96,7 @@ def fail(session: Session, row: Trouble, handler: Handler, event: StoredEvent, e
         bury(session, row, handler, event, type(error).__name__)
         return
     row.state = "retrying"
-    row.due_at = clock.now() + pause_after(row.failed)
+    row.due_at = database_now(session) + pause_after(row.failed)
 
 
 def bury(session: Session, row: Trouble, handler: Handler, event: StoredEvent, reason: str) -> None:
@@ -138,7 +141,7 @@ def release_next(session: Session, number: int, shard: int, stream: str) -> None
         .limit(1)
     )
     if first is not None and first.state == "waiting":
-        first.state, first.due_at = "retrying", clock.now()
+        first.state, first.due_at = "retrying", database_now(session)
         session.flush()
 
 
@@ -149,30 +152,31 @@ def release_all(
 
     With `reason`, only those that wait for this; with `streams`, only of these keys. Returns how many became due.
     """
-    earlier = aliased(Trouble)
-    is_first = ~(
-        select(earlier.position)
-        .where(
-            earlier.handler == Trouble.handler,
-            earlier.shard == Trouble.shard,
-            earlier.stream == Trouble.stream,
-            earlier.position < Trouble.position,
-            has_state(earlier, *OPEN_STATES),
-        )
-        .exists()
-    )
-    wanted = and_(Trouble.handler == number, has_state(Trouble, "waiting"), is_first)
-    if reason is not None:
-        wanted = and_(wanted, Trouble.error.startswith(reason, autoescape=True))
+    # Of each key the first open one, in one pass and by row number: where many wait, a look-up for each takes minutes,
+    # and a database that has not counted them yet plans just that.
+    among = [Trouble.handler == number, has_state(Trouble, *OPEN_STATES)]
     if streams is not None:
-        wanted = and_(wanted, Trouble.stream.in_(streams))
-    released = session.execute(
-        update(Trouble)
-        .where(wanted)
-        .values(state="retrying", due_at=clock.now())
-        .execution_options(synchronize_session=False)
-    )
-    return int(released.rowcount)  # type: ignore[attr-defined] # An UPDATE's result counts its rows.
+        among.append(Trouble.stream.in_(streams))
+    place = func.row_number().over(partition_by=(Trouble.shard, Trouble.stream), order_by=Trouble.position)
+    ranked = select(Trouble.position, Trouble.state, Trouble.error, place.label("place")).where(*among).subquery()
+    firsts = select(ranked.c.position).where(ranked.c.place == 1, ranked.c.state == "waiting")
+    if reason is not None:
+        firsts = firsts.where(ranked.c.error.startswith(reason, autoescape=True))
+    positions = session.scalars(firsts).all()
+    released = 0
+    for begin_at in range(0, len(positions), RELEASED_AT_ONCE):
+        result: Any = session.execute(
+            update(Trouble)
+            .where(
+                Trouble.handler == number,
+                Trouble.position.in_(positions[begin_at : begin_at + RELEASED_AT_ONCE]),
+                has_state(Trouble, "waiting"),
+            )
+            .values(state="retrying", due_at=database_now(session))
+            .execution_options(synchronize_session=False)
+        )
+        released += result.rowcount
+    return released
 
 
 def make_all_due(session: Session) -> None:
@@ -180,7 +184,25 @@ def make_all_due(session: Session) -> None:
     session.execute(
         update(Trouble)
         .where(has_state(Trouble, "retrying"), or_(Trouble.due_at.is_not(None), Trouble.failed > 0))
-        .values(due_at=clock.now())
+        .values(due_at=database_now(session))
+        .execution_options(synchronize_session=False)
+    )
+
+
+def make_due_what_is_too_far(session: Session) -> None:
+    """Make due what is to wait longer than any pause: the clock that said so has been put right since."""
+    now = database_now(session)
+    soon = now + clock.TOLERANCE
+    is_too_far = or_(
+        *(
+            and_(Trouble.failed == failed, Trouble.due_at > soon + max(BEGUN_ATTEMPT, longest_pause_after(failed)))
+            for failed in range(settings().event_bus_max_attempts)
+        )
+    )
+    session.execute(
+        update(Trouble)
+        .where(has_state(Trouble, "retrying"), Trouble.due_at > soon + BEGUN_ATTEMPT, is_too_far)
+        .values(due_at=now)
         .execution_options(synchronize_session=False)
     )
 
@@ -193,8 +215,17 @@ def is_anything_retrying(session: Session) -> bool:
 def pause_after(failed: int) -> timedelta:
     """Return how long to wait after so many failures: doubling, spread by chance, an hour at most."""
     spread = 0.5 + random.random()  # noqa: S311 - spreads load, keeps no secret
-    milliseconds: float = settings().event_bus_retry_base_ms * 2.0 ** min(failed - 1, 30) * spread
-    return min(timedelta(milliseconds=milliseconds), LONGEST_PAUSE)
+    return min(_usual_pause(failed) * spread, LONGEST_PAUSE)
+
+
+def longest_pause_after(failed: int) -> timedelta:
+    """Return the longest that `pause_after` may answer."""
+    return min(_usual_pause(failed) * 1.5, LONGEST_PAUSE)
+
+
+def _usual_pause(failed: int) -> timedelta:
+    milliseconds: float = settings().event_bus_retry_base_ms * 2.0 ** min(failed - 1, 30)
+    return timedelta(milliseconds=milliseconds)
 
 
 def fingerprint_of(error: BaseException) -> str:

@@ -7,7 +7,7 @@ from sqlalchemy import delete, func, select
 from karokar.kernel import clock
 from karokar.kernel.db import action, db
 from karokar.kernel.schedule import every
-from karokar.outbox import subscriptions
+from karokar.outbox import subscriptions, trouble
 from karokar.outbox.models import Progress, Start, Tick
 
 KEPT = timedelta(hours=1)
@@ -16,8 +16,9 @@ KEPT = timedelta(hours=1)
 @every(10)
 @action
 def release_what_is_known_now() -> None:
-    """Let deliveries go that waited for code which is here now."""
+    """Let deliveries go that waited for code which is here now, or for a time that a wrong clock had named."""
     subscriptions.release_known(db.session())
+    trouble.make_due_what_is_too_far(db.session())
 
 
 @every(600)

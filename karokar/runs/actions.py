@@ -1,7 +1,7 @@
 """Starting, pausing, cancelling and retrying runs. A run is no aggregate: what it does publishes the events."""
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -21,12 +21,18 @@ _AT_ONCE = 1000
 
 
 @action
-def start_run(kind: str, parameters: Mapping[str, Any], *, title: str | None = None) -> UUID:
+def start_run(
+    kind: str, parameters: Mapping[str, Any], *, title: str | None = None, items: Iterable[Item] | None = None
+) -> UUID:
     """Queue a run of this kind for the acting person and return its id; a worker begins within a second or two.
 
+    With `items` it is about these rows, which the person was shown; without, the worker lists what there is then.
     Raises PermissionDenied where the person may not do what the kind does, LookupError for an unknown kind.
     """
-    return _queue(kind, parameters, title).id
+    run = _queue(kind, parameters, title)
+    if items is not None:
+        _add_rows(run, [_pending(item) for item in items])
+    return run.id
 
 
 def _queue(kind: str, parameters: Mapping[str, Any], title: str | None) -> Run:
@@ -88,20 +94,26 @@ def start_import(file_id: UUID, title: str, good: Iterable[Item], left_out: Iter
     if file.run_id is not None:
         return file.run_id
     run = _queue(file.kind, {"file": file.name}, title)
-    rows: list[dict[str, Any]] = [
-        {"label": item.label[:300], "data": primitive(item.data), "status": "PENDING", "message": None} for item in good
-    ]
+    rows = [_pending(item) for item in good]
     rows += [
         {"label": label[:300], "data": {}, "status": "SKIPPED", "message": sentence} for label, sentence in left_out
     ]
+    _add_rows(run, rows)
+    file.run_id, file.text = run.id, ""
+    return run.id
+
+
+def _pending(item: Item) -> dict[str, Any]:
+    return {"label": item.label[:300], "data": primitive(item.data), "status": "PENDING", "message": None}
+
+
+def _add_rows(run: Run, rows: Sequence[Mapping[str, Any]]) -> None:
     run.is_listed, run.total = True, len(rows)
     run.skipped = sum(row["status"] == "SKIPPED" for row in rows)
     db.session.flush()
     numbered = [{"run_id": run.id, "number": number, **row} for number, row in enumerate(rows, start=1)]
     for start in range(0, len(numbered), _AT_ONCE):
         insert_rows(RunRow, numbered[start : start + _AT_ONCE])
-    file.run_id, file.text = run.id, ""
-    return run.id
 
 
 @action
@@ -150,7 +162,7 @@ def retry_failed_rows(run_id: UUID) -> int:
     db.session.execute(
         update(RunRow).where(RunRow.run_id == run_id, RunRow.status == "FAILED").values(status="PENDING", message=None)
     )
-    run.status, run.failed, run.is_cancel_wanted = "QUEUED", 0, False
+    run.status, run.failed, run.starts, run.is_cancel_wanted = "QUEUED", 0, 0, False
     run.finished_at = run.claimed_until = run.due_at = run.error = None
     return failed
 

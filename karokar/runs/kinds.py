@@ -7,7 +7,9 @@
 
 `do` runs once per row, each in a transaction of its own that also keeps the row's result, so that a row is never done
 twice, whatever dies. A domain error is the row's result. `list_items` turns the parameters (what the filters said:
-`parameters["filters"]`, and `parameters["chosen"]`, the ids chosen one by one, none for all) into rows, once.
+`parameters["filters"]`, and `parameters["chosen"]`, the ids chosen one by one, none for all) into rows, once. Where
+people start it over a list, these are the rows that they were shown: an item's `data` holds what names a row and, where
+it can change, its version.
 """
 
 from collections.abc import Callable, Iterable, Mapping

@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ForeignKey, Index, String, Text, text
+from sqlalchemy import ForeignKey, Index, SmallInteger, String, Text, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from karokar.kernel import clock
@@ -19,8 +19,9 @@ class Run(Base):
 
     QUEUED → RUNNING → DONE | DONE_WITH_ERRORS | FAILED | CANCELLED; QUEUED, RUNNING ⇄ PAUSED; retrying failed rows
     queues it again. A worker holds it until `claimed_until` and works in short slices, so that another one goes on
-    where it died. A run that keeps a pace is not taken up again before `due_at`, unless to be stopped. `scope` is how
-    far the permission reached when it was started; `state` is where a file stands.
+    where it died. `starts` counts the claims since a row, a step or the listing last came to its end: what ends its
+    worker each time is given up. A run that keeps a pace is not taken up again before `due_at`, unless to be stopped.
+    `scope` is how far the permission reached when it was started; `state` is where a file stands.
     """
 
     __tablename__ = "runs"
@@ -52,6 +53,7 @@ class Run(Base):
     skipped: Mapped[int] = mapped_column(default=0)
     error: Mapped[str | None] = mapped_column(Text)
     file_name: Mapped[str | None] = mapped_column(String(200))
+    starts: Mapped[int] = mapped_column(SmallInteger, default=0, server_default=text("0"))
     claimed_until: Mapped[datetime | None]
     due_at: Mapped[datetime | None]
     created_at: Mapped[datetime] = mapped_column(default=clock.now)

@@ -6,23 +6,25 @@ with the rows that have no result yet.
 
 import shutil
 import time
-from collections.abc import Callable, Mapping
-from datetime import timedelta
+from collections.abc import Callable, Hashable, Iterable, Mapping
+from datetime import datetime, timedelta
 from itertools import islice
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
 
 from flask import current_app
-from sqlalchemy import and_, delete, func, or_, select
+from sqlalchemy import ColumnElement, delete, func, or_, select
+from sqlalchemy.exc import OperationalError
 
 from karokar.files.intake import hash_of
 from karokar.kernel import clock
 from karokar.kernel.actor import SYSTEM, Actor, Cause, acting_as
-from karokar.kernel.db import db, transaction
+from karokar.kernel.db import database_now, db, transaction
 from karokar.kernel.errors import Busy, DomainError
 from karokar.kernel.log import get_logger
 from karokar.kernel.permissions import check
 from karokar.kernel.schedule import every
+from karokar.kernel.turns import Turns
 from karokar.runs.kinds import KINDS, End, FileKind, Item, Paced, RowKind, Skipped, Stopped
 from karokar.runs.models import OPEN, ImportFile, Run, RunRow
 from karokar.runs.queries import folder_of
@@ -31,8 +33,13 @@ SLICE_S = 1.0
 CLAIM = timedelta(seconds=30)
 KEPT = timedelta(days=30)
 KEPT_UNUSED = timedelta(days=7)
+LOST_STARTS = 3
+"""So often a worker may end while it works on one row, one step or the listing."""
 ROWS_AT_ONCE = 50
 LISTED_AT_ONCE = 500
+
+H = TypeVar("H", bound=Hashable)
+_turns = Turns()
 
 
 class Cancelled(Exception):
@@ -52,63 +59,98 @@ def work() -> None:
 
 
 def work_on(run_id: UUID, *, seconds: float = SLICE_S) -> None:
-    """Do a slice of one run that is claimed, then let it go."""
+    """Do a slice of one run that is claimed, then let it go. Whatever happens on the way is this run's end."""
+    try:
+        _work_slice(run_id, seconds)
+    except Cancelled:
+        _finish(run_id, "CANCELLED")
+    except Stopped as reason:
+        _finish(run_id, "FAILED", str(reason))
+    except (Busy, Paused):
+        _release(run_id)
+    except DomainError as refusal:
+        _finish(run_id, "FAILED", refusal.sentence)
+    except Exception:  # noqa: BLE001 - else it would be taken up again for ever, and nobody would read why
+        get_logger(__name__).exception("run_failed", run=str(run_id))
+        _finish(run_id, "FAILED", "Something went wrong on our side. The log has the details under this run's id.")
+
+
+def _work_slice(run_id: UUID, seconds: float) -> None:
     run = db.session.get_one(Run, run_id)
     kind = KINDS.get(run.kind)
+    if kind is None:
+        raise Stopped("This version does not know this kind of work.")
     actor = _actor_of(run)
-    if kind is None or actor is None:
-        reason = (
-            "This version does not know this kind of work."
-            if kind is None
-            else "Whoever started it may not act here any more."
-        )
-        _finish(run_id, "FAILED", reason)
-        return
+    if actor is None:
+        raise Stopped("Whoever started it may not act here any more.")
     with acting_as(actor, Cause(correlation_id=run_id, source="runs")):
-        try:
-            check(kind.permission)
-            if isinstance(kind, RowKind):
-                _work_rows(run_id, kind, seconds)
-            else:
-                _work_file(run_id, kind, seconds)
-        except Cancelled:
-            _finish(run_id, "CANCELLED")
-        except Stopped as reason:
-            _finish(run_id, "FAILED", str(reason))
-        except (Busy, Paused):
-            _release(run_id)
-        except DomainError as refusal:
-            _finish(run_id, "FAILED", refusal.sentence)
-        except Exception:
-            get_logger(__name__).exception("run_failed", run=str(run_id))
-            _finish(run_id, "FAILED", "Something went wrong on our side. The log has the details under this run's id.")
-            raise
+        check(kind.permission)
+        if run.starts > LOST_STARTS and not _give_up_row(run_id):
+            raise Stopped(f"The work was ended {LOST_STARTS} times and came to no end. The log says why.")
+        if isinstance(kind, RowKind):
+            _work_rows(run_id, kind, seconds)
+        else:
+            _work_file(run_id, kind, seconds)
 
 
 def _claim() -> UUID | None:
     # What this session read before is no longer how things stand.
     db.session.rollback()
-    now = clock.now()
-    is_due = or_(Run.due_at.is_(None), Run.due_at <= now, Run.is_cancel_wanted)
-    free = and_(or_(Run.claimed_until.is_(None), Run.claimed_until <= now), is_due)
-    if db.session.scalar(select(Run.id).where(Run.status.in_(OPEN), free).limit(1)) is None:
-        return None
-    with transaction() as session:
-        # What is to be stopped, then whoever waited longest since a worker let go of it: a long run does not hold up
-        # the short ones.
-        statement = (
-            select(Run)
-            .where(Run.status.in_(OPEN), free)
-            .order_by(Run.is_cancel_wanted.desc(), func.coalesce(Run.claimed_until, Run.created_at), Run.created_at)
-            .limit(1)
-        )
-        run = session.scalars(statement.with_for_update(skip_locked=True)).one_or_none()
-        if run is None:
-            return None
-        run.claimed_until = now + CLAIM
-        run.status = "RUNNING"
-        run.started_at = run.started_at or now
-        return run.id
+    for run_id, organization_id in _list_free():
+        with transaction() as session:
+            statement = select(Run).where(Run.id == run_id, *_is_free(database_now(session)))
+            run = session.scalars(statement.with_for_update(skip_locked=True)).one_or_none()
+            if run is None:
+                continue
+            _turns.take(organization_id)
+            _turns.take((organization_id, run.user_id))
+            run.claimed_until = database_now(session) + CLAIM
+            run.starts += 1
+            run.status = "RUNNING"
+            run.started_at = run.started_at or clock.now()
+            return run.id
+    return None
+
+
+def _list_free() -> list[tuple[UUID, UUID]]:
+    """Return the runs that can be claimed, each with its organization: first what is to be stopped.
+
+    Then organizations take turns, people of one organization take turns, and of one person's runs the one comes first
+    that has waited longest since a worker let go of it: neither a long run nor many runs hold up anybody else's.
+    """
+    statement = (
+        select(Run.id, Run.organization_id, Run.user_id, Run.is_cancel_wanted)
+        .where(*_is_free(database_now(db.session())))
+        .order_by(func.coalesce(Run.claimed_until, Run.created_at), Run.created_at)
+    )
+    free = db.session.execute(statement).all()
+    organizations = _places(run.organization_id for run in free)
+    people = _places((run.organization_id, run.user_id) for run in free)
+    ordered = sorted(
+        free,
+        key=lambda run: (
+            not run.is_cancel_wanted,
+            organizations[run.organization_id],
+            people[run.organization_id, run.user_id],
+        ),
+    )
+    return [(run.id, run.organization_id) for run in ordered]
+
+
+def _places(waiting: Iterable[H]) -> dict[H, int]:
+    return {one: place for place, one in enumerate(_turns.in_order(waiting))}
+
+
+def _is_free(now: datetime) -> tuple[ColumnElement[bool], ...]:
+    """Return the conditions on a run that can be claimed.
+
+    A claim that ends later than a claim lasts from now was made by a clock that has been put right since, and so was
+    the time when the run is due.
+    """
+    is_void = Run.claimed_until > now + CLAIM + clock.TOLERANCE
+    is_unclaimed = or_(Run.claimed_until.is_(None), Run.claimed_until <= now, is_void)
+    is_due = or_(Run.due_at.is_(None), Run.due_at <= now, is_void, Run.is_cancel_wanted)
+    return Run.status.in_(OPEN), is_unclaimed, is_due
 
 
 def _actor_of(run: Run) -> Actor | None:
@@ -148,6 +190,19 @@ def _work_rows(run_id: UUID, kind: RowKind, seconds: float) -> None:
         _hold(run_id)
     run = db.session.get_one(Run, run_id, populate_existing=True)
     _finish(run_id, "DONE_WITH_ERRORS" if run.failed else "DONE")
+
+
+def _give_up_row(run_id: UUID) -> bool:
+    """Refuse the row that ended its worker each time, so that those behind it are done; False where there is none."""
+    with transaction() as session:
+        run = session.get_one(Run, run_id, populate_existing=True)
+        first = select(RunRow).where(RunRow.run_id == run_id, RunRow.status == "PENDING").order_by(RunRow.number)
+        row = session.scalars(first.limit(1)).one_or_none() if run.is_listed else None
+        if row is None:
+            return False
+        get_logger(__name__).error("run_row_given_up", run=str(run_id), row=row.number)
+        _keep_result(run_id, row.number, "FAILED", f"The work on this row was ended {LOST_STARTS} times.")
+        return True
 
 
 def _list_rows(run_id: UUID, kind: RowKind) -> None:
@@ -204,6 +259,7 @@ def _keep_result(run_id: UUID, number: int, status: str, message: str | None) ->
         return
     row.status, row.message = status, message
     run = session.get_one(Run, run_id, populate_existing=True, with_for_update=True)
+    run.starts = 1
     counter = {"OK": "ok", "FAILED": "failed", "SKIPPED": "skipped"}[status]
     setattr(run, counter, getattr(run, counter) + 1)
 
@@ -226,7 +282,7 @@ def _work_file(run_id: UUID, kind: FileKind, seconds: float) -> None:
         with transaction() as session:
             run = session.get_one(Run, run_id, populate_existing=True)
             run.state, run.ok, run.total = state, step.done, max(step.total, step.done)
-            run.claimed_until = clock.now() + CLAIM
+            run.claimed_until, run.starts = database_now(session) + CLAIM, 1
             if step.file:
                 run.file_name = step.file.name
                 run.state = {**state, "sha256": hash_of(step.file)}
@@ -256,33 +312,51 @@ def _hold(run_id: UUID) -> None:
     with transaction() as session:
         run = session.get_one(Run, run_id, populate_existing=True)
         _refuse_to_go_on(run)
-        run.claimed_until = clock.now() + CLAIM
+        run.claimed_until = database_now(session) + CLAIM
 
 
 def _release(run_id: UUID, pause: float = 0.0) -> None:
     db.session.rollback()
     with transaction() as session:
         run = session.get_one(Run, run_id, populate_existing=True)
-        run.claimed_until = clock.now()
-        run.due_at = clock.now() + timedelta(seconds=pause) if pause else None
+        now = database_now(session)
+        run.claimed_until, run.starts = now, 0
+        run.due_at = now + timedelta(seconds=pause) if pause else None
 
 
 def _finish(run_id: UUID, status: str, error: str | None = None) -> None:
     db.session.rollback()
-    with transaction() as session:
-        run = session.get_one(Run, run_id, populate_existing=True, with_for_update=True)
-        if not run.is_open:
-            return
-        _end(run, status, error)
-        kind = KINDS.get(run.kind)
-        if isinstance(kind, RowKind) and kind.ended is not None:
-            left = run.total - run.done if run.is_listed else None
-            # The end is a fact, whatever whoever started the run may still do.
-            with acting_as(SYSTEM, Cause(correlation_id=run_id, source="runs")):
-                kind.ended(dict(run.parameters), End(status, run.ok, run.failed, run.skipped, left))
+    try:
+        with transaction():
+            run = _end_open(run_id, status, error)
+            if run is not None:
+                _follow(run)
+    except (Busy, OperationalError):
+        raise
+    except Exception:  # noqa: BLE001 - else the run would never end, and be taken up again for ever
+        get_logger(__name__).exception("run_end_failed", run=str(run_id))
+        with transaction():
+            _end_open(run_id, status, "The run has ended, but what follows from it failed. The log has the details.")
     if status in {"CANCELLED", "FAILED"}:
         # Half a file is no use to anybody.
         shutil.rmtree(folder_of(run_id), ignore_errors=True)
+
+
+def _end_open(run_id: UUID, status: str, error: str | None) -> Run | None:
+    run = db.session.get_one(Run, run_id, populate_existing=True, with_for_update=True)
+    if not run.is_open:
+        return None
+    _end(run, status, error)
+    return run
+
+
+def _follow(run: Run) -> None:
+    """Do what the kind does at an end, whatever whoever started the run may still do."""
+    kind = KINDS.get(run.kind)
+    if isinstance(kind, RowKind) and kind.ended is not None:
+        left = run.total - run.done if run.is_listed else None
+        with acting_as(SYSTEM, Cause(correlation_id=run.id, source="runs")):
+            kind.ended(dict(run.parameters), End(run.status, run.ok, run.failed, run.skipped, left))
 
 
 def _end(run: Run, status: str, error: str | None = None) -> None:

@@ -25,6 +25,7 @@ from wtforms import DateTimeLocalField, Field, PasswordField, StringField, TextA
 from wtforms.fields.choices import SelectChoice
 from wtforms.widgets import DateTimeLocalInput
 
+from karokar.kernel.email_addresses import email_problem
 from karokar.kernel.errors import DomainError, RuleBroken, StaleVersion
 from karokar.kernel.ids import new_id
 from karokar.kernel.text import line_problem, name_problem, note_problem
@@ -57,6 +58,14 @@ def choices(pairs: Iterable[tuple[str, str]]) -> list[SelectChoice]:
 def choose(pairs: Iterable[tuple[str, str]], words: str) -> list[SelectChoice]:
     """Return what a select offers with nothing chosen yet: `words` ("Choose a reason") stand first."""
     return [SelectChoice("", words), *choices(pairs)]
+
+
+def can_be_mailed_to(form: Any, field: Field) -> None:
+    """Refuse an email address that mail servers do not accept."""
+    del form
+    problem = email_problem(field.data or "")
+    if problem:
+        raise ValidationError(problem)
 
 
 _SENTENCES = {

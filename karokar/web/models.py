@@ -12,11 +12,15 @@ from karokar.kernel.db import Base
 
 
 class FormSubmission(Base):
-    """One sending of one rendering of a form, so that a second click finds what the first one did."""
+    """One sending of one rendering of a form, so that a second click finds what the first one did.
+
+    `digest` is that of the content: the same form with other content (changed after "Back") is another sending.
+    """
 
     __tablename__ = "form_submissions"
 
     key: Mapped[UUID] = mapped_column(primary_key=True)
+    digest: Mapped[str] = mapped_column(String(64), primary_key=True)
     user_id: Mapped[UUID | None]  # owner: identity
     sent_at: Mapped[datetime] = mapped_column(default=clock.now, index=True)
     location: Mapped[str | None] = mapped_column(String(2000))

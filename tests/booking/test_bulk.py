@@ -1,5 +1,11 @@
 """All requests that a filter matches, answered by one run with a result for each."""
 
+from datetime import timedelta
+from uuid import UUID
+
+from sqlalchemy import func, select
+
+from karokar.booking import actions
 from karokar.booking.models import Booking
 from karokar.kernel import clock
 from karokar.kernel.db import db
@@ -56,3 +62,58 @@ def test_before_it_starts_each_row_says_whom_and_what_it_is_about(world, client)
     assert f"{asked.reference} · " in page
     assert "· Meridian Textiles · 18 Nov 2026, 13:00 CET to 19 Nov 2026, 13:00 CET" in page
     assert "the one that starts first is approved" in page
+
+
+def _start_shown(client, page: str, kind: str, **fields: str):
+    data = {
+        name: page.rsplit(f'name="{name}" value="', maxsplit=1)[-1].split('"', maxsplit=1)[0]
+        for name in ("csrf_token", "expected")
+    }
+    with clock.standing_at(make.NOON):
+        return client.post(f"/runs/new/{kind}", data={**data, **fields})
+
+
+def test_where_one_went_and_another_came_nothing_is_rejected_that_nobody_saw(world, client):
+    shown = [
+        world.requested(start=world.start + timedelta(days=n), end=world.end + timedelta(days=n)) for n in (0, 3, 6)
+    ]
+    make.sign_in(client, world.vendor_admin)
+    with clock.standing_at(make.NOON):
+        page = client.get("/runs/new/booking.reject").text
+    with world.acting(world.company_admin):
+        actions.cancel_booking(shown[0].id, "PLANS_CHANGED", "Not going.")
+    unseen = world.requested(start=world.start + timedelta(days=9), end=world.end + timedelta(days=9))
+    answer = _start_shown(client, page, "booking.reject", reason="OTHER", note="No.")
+    assert answer.status_code == 409
+    assert "have changed since you last saw them" in answer.text
+    assert unseen.reference in answer.text
+    assert db.session.scalar(select(func.count(Run.id))) == 0
+
+
+def test_a_run_does_the_rows_that_were_shown_whatever_comes_before_it_begins(world, client):
+    shown = world.requested()
+    make.sign_in(client, world.vendor_admin)
+    with clock.standing_at(make.NOON):
+        page = client.get("/runs/new/booking.reject").text
+    assert _start_shown(client, page, "booking.reject", reason="OTHER", note="No.").status_code == 303
+    unseen = world.requested(start=world.start + timedelta(days=9), end=world.end + timedelta(days=9))
+    with clock.standing_at(make.NOON):
+        worker.work()
+    db.session.rollback()
+    states = {one: db.session.get_one(Booking, one, populate_existing=True).status for one in (shown.id, unseen.id)}
+    assert states == {shown.id: "REJECTED", unseen.id: "REQUESTED"}
+
+
+def test_a_row_that_was_changed_after_it_was_shown_is_refused_and_says_so(world, client):
+    shown = world.requested()
+    make.sign_in(client, world.vendor_admin)
+    with clock.standing_at(make.NOON):
+        page = client.get("/runs/new/booking.reject").text
+    answer = _start_shown(client, page, "booking.reject", reason="OTHER", note="No.")
+    make.change("bookings", shown.id, version=shown.version + 1)
+    with clock.standing_at(make.NOON):
+        worker.work()
+    db.session.rollback()
+    run_id = UUID(answer.location.rsplit("/", 1)[1])
+    assert db.session.get_one(Run, run_id, populate_existing=True).failed == 1
+    assert db.session.get_one(Booking, shown.id, populate_existing=True).status == "REQUESTED"

@@ -172,7 +172,7 @@ def test_a_suspension_calls_off_what_has_not_begun_and_lets_the_rest_run(world: 
     with world.acting(world.platform_admin):
         organizations.suspend_organization(getattr(world, side), reason="DOCUMENTS", notes="Papers were forged")
     world.deliver()
-    assert queries.count_cancellable(getattr(world, side)) == 2
+    assert len(queries.list_cancellable(getattr(world, side))) == 2
     with clock.standing_at(NOON), acting_as(SYSTEM):
         assert actions.cancel_after_suspensions() == 2
         assert actions.cancel_after_suspensions() == 0

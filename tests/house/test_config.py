@@ -68,7 +68,7 @@ def test_an_unknown_name_is_refused_with_the_nearest_that_is_known(place, name, 
         ("KAROKAR_BASE_URL", "karokar.example"), ("KAROKAR_BASE_URL", "https://x/?a=b"), ("KAROKAR_BASE_URL", "https://[x"),
         ("REDIS_URL", "localhost:6379"), ("REDIS_URL", "redis://h:99999"), ("REDIS_URL", "unix://"),
         ("DATABASE_URL", "mysql://h/db"), ("DATABASE_URL", "sqlite:relative"), ("DATABASE_URL", "postgres://"),
-        ("KAROKAR_SMTP_URL", "mail.example"), ("KAROKAR_MAIL_FROM", "nobody"), ("KAROKAR_MAIL_FROM", "a\r\nBcc: x@y.z <a@b.c>"),
+        ("KAROKAR_SMTP_URL", "mail.example"), ("KAROKAR_MAIL_FROM", "nobody"), ("KAROKAR_MAIL_FROM", "Jörg <jörg@x.example>"), ("KAROKAR_MAIL_FROM", "a\r\nBcc: x@y.z <a@b.c>"),
         ("KAROKAR_ENVIRONMENT", "<b>"), ("SECRET_KEY", "short"), ("KAROKAR_MAX_UPLOAD_MB", "-1"), ("KAROKAR_PROXIES", "11"),
     ],
 )  # fmt: skip
@@ -97,6 +97,11 @@ def test_settings_show_no_secret_when_printed(place):
 @pytest.mark.parametrize("scheme", ["postgres", "postgresql", "postgresql+psycopg"])
 def test_every_name_of_postgresql_leads_to_its_driver(place, scheme):
     assert load_config({**place, "DATABASE_URL": f"{scheme}://u@h/db"}).database_url == "postgresql+psycopg://u@h/db"
+
+
+def test_a_sender_s_domain_is_kept_as_mail_servers_know_it(place):
+    given = {**place, "KAROKAR_MAIL_FROM": "Käro <no-reply@münchen.example>"}
+    assert load_config(given).mail_from == "Käro <no-reply@xn--mnchen-3ya.example>"
 
 
 def test_an_empty_value_means_not_set(place):

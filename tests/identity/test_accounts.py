@@ -375,6 +375,15 @@ def test_an_empty_installation_gets_its_first_administrator_from_the_command_lin
     assert "has an account already" in again.output
 
 
+def test_an_address_that_no_mail_server_accepts_is_refused_on_the_command_line(app):
+    made = app.test_cli_runner().invoke(
+        args=["identity", "create-platform-admin", "--email", "jörg@karokar.example", "--first-name", "Jörg",
+              "--last-name", "Form", "--link"]
+    )  # fmt: skip
+    assert made.exit_code == 1
+    assert "Mail servers do not accept “ö”" in made.output
+
+
 def test_a_weak_password_is_refused_on_the_command_line_and_nobody_is_made(app):
     made = app.test_cli_runner().invoke(
         args=["identity", "create-platform-admin", "--email", "pat@karokar.example", "--first-name", "Pat",

@@ -2,12 +2,16 @@
 
 import io
 import re
+from pathlib import Path
 
 import pytest
+from sqlalchemy import select
 
 from karokar.identity import actions
 from karokar.identity import queries as identity
+from karokar.identity.models import Role
 from karokar.kernel.db import db
+from karokar.kernel.errors import RuleBroken
 from karokar.outbox.drain import drain_all
 from karokar.runs import worker
 from tests.factories import people
@@ -120,3 +124,34 @@ def test_whoever_invites_has_to_say_which_role(client):
     )
     assert answer.status_code == 422
     assert "Choose a role." in answer.text
+
+
+def test_addresses_that_no_mail_server_accepts_are_named_in_each_row_of_the_file(client):
+    company = people.make_corporate()
+    people.sign_in(client, company.admin)
+    text = (Path(__file__).parent / "files" / "members-that-no-server-takes.csv").read_text(encoding="utf-8")
+    checked = _upload(client, text)
+    assert "0 of 40 rows can be imported" in checked.text
+    assert checked.text.count("Mail servers do not accept “ü” before the @") == 40
+    assert identity.invitations_from(company.id) == 0
+
+
+def test_an_address_with_other_letters_in_its_domain_is_one_address_however_it_is_written(client):
+    company = people.make_corporate()
+    people.sign_in(client, company.admin)
+    rows = "Mia,Berg,mia@münchen.example\nMia,Berg,MIA@xn--mnchen-3ya.example\n"
+    checked = _upload(client, f"first_name,last_name,email\n{rows}")
+    assert "1 of 2 rows can be imported" in checked.text
+    assert "Line 2 has the same address" in checked.text
+
+
+def test_an_address_that_no_mail_server_accepts_is_refused_in_the_form_and_by_the_action(client):
+    company = people.make_corporate()
+    people.sign_in(client, company.admin)
+    page = post(client, "/identity/members/new", first_name="Jörg", last_name="Müller", email="jörg@rental.example")
+    assert page.status_code == 422
+    assert "Mail servers do not accept “ö” before the @" in page.text
+    role_id = db.session.scalars(select(Role.id).where(Role.code == "EMPLOYEE")).one()
+    with people.acting(company.admin), pytest.raises(RuleBroken) as refusal:
+        actions.invite_member(first_name="Jörg", last_name="M", email="jörg@rental.example", role_id=role_id)
+    assert "email" in refusal.value.fields

@@ -1,15 +1,17 @@
 """The clock's work: one that fails or is refused holds up no other, a slow lane no other lane."""
 
 import threading
+from datetime import timedelta
 from uuid import UUID
 
 import pytest
 from sqlalchemy import select
 
+from karokar.kernel import clock
 from karokar.kernel.db import db, transaction
 from karokar.kernel.errors import Busy, StateConflict
 from karokar.kernel.ids import new_id
-from karokar.kernel.schedule import Job, work_through
+from karokar.kernel.schedule import WHOLE_JOB, Job, list_failures, work_through
 from karokar.outbox import relay
 from karokar.runs.models import Run
 
@@ -58,6 +60,67 @@ def test_those_that_are_passed_over_do_not_count_to_how_many_are_changed_at_once
     troubles = {id_: StateConflict("NO", "Somebody was quicker.") for id_ in found[:3]}
     assert work_through(STATEMENT, failing(troubles, done), at_most=1) == 1
     assert done == [found[3]]
+
+
+def test_one_that_failed_rests_for_a_while_is_shown_and_forgotten_once_it_succeeds(found):
+    done: list[UUID] = []
+    tried: list[UUID] = []
+    troubles: dict[UUID, Exception] = {
+        found[0]: ZeroDivisionError("broken"),
+        found[2]: StateConflict("NO", "It waits."),
+    }
+
+    def change(id_: UUID) -> None:
+        tried.append(id_)
+        failing(troubles, done)(id_)
+
+    now = clock.now()
+    with clock.standing_at(now):
+        work_through(STATEMENT, change)
+        tried.clear()
+        work_through(STATEMENT, change)
+        assert tried == [found[1], found[3], found[4]]
+    with clock.standing_at(now + timedelta(minutes=2)):
+        work_through(STATEMENT, change)
+        assert {(one.entity_id, one.failures) for one in list_failures()} == {(found[0], 2), (found[2], 2)}
+        assert "It waits." in [one.error for one in list_failures()]
+    troubles.clear()
+    with clock.standing_at(now + timedelta(minutes=9)):
+        work_through(STATEMENT, change)
+        assert list_failures() == []
+
+
+def test_one_that_somebody_else_settled_meanwhile_is_forgotten(found):
+    now = clock.now()
+    troubles: dict[UUID, Exception] = {found[0]: ZeroDivisionError("broken")}
+    for minutes in (0, 2):
+        with clock.standing_at(now + timedelta(minutes=minutes)):
+            work_through(STATEMENT, failing(troubles, []))
+    with clock.standing_at(now + timedelta(minutes=9)):
+        work_through(STATEMENT.where(Run.id != found[0]), failing(troubles, []))
+        assert list_failures() == []
+
+
+def test_a_rest_that_a_wrong_clock_named_is_void(found):
+    now = clock.now()
+    troubles: dict[UUID, Exception] = {found[0]: ZeroDivisionError("broken")}
+    with clock.standing_at(now + timedelta(hours=5)):
+        work_through(STATEMENT, failing(troubles, []))
+    done: list[UUID] = []
+    with clock.standing_at(now):
+        work_through(STATEMENT, failing({}, done))
+    assert done[0] == found[0]
+
+
+def test_a_job_that_fails_is_shown_to_operators_until_it_succeeds(app):
+    def broken() -> None:
+        raise ZeroDivisionError
+
+    for _ in range(2):
+        relay.run_job(Job("test.broken", 1, broken))
+    assert [(one.job, one.entity_id) for one in list_failures()] == [("test.broken", WHOLE_JOB)]
+    relay.run_job(Job("test.broken", 1, lambda: None))
+    assert list_failures() == []
 
 
 def test_a_database_that_is_away_ends_the_work(found):

@@ -1,5 +1,6 @@
 """Mails against a real SMTP server on this machine, with senders that are killed at every step."""
 
+import asyncio
 import os
 import re
 import signal
@@ -22,9 +23,13 @@ from sqlalchemy import select, update
 
 from karokar.app import create_app
 from karokar.config import PROJECT, Config
+from karokar.identity.actions import invite_member
+from karokar.identity.models import Role, User
 from karokar.kernel import clock
 from karokar.kernel.db import db, transaction
 from karokar.kernel.errors import StateConflict
+from karokar.kernel.ids import new_id
+from karokar.kernel.turns import Turns
 from karokar.notification.actions import let_go, resend, send_again, send_mails, settle_as_arrived
 from karokar.notification.models import Mail, Notification
 from karokar.notification.rules.matrix import MOST_ATTEMPTS
@@ -38,8 +43,11 @@ class Server:
     received: list[EmailMessage] = field(default_factory=list)
     answers: dict[str, str] = field(default_factory=dict)
     url: str = ""
+    silent_about: set[str] = field(default_factory=set)
 
     async def handle_RCPT(self, server, session, envelope, address, rcpt_options):  # noqa: N802 - the library's name
+        if address in self.silent_about:
+            await asyncio.sleep(60)
         if "RCPT" in self.answers:
             return self.answers["RCPT"]
         envelope.rcpt_tos.append(address)
@@ -307,10 +315,10 @@ def test_only_the_mail_whose_acknowledgement_was_lost_can_repeat_and_it_has_the_
 def test_a_sender_that_lost_its_claim_hands_nothing_over(world: World, server: Server):
     from karokar.notification.actions import sending
 
-    claim = sending.claim_one()
+    claim = sending.claim_one(mail().id)
     assert claim is not None
     let_claims_run_out()
-    with sending._server() as connect:
+    with sending._server(sending._patience) as connect:
         outcome = sending.deliver(claim, connect)
         sending.finish(claim, outcome)
     assert server.received == []
@@ -358,3 +366,135 @@ def test_a_replay_that_asks_for_it_sends_anew_under_a_new_number(world: World, s
     assert resend(event_id) == 0, "the new one is still on its way"
     send_mails()
     assert len(set(server.ids())) == 2
+
+
+# Mails that cannot be sent hold up no other ---------------------------------------------------------------------------
+
+
+def invite(world: World, email: str) -> None:
+    """Invite somebody to the vendor, and change their address afterwards: as if it had been accepted."""
+    with world.acting(world.vendor_admin, clock.now()):
+        role_id = db.session.scalars(select(Role.id).where(Role.code == "VENDOR_ADMIN")).one()
+        membership = invite_member(
+            first_name="Jörg", last_name="Müller", email=f"{new_id()}@x.example", role_id=role_id
+        )
+    with transaction():
+        db.session.execute(update(User).where(User.id == membership.user_id).values(email=email))
+
+
+def mail_to(email: str) -> Mail:
+    db.session.rollback()
+    statement = select(Mail).join(User, User.id == Mail.recipient_id).where(User.email == email)
+    return db.session.scalars(statement.execution_options(populate_existing=True)).one()
+
+
+def test_forty_mails_that_cannot_be_sent_do_not_hold_up_an_ordinary_one(world: World, server: Server):
+    addresses = [f"m.müller{number}@rental.example" for number in range(40)]
+    for address in addresses:
+        invite(world, address)
+    invite(world, "asha@rental.example")
+    world.deliver()
+    send_mails()
+    assert "asha@rental.example" in [str(one["To"]).split("<")[-1].strip("<>") for one in server.received]
+    for address in addresses:
+        assert mail_to(address).state == "REFUSED"
+        assert "“ü”" in str(mail_to(address).error)
+
+
+@pytest.mark.parametrize("step", ["render_mail", "_message", "_address"])
+def test_whatever_happens_to_a_mail_is_its_outcome_with_a_reason_and_tries_end(
+    world: World, server: Server, monkeypatch: pytest.MonkeyPatch, step: str
+):
+    from karokar.notification.actions import sending
+
+    invite(world, "asha@rental.example")
+    world.deliver()
+    bad, good = sorted(db.session.scalars(select(Mail.id)), key=str)
+    real = getattr(sending, step)
+
+    def broken(*args, **kwargs):
+        if bad_notification in args or any(getattr(one, "mail_id", None) == bad for one in args) or step == "_address":
+            raise RuntimeError("broken")
+        return real(*args, **kwargs)
+
+    bad_notification = db.session.get_one(Mail, bad).notification_id
+    monkeypatch.setattr(sending, step, broken)
+    for _ in range(MOST_ATTEMPTS):
+        assert send_mails() > 0
+        let_be_due()
+    failed = db.session.get_one(Mail, bad, populate_existing=True)
+    assert failed.state == "FAILED"
+    assert "could not be prepared (RuntimeError)" in str(failed.error)
+    assert db.session.get_one(Notification, failed.notification_id, populate_existing=True).status == "FAILED"
+    if step != "_address":
+        assert db.session.get_one(Mail, good, populate_existing=True).state == "SENT"
+
+
+def test_a_mail_that_ends_its_sender_each_time_is_given_up_and_the_others_go_on(
+    world: World, server: Server, config_of: Config
+):
+    for _ in range(MOST_ATTEMPTS):
+        assert run_sender(config_of, "claimed") == -signal.SIGKILL
+        let_claims_run_out()
+        with transaction():
+            from karokar.notification.actions.sending import release_lost
+
+            release_lost()
+        assert mail().state == "FAILED" or mail().attempts == 1 or mail().due_at > clock.now(), "others come first"
+        let_be_due()
+    assert mail().state == "FAILED"
+    assert "The sender ended" in str(mail().error)
+    invite(world, "asha@rental.example")
+    world.deliver()
+    assert send_mails() == 1
+    assert mail_to("asha@rental.example").state == "SENT"
+
+
+def test_a_server_that_is_silent_about_some_recipients_gets_short_time_for_the_next(
+    world: World, server: Server, monkeypatch: pytest.MonkeyPatch
+):
+    from karokar.notification.actions import sending
+
+    patience = sending._Patience()
+    monkeypatch.setattr(sending, "_patience", patience)
+    monkeypatch.setattr(sending, "SERVER_TIMEOUT_SECONDS", 2)
+    monkeypatch.setattr(sending, "TURN_SECONDS", 30.0)
+    server.silent_about.add("slow@rental.example")
+    invite(world, "slow@rental.example")
+    world.deliver()
+    send_mails()
+    assert mail_to("slow@rental.example").state == "QUEUED"
+    assert "could not be used" in str(mail_to("slow@rental.example").error)
+    assert patience.seconds == sending.IMPATIENT_SECONDS
+    assert len(server.received) == 1, "the vendor's ordinary mail went out in the same turn"
+
+
+def test_organizations_take_turns(world: World, server: Server, monkeypatch: pytest.MonkeyPatch):
+    from karokar.notification.actions import sending
+
+    monkeypatch.setattr(sending, "_turns", Turns())
+    for number in range(5):
+        invite(world, f"p{number}@rental.example")
+    with world.acting(world.company_admin, clock.now()):
+        role_id = db.session.scalars(select(Role.id).where(Role.code == "EMPLOYEE")).one()
+        invite_member(first_name="Mia", last_name="Berg", email="mia@textiles.example", role_id=role_id)
+    world.deliver()
+    with transaction():
+        late = select(User.id).where(User.email == "mia@textiles.example").scalar_subquery()
+        db.session.execute(update(Mail).where(Mail.recipient_id != late).values(due_at=_long_ago()))
+    send_mails()
+    order = [str(one["To"]) for one in server.received]
+    assert "mia@textiles.example" in order[0] + order[1]
+
+
+def test_a_clock_that_was_ahead_and_is_put_right_holds_up_no_mail(world: World, server: Server):
+    ahead = clock.now() + timedelta(hours=1)
+    with transaction():
+        db.session.execute(update(Mail).values(state="SENDING", claimed_until=ahead, attempts=2))
+    assert send_mails() == 0, "it waits for the pause after a try that was lost"
+    assert mail().state == "QUEUED"
+    assert mail().due_at < clock.now() + timedelta(minutes=5)
+    with transaction():
+        db.session.execute(update(Mail).values(due_at=ahead))
+    assert send_mails() == 1
+    assert mail().state == "SENT"

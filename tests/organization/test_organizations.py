@@ -80,6 +80,7 @@ def test_a_company_applies_through_the_public_page_and_its_admin_is_invited(clie
         ("type", "PLATFORM", "Choose one from the list"),
         ("name", " ", "Enter the company"),
         ("email", "no address", "no e-mail address"),
+        ("email", "jörg@rental.example", "Mail servers do not accept “ö”"),
         ("time_zone", "Mars/Olympus", "Choose one from the list"),
         ("first_name", "x" * 81, "at most 80"),
     ],
@@ -224,11 +225,20 @@ def test_a_suspension_shows_before_what_it_does_and_then_does_it(client):
     page = client.get(f"/organization/{vendor.id}/review").text
     assert "1 bookings will be cancelled and 1 vehicles leave the search" in page
     form = f"/organization/{vendor.id}/review"
-    version = str(queries_version(vendor.id))
-    answer = post(
-        client, f"/organization/{vendor.id}/suspend", form_at=form, version=version, reason="CONDUCT", notes="Enough."
-    )
-    assert answer.status_code == 303
+    given = {
+        "form_at": form,
+        "version": str(queries_version(vendor.id)),
+        "expected": page.split('name="expected" value="', 1)[1].split('"', 1)[0],
+        "reason": "CONDUCT",
+        "notes": "Enough.",
+    }
+    with people.acting(company.admin):
+        bookings.request_booking(car, start + timedelta(days=3), start + timedelta(days=4), "Visit")
+    changed = post(client, f"/organization/{vendor.id}/suspend", **given)
+    assert changed.status_code == 409
+    assert "2 bookings will be cancelled" in changed.text
+    given["expected"] = changed.text.split('name="expected" value="', 1)[1].split('"', 1)[0]
+    assert post(client, f"/organization/{vendor.id}/suspend", **given).status_code == 303
     drain_all()
     with people.as_system():
         from karokar.kernel.schedule import JOBS

@@ -9,10 +9,11 @@ from sqlalchemy import text
 from karokar.kernel import clock
 from karokar.kernel.db import transaction
 from karokar.kernel.schedule import JOBS, Job
-from karokar.outbox import background, bell, queries, relay, subscriptions
+from karokar.outbox import background, bell, queries, relay, subscriptions, upkeep
 from karokar.outbox import drain as drains
 from karokar.outbox.drain import drain, drain_all
 from karokar.outbox.leases import Lease
+from karokar.outbox.models import Start
 from karokar.supervisor.process import wait_until
 from tests.outbox import things
 from tests.outbox.things import make_moved, make_thing, move_thing, sequences, subscribe
@@ -103,6 +104,58 @@ def test_a_lease_is_held_by_one_and_ends_by_itself(any_app):
     with transaction() as session:
         session.execute(text("update leases set until = :then"), {"then": "2020-01-01 00:00:00.000000"})
     assert second.hold()
+
+
+def test_a_lease_that_ends_later_than_its_length_from_now_is_void(any_app):
+    """The machine's clock was an hour ahead, was put right, and the relay was started again."""
+    with clock.standing_at(clock.now() + timedelta(hours=1)):
+        assert Lease("test", 30).hold()
+    assert Lease("test", 30).hold()
+    with clock.standing_at(clock.now() + timedelta(seconds=1)):
+        assert Lease("other", 30).hold()
+    assert not Lease("other", 30).hold(), "the clock of whoever holds it was read a moment later"
+
+
+def test_a_relay_whose_clock_was_ahead_delivers_what_was_published_then(app_with_redis):
+    with things.in_the_catalog():
+        things.make_tables()
+        subscribe("watch")
+        subscriptions.sync()
+        with clock.standing_at(clock.now() + timedelta(hours=1)):
+            thing_id = make_moved(0)
+        relay.look()
+        assert sequences("watch", thing_id) == [1]
+
+
+def test_a_retry_that_was_put_off_by_a_clock_that_was_ahead_is_due(quick_bus):
+    is_broken = [True]
+
+    def fail(_given):
+        if is_broken[0]:
+            raise ZeroDivisionError
+
+    subscribe("watch", does=fail)
+    subscriptions.sync()
+    with clock.standing_at(clock.now() + timedelta(hours=3)):
+        thing_id = make_moved(0)
+        drain()
+    is_broken[0] = False
+    drain()
+    assert sequences("watch", thing_id) == [], "it waits for a time that is hours away"
+    upkeep.release_what_is_known_now()
+    drain()
+    assert sequences("watch", thing_id) == [1]
+
+
+def test_a_start_that_a_clock_noted_ahead_of_now_is_a_lost_worker(quick_bus):
+    subscribe("watch")
+    subscriptions.sync()
+    thing_id = make_moved(0)
+    with transaction() as session:
+        shard, position = session.execute(text("select shard, position from event_log")).one()
+        session.add(Start(shard=shard, until=position, at=clock.now() + timedelta(hours=1)))
+    drain()
+    assert sequences("watch", thing_id) == [1]
 
 
 def test_a_clock_job_that_fails_stops_no_other(quick_bus):

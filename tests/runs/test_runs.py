@@ -12,6 +12,7 @@ from karokar.kernel.actor import Actor, Scope, acting_as, current_actor
 from karokar.kernel.db import db, transaction
 from karokar.kernel.errors import NotFound, PermissionDenied, RuleBroken, StateConflict
 from karokar.kernel.ids import new_id
+from karokar.kernel.turns import Turns
 from karokar.runs import actions, queries, worker
 from karokar.runs.kinds import KINDS, End, Item, Paced, Skipped, Step, Stopped, file_kind, row_kind
 from karokar.runs.models import Run, RunRow
@@ -404,3 +405,109 @@ def test_old_runs_are_forgotten_with_their_rows(asha, work):
     db.session.expire_all()
     assert db.session.get(Run, run_id) is None
     assert db.session.scalars(select(RunRow)).all() == []
+
+
+def let_claim_run_out(run_id: UUID) -> None:
+    with transaction() as session:
+        session.get_one(Run, run_id).claimed_until = clock.now() - timedelta(seconds=1)
+
+
+def test_a_row_that_ends_its_worker_each_time_is_given_up_and_the_others_go_on(asha, work):
+    class Killed(BaseException):
+        """What a killed process leaves behind is what this leaves behind: nothing is noted."""
+
+    work.troubles = {2: Killed()}
+    run_id = start()
+    for _ in range(worker.LOST_STARTS):
+        with pytest.raises(Killed):
+            worker.work()
+        let_claim_run_out(run_id)
+    worker.work()
+    assert run_of(run_id).status == "DONE_WITH_ERRORS"
+    assert rows_of(run_id)[1] == (2, "FAILED", "The work on this row was ended 3 times.")
+    assert work.done == [1, 3, 4, 5]
+
+
+def test_a_run_whose_listing_ends_its_worker_each_time_fails_and_says_so(asha, work, monkeypatch):
+    class Killed(BaseException):
+        """As above."""
+
+    def list_items(_parameters):
+        raise Killed
+
+    object.__setattr__(KINDS["test.rows"], "list_items", list_items)
+    run_id = start()
+    for _ in range(worker.LOST_STARTS):
+        with pytest.raises(Killed):
+            worker.work()
+        let_claim_run_out(run_id)
+    worker.work()
+    assert run_of(run_id).status == "FAILED"
+    assert "came to no end" in str(run_of(run_id).error)
+
+
+def test_a_run_whose_end_cannot_be_told_ends_all_the_same_and_says_so(asha, work):
+    def ended(parameters, end):
+        raise ZeroDivisionError
+
+    row_kind("test.ending", "Do rows", permission="report.read", list_items=work.list_items, do=work.do, ended=ended)
+    try:
+        run_id = start("test.ending")
+        worker.work()
+        assert run_of(run_id).status == "DONE"
+        assert "what follows from it failed" in str(run_of(run_id).error)
+    finally:
+        del KINDS["test.ending"]
+
+
+def test_a_run_that_cannot_even_be_begun_fails_and_holds_up_no_other(any_app, asha, work, monkeypatch):
+    broken, fine = start(), start()
+    calls: list[UUID] = []
+
+    def resolve(user, *_rest):
+        calls.append(user)
+        if len(calls) == 1:
+            raise ZeroDivisionError
+        return asha
+
+    monkeypatch.setitem(any_app.extensions, "karokar.actor_of_member", resolve)
+    worker.work()
+    worker.work()
+    assert (run_of(broken).status, run_of(fine).status) == ("FAILED", "DONE")
+
+
+def test_organizations_and_people_take_turns_whoever_has_more_runs(any_app, asha, work, monkeypatch):
+    mine = [start() for _ in range(3)]
+    colleague = member(organization_id=asha.organization_id)
+    stranger = member()
+    with acting_as(colleague):
+        theirs = start()
+    with acting_as(stranger):
+        other = start()
+    actors = {one.user_id: one for one in (asha, colleague, stranger)}
+    monkeypatch.setitem(any_app.extensions, "karokar.actor_of_member", lambda user, *_rest: actors[user])
+    monkeypatch.setattr(worker, "_turns", Turns())
+    order: list[UUID] = []
+    for _ in range(5):
+        run_id = worker._claim()
+        assert run_id is not None
+        order.append(run_id)
+        worker.work_on(run_id)
+    assert order == [mine[0], other, theirs, mine[1], mine[2]]
+
+
+def test_a_claim_of_a_clock_that_was_ahead_is_void(asha, work):
+    run_id = start()
+    ahead = clock.now() + timedelta(hours=1)
+    with transaction() as session:
+        run = session.get_one(Run, run_id)
+        run.claimed_until, run.due_at, run.status = ahead, ahead, "RUNNING"
+    worker.work()
+    assert run_of(run_id).status == "DONE"
+
+
+def test_a_run_over_given_rows_does_these_and_lists_no_others(asha, work):
+    run_id = actions.start_run("test.rows", {"word": "did"}, items=[Item("Row 2", {"n": 2}), Item("Row 4", {"n": 4})])
+    worker.work()
+    assert work.done == [2, 4]
+    assert run_of(run_id).total == 2

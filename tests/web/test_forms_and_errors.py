@@ -1,10 +1,12 @@
 """What every form and every refusal promises, whatever page it is on."""
 
 import html
+import io
 import re
 from dataclasses import replace
 
 import pytest
+from flask import request
 from sqlalchemy import func, select
 
 from karokar.app import create_app
@@ -246,3 +248,38 @@ def test_a_conflict_says_to_a_program_both_the_answer_s_status_and_the_thing_s(c
     assert answer.status_code == 409
     assert answer.json["status"] == 409
     assert answer.json["current_status"] == "SUSPENDED"
+
+
+def test_a_form_sent_again_with_other_content_is_done_and_the_person_is_notified(desk):
+    client = desk.client()
+    data = desk.token(client)
+    client.post("/note", data={**data, "title": "Oil"})
+    answer = client.post("/note", data={**data, "title": "Air"})
+    assert answer.status_code == 303
+    assert desk.done == ["Oil", "Air"]
+    assert "sent this form before with other content" in client.get("/note").text
+
+
+def test_a_second_click_on_either_content_does_nothing_more(desk):
+    client = desk.client()
+    data = desk.token(client)
+    for title in ("Oil", "Air", "Oil", "Air"):
+        assert client.post("/note", data={**data, "title": title}).status_code == 303
+    assert desk.done == ["Oil", "Air"]
+
+
+def test_another_file_is_other_content_and_the_form_still_reads_it(desk):
+    sizes: list[int] = []
+
+    @desk.app.before_request
+    def look():
+        if request.files:
+            sizes.append(len(request.files["file"].read()))
+
+    client = desk.client()
+    data = desk.token(client)
+    for content in (b"one", b"two two", b"two two"):
+        files = {"file": (io.BytesIO(content), "a.txt")}
+        client.post("/note", data={**data, "title": "Oil", **files}, content_type="multipart/form-data")
+    assert desk.done == ["Oil", "Oil"]
+    assert sizes == [3, 7]

@@ -18,6 +18,7 @@ from karokar.kernel.errors import NotFound
 from karokar.kernel.permissions import requires
 from karokar.kernel.text import count_of
 from karokar.outbox import canary
+from karokar.outbox.actions import digest_of_open
 from karokar.outbox.dead_letters import all_dead_letters, list_dead_letters
 from karokar.outbox.registry import HANDLERS
 from karokar.outbox.state import failure_groups, find_handler, handler_names, handler_states, list_pending
@@ -25,7 +26,7 @@ from karokar.outbox.state import overview as look
 from karokar.runs.kinds import Item, Skipped, row_kind
 from karokar.runs.views.bulk import ask_with
 from karokar.web.filters import Choice, Filters
-from karokar.web.forms import LONGEST_NUMBER, Form
+from karokar.web.forms import Form
 
 LATEST_GROUPS = 5
 
@@ -99,14 +100,20 @@ def failure(name: str, fingerprint: str) -> str:
     if group is None:
         raise NotFound("kind of failure")
     dead = list_dead_letters(handler=name, fingerprint=fingerprint)
-    return render_template("administration/failure.html", group=group, dead=dead, form=ReasonForm())
+    return render_template(
+        "administration/failure.html",
+        group=group,
+        dead=dead,
+        form=ReasonForm(),
+        shown=digest_of_open(name, fingerprint),
+    )
 
 
 @bp.post("/failures/<name>/<fingerprint>/retry")
 @requires(EVENT_OPERATE)
 def retry_failures(name: str, fingerprint: str) -> Response:
     """Let all failures of one kind run again."""
-    count = actions.retry_failures(name, fingerprint, _expected())
+    count = actions.retry_failures(name, fingerprint, request.form.get("expected", ""))
     flash(
         f"{count_of(count, 'delivery runs', 'deliveries run')} again now. What still fails comes back to this list.",
         "good",
@@ -118,14 +125,11 @@ def retry_failures(name: str, fingerprint: str) -> Response:
 @requires(EVENT_OPERATE)
 def dismiss_failures(name: str, fingerprint: str) -> Response:
     """Leave all failures of one kind undone."""
-    count = actions.dismiss_failures(name, fingerprint, _expected(), request.form.get("reason", ""))
+    count = actions.dismiss_failures(
+        name, fingerprint, request.form.get("expected", ""), request.form.get("reason", "")
+    )
     flash(f"{count_of(count, 'delivery stays', 'deliveries stay')} undone. What waited behind goes on.", "good")
     return redirect(url_for("administration.failures"), 303)
-
-
-def _expected() -> int:
-    text = request.form.get("expected", "")
-    return int(text) if text.isdecimal() and len(text) <= LONGEST_NUMBER else -1
 
 
 # Dead letters ---------------------------------------------------------------------------------------------------------
@@ -154,22 +158,16 @@ def _list_dead(parameters: Mapping[str, Any]) -> Iterator[Item]:
     for found in all_dead_letters(
         handler=filters.get("handler"), types=filters.get("type"), keys=tuple(parameters.get("chosen", ()))
     ):
-        yield Item(f"{found.event_type} for {found.handler}", {"event_id": str(found.event_id), "name": found.handler})
+        yield Item(f"{found.event_type} for {found.handler}", {"name": found.handler, "position": found.position})
 
 
 def _retry_dead(item: Item, _parameters: Mapping[str, Any]) -> None:
-    _refuse_unless_dead(item)
-    actions.retry_delivery(UUID(item.data["event_id"]), item.data["name"])
+    if not actions.retry_dead_letter(item.data["name"], item.data["position"]):
+        raise Skipped("It is not dead any more.")
 
 
 def _dismiss_dead(item: Item, parameters: Mapping[str, Any]) -> None:
-    _refuse_unless_dead(item)
-    actions.dismiss_delivery(UUID(item.data["event_id"]), item.data["name"], parameters["reason"])
-
-
-def _refuse_unless_dead(item: Item) -> None:
-    event_id = UUID(item.data["event_id"])
-    if not any(found.event_id == event_id for found in all_dead_letters(handler=item.data["name"])):
+    if not actions.dismiss_dead_letter(item.data["name"], item.data["position"], parameters["reason"]):
         raise Skipped("It is not dead any more.")
 
 

@@ -11,7 +11,7 @@ from karokar.administration.views.blueprint import bp
 from karokar.files import scanner
 from karokar.files.lost import count_lost
 from karokar.kernel.permissions import requires
-from karokar.kernel.schedule import JOBS
+from karokar.kernel.schedule import JOBS, WHOLE_JOB, list_failures
 from karokar.kernel.settings import settings
 from karokar.outbox.health import Part, in_bytes, parts
 from karokar.web.asking import ask
@@ -25,12 +25,15 @@ LITTLE_SPACE = 500_000_000
 @requires(EVENT_OPERATE)
 def health() -> str:
     """Show every part of the installation and how it is."""
-    found = [*_migrations(), *parts(), storage(), stored_files(), mail(), audit_log()]
+    failures = list_failures()
+    found = [*_migrations(), *parts(), scheduled_jobs(len(failures)), storage(), stored_files(), mail(), audit_log()]
     worst = next((status for status in ("down", "degraded") if any(part.status == status for part in found)), "ok")
     return render_template(
         "administration/health.html",
         parts=found,
         worst=worst,
+        failures=failures,
+        whole_job=WHOLE_JOB,
         jobs=sorted(JOBS.values(), key=lambda job: job.name),
         build={
             "KaroKar": VERSION,
@@ -54,6 +57,15 @@ def _migrations() -> list[Part]:
 
 def _sentence(text: str) -> str:
     return "The database is of this version." if text == "ok" else text
+
+
+def scheduled_jobs(failing: int) -> Part:
+    """Whether the clock's jobs succeed."""
+    name = "Scheduled jobs"
+    if failing:
+        sentence = "Some entries fail again and again. They hold up no others; the list below says which and why."
+        return Part(name=name, status="degraded", sentence=sentence, detail=f"{failing:,} failing")
+    return Part(name=name, status="ok", sentence="Every job succeeds.")
 
 
 def storage() -> Part:

@@ -15,7 +15,7 @@ from karokar.events.base import LATEST
 from karokar.kernel.errors import RuleBroken
 from karokar.kernel.permissions import requires
 from karokar.outbox.replay import DELIVERIES_A_SECOND, JUDGED_FROM, STOPS_OVER_PERCENT, is_going_wrong
-from karokar.outbox.replay_plan import Unit, Wanted, list_units, make_plan
+from karokar.outbox.replay_plan import Unit, Wanted, digest_of_plan, list_units, make_plan
 from karokar.outbox.state import handler_names
 from karokar.runs.kinds import End, Item, Paced, Stopped, row_kind
 from karokar.runs.queries import list_runs
@@ -53,7 +53,7 @@ def replays() -> str:
         "administration/replays.html",
         filters=filters,
         plan=plan,
-        expected=f"{plan.units}-{plan.deliveries}" if plan else "",
+        expected=digest_of_plan(plan.wanted) if plan else "",
         runs=list_runs(kind="event.replay"),
         tries=list_runs(kind="event.replay_try"),
         rate=DELIVERIES_A_SECOND,

@@ -71,16 +71,23 @@ def notice_late_returns() -> int:
 @every(5)
 def cancel_after_suspensions() -> int:
     """Call off what suspended organizations had asked for or been promised, some at a time. Returns how many."""
-    works = db.session.execute(
-        select(SuspensionWork.event_id, SuspensionWork.organization_id).where(SuspensionWork.ended_at.is_(None))
-    ).all()
-    return sum(_work_off(event_id, organization_id) for event_id, organization_id in works)
+    cancelled = 0
+
+    def work_off(event_id: UUID) -> bool:
+        nonlocal cancelled
+        done = _work_off(event_id)
+        cancelled += done
+        return done > 0
+
+    work_through(select(SuspensionWork.event_id).where(SuspensionWork.ended_at.is_(None)), work_off)
+    return cancelled
 
 
-def _work_off(event_id: UUID, organization_id: UUID) -> int:
+def _work_off(event_id: UUID) -> int:
+    organization_id = db.session.get_one(SuspensionWork, event_id, populate_existing=True).organization_id
     party = or_(Booking.vendor_organization_id == organization_id, Booking.corporate_organization_id == organization_id)
     left = _ids(party, Booking.status.in_([status.value for status in rules.CANCELLABLE]))
-    done = work_through(left, _each(lambda booking: booking.cancel_for_suspension(at=clock.now())))
+    done = work_through(left, _each(lambda booking: booking.cancel_for_suspension(at=clock.now())), part=event_id)
     _note_progress(event_id, done, is_over=db.session.scalar(left.limit(1)) is None)
     return done
 

@@ -1,6 +1,6 @@
 """What other contexts may ask about bookings, whoever is acting: who asks has decided what may be shown."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -184,13 +184,13 @@ def vehicles_requested_by(
     return set(db.session.scalars(statement))
 
 
-def count_cancellable(organization_id: UUID) -> int:
-    """Return how many bookings would be called off if the organization (either side of them) were suspended."""
-    statement = select(func.count(Booking.id)).where(
+def list_cancellable(organization_id: UUID) -> Sequence[UUID]:
+    """Return the bookings that would be called off if the organization (either side of them) were suspended."""
+    statement = select(Booking.id).where(
         or_(Booking.vendor_organization_id == organization_id, Booking.corporate_organization_id == organization_id),
         Booking.status.in_([status.value for status in rules.CANCELLABLE]),
     )
-    return db.session.scalar(statement) or 0
+    return db.session.scalars(statement).all()
 
 
 def find_handovers(booking_id: UUID) -> dict[str, HandoverFacts]:

@@ -51,7 +51,9 @@ def _matching(parameters: Mapping[str, Any], statuses: tuple[str, ...]) -> Itera
         for one in together:
             vehicle, company = vehicles.get(one.vehicle_id, ""), companies.get(others[one.id], "")
             period = f"{local_time(one.start)} to {local_time(one.end)}"
-            yield Item(f"{one.reference} · {vehicle} · {company} · {period}", {"id": str(one.id)})
+            yield Item(
+                f"{one.reference} · {vehicle} · {company} · {period}", {"id": str(one.id), "version": one.version}
+            )
 
 
 def _other_side(booking: Booking, own: UUID | None) -> UUID:
@@ -77,15 +79,19 @@ def _list_cancellable(parameters: Mapping[str, Any]) -> Iterator[Item]:
 
 def _approve(item: Item, _parameters: Mapping[str, Any]) -> None:
     # What overlaps with one that was approved before it is refused by the database, and says so in its row.
-    actions.approve_booking(UUID(item.data["id"]))
+    actions.approve_booking(UUID(item.data["id"]), version=item.data["version"])
 
 
 def _reject(item: Item, parameters: Mapping[str, Any]) -> None:
-    actions.reject_booking(UUID(item.data["id"]), parameters["reason"], parameters["note"])
+    actions.reject_booking(
+        UUID(item.data["id"]), parameters["reason"], parameters["note"], version=item.data["version"]
+    )
 
 
 def _cancel(item: Item, parameters: Mapping[str, Any]) -> None:
-    actions.cancel_booking(UUID(item.data["id"]), parameters["reason"], parameters["note"])
+    actions.cancel_booking(
+        UUID(item.data["id"]), parameters["reason"], parameters["note"], version=item.data["version"]
+    )
 
 
 def _with_reasons(name: str, reasons: Mapping[str, str]) -> type[ReasonForm]:

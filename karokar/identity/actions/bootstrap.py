@@ -11,6 +11,7 @@ from karokar.identity.models import Membership, Role, User
 from karokar.identity.rules import passwords, tokens
 from karokar.kernel import clock
 from karokar.kernel.db import action, db
+from karokar.kernel.email_addresses import email_problem, normal_email
 from karokar.kernel.errors import RuleBroken
 from karokar.kernel.settings import settings
 from karokar.organization import queries as organization
@@ -23,9 +24,12 @@ def create_platform_admin(
     """Make an administrator of the platform, and return the membership's id.
 
     With a password they are active at once; without one they are invited, and set it from the invitation's link. Raises
-    RuleBroken for an address that has an account, or a password that is not accepted.
+    RuleBroken for an address that has an account or cannot be mailed to, or a password that is not accepted.
     """
-    normal = rules.normal_email(email)
+    unsendable = email_problem(email)
+    if unsendable:
+        raise RuleBroken("EMAIL_NOT_ACCEPTED", unsendable)
+    normal = normal_email(email)
     if db.session.scalar(select(User.id).where(User.email == normal)) is not None:
         raise RuleBroken("EMAIL_TAKEN", f"{normal} has an account already.")
     platform = organization.list_platform_ids()[0]

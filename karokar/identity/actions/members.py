@@ -16,6 +16,7 @@ from karokar.identity.rules import MembershipStatus, tokens
 from karokar.kernel import clock
 from karokar.kernel.actor import Scope, current_actor
 from karokar.kernel.db import action, db
+from karokar.kernel.email_addresses import email_problem, normal_email
 from karokar.kernel.errors import NotFound, RuleBroken, StateConflict
 from karokar.kernel.permissions import check, load
 from karokar.kernel.proof import demand_proof, refuse_tokens
@@ -40,8 +41,9 @@ def invite_member(
 ) -> Membership:
     """Invite a person by e-mail to the acting organization (the platform: to any), with a role that it may give.
 
-    Somebody who has an account keeps it, with its name. Raises RuleBroken for a role that cannot be given here or a
-    person who is a member or invited already, and NotForTokens where a program asks.
+    Somebody who has an account keeps it, with its name. Raises RuleBroken for a role that cannot be given here, an
+    address that cannot be mailed to, or a person who is a member or invited already, and NotForTokens where a program
+    asks.
     """
     scope = check(EMPLOYEE_MANAGE)
     refuse_tokens()
@@ -86,12 +88,15 @@ def _invite(
     by: UUID | None,
     time_zone: str | None = None,
 ) -> Membership:
-    user = db.session.scalars(select(User).where(User.email == rules.normal_email(email))).one_or_none()
+    problem = email_problem(email)
+    if problem:
+        raise RuleBroken("EMAIL_NOT_ACCEPTED", problem, fields={"email": problem})
+    user = db.session.scalars(select(User).where(User.email == normal_email(email))).one_or_none()
     if user is None:
         user = User(
             first_name=first_name,
             last_name=last_name,
-            email=rules.normal_email(email),
+            email=normal_email(email),
             phone=phone,
             time_zone=time_zone or organization.get_organization(organization_id).time_zone,
         )

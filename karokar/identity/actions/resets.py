@@ -5,14 +5,14 @@ from uuid import UUID
 from sqlalchemy import select
 
 from karokar.events.bus import publish
-from karokar.identity import rules
 from karokar.identity.actions.oneself import as_oneself, lock_user
 from karokar.identity.models import Membership, ResetRequest, User
 from karokar.identity.rules import MembershipStatus, tokens
 from karokar.kernel import clock
 from karokar.kernel.db import action, db
+from karokar.kernel.email_addresses import normal_email
 from karokar.kernel.ids import new_id
-from karokar.kernel.schedule import every
+from karokar.kernel.schedule import every, work_through
 
 _AT_ONCE = 50
 
@@ -23,17 +23,13 @@ def request_password_reset(email: str) -> None:
 
     `answer_reset_requests` looks whose it is, a moment later.
     """
-    db.session.add(ResetRequest(id=new_id(), email=rules.normal_email(email), asked_at=clock.now()))
+    db.session.add(ResetRequest(id=new_id(), email=normal_email(email), asked_at=clock.now()))
 
 
 @every(1)
 def answer_reset_requests() -> int:
     """Have links sent to those who asked and can sign in, oldest first, and return how many requests were answered."""
-    waiting = list(db.session.scalars(select(ResetRequest.id).order_by(ResetRequest.id).limit(_AT_ONCE)))
-    db.session.rollback()
-    for request_id in waiting:
-        _answer(request_id)
-    return len(waiting)
+    return work_through(select(ResetRequest.id).order_by(ResetRequest.id), _answer, at_most=_AT_ONCE)
 
 
 @action

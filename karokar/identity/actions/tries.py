@@ -5,10 +5,11 @@ from datetime import timedelta
 from sqlalchemy import Delete, delete, select
 
 from karokar.identity.models import TryCount
-from karokar.identity.rules import normal_email, tokens
+from karokar.identity.rules import tokens
 from karokar.identity.rules.tries import ONE, counts_for, pause_after
 from karokar.kernel import clock
 from karokar.kernel.db import action, db
+from karokar.kernel.email_addresses import normal_email
 from karokar.kernel.errors import TooManyTries
 from karokar.kernel.rows import insert_if_new
 from karokar.kernel.schedule import every

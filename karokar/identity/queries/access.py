@@ -14,6 +14,7 @@ from karokar.identity.rules import MembershipStatus, passwords, tokens
 from karokar.kernel import clock
 from karokar.kernel.actor import Scope
 from karokar.kernel.db import db
+from karokar.kernel.email_addresses import normal_email
 from karokar.kernel.errors import NotFound
 from karokar.kernel.permissions import PERMISSIONS, Permission
 from karokar.kernel.settings import settings
@@ -207,7 +208,7 @@ def acting_by_membership(user_id: UUID, organization_id: UUID, token_id: UUID | 
 
 def check_password(email: str, password: str) -> PasswordCheck:
     """Check an address and a password, in the same time whether or not the address is known."""
-    user = db.session.scalars(select(User).where(User.email == rules.normal_email(email))).one_or_none()
+    user = db.session.scalars(select(User).where(User.email == normal_email(email))).one_or_none()
     form = passwords.form_hashed(user.password_hash if user else None, password, cheap=settings().testing)
     if user is None:
         return PasswordCheck(is_right=False, user_id=None)

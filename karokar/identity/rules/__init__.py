@@ -5,7 +5,6 @@ from enum import StrEnum
 from zoneinfo import available_timezones
 
 from karokar.kernel.actor import Scope
-from karokar.kernel.text import normal
 
 
 class MembershipStatus(StrEnum):
@@ -80,11 +79,6 @@ PERMISSION_FIELD = "may."
 def as_entry(code: str, *, is_self: bool) -> str:
     """Return the entry that a composed role keeps for a permission."""
     return code + _SELF_SUFFIX if is_self else code
-
-
-def normal_email(email: str) -> str:
-    """Return the address as it is stored and compared: upper and lower case are the same person."""
-    return normal(email).strip().lower()
 
 
 def is_time_zone(name: str) -> bool:

@@ -4,8 +4,8 @@ from flask import Blueprint, request
 from flask.blueprints import BlueprintSetupState
 
 from karokar.identity.resolver import login_manager
-from karokar.identity.rules import normal_email
 from karokar.identity.rules.tries import source_of
+from karokar.kernel.email_addresses import normal_email
 
 bp = Blueprint("identity", __name__)
 

@@ -10,10 +10,11 @@ from werkzeug.datastructures import MultiDict
 from karokar.identity import actions, queries
 from karokar.identity.forms import MemberForm, choices
 from karokar.identity.permissions import EMPLOYEE_MANAGE
-from karokar.identity.rules import MembershipStatus, normal_email
+from karokar.identity.rules import MembershipStatus
 from karokar.identity.views.blueprint import bp
 from karokar.identity.views.members import COLUMNS
 from karokar.kernel.actor import current_actor
+from karokar.kernel.email_addresses import normal_email
 from karokar.kernel.errors import NotFound, RuleBroken
 from karokar.kernel.permissions import requires
 from karokar.kernel.text import same_key

@@ -1,10 +1,10 @@
 """The sender: takes mails that are due to the mail server, each at most once that anybody can know of.
 
-A mail is claimed with a random token and a deadline by the database's clock, and committed. It is connected, named a
-sender and a recipient; up to there whoever dies leaves a claim that runs out, and the mail is due again. Then
-HANDING_OVER is committed, the server is given the content, and its answer is committed. Whoever dies between these two
-leaves an outcome that nobody can know: the mail becomes UNKNOWN, and a person decides. The Message-ID is always the
-same, so that a copy is recognised.
+Organizations take turns. A mail is claimed with a random token and a deadline by the database's clock, and committed.
+The server is connected and told the sender and the recipient; whoever dies before that is done leaves a claim that
+runs out, and the mail is due again, up to the limit of tries. Then HANDING_OVER is committed, the server is given the
+content, and its answer is committed. Whoever dies between these two leaves an outcome that nobody can know: the mail
+becomes UNKNOWN, and a person decides. The Message-ID is always the same, so that a copy is recognised.
 """
 
 import smtplib
@@ -21,23 +21,56 @@ from typing import Any
 from urllib.parse import SplitResult, unquote, urlsplit
 from uuid import UUID
 
-from sqlalchemy import DateTime, func, select, update
+from sqlalchemy import and_, func, or_, select, update
 
 from karokar.kernel import clock
-from karokar.kernel.db import UtcDateTime, action, db
+from karokar.kernel.db import action, database_now, db
+from karokar.kernel.email_addresses import email_problem
 from karokar.kernel.errors import NotFound
 from karokar.kernel.ids import new_id
+from karokar.kernel.log import get_logger
 from karokar.kernel.schedule import every
 from karokar.kernel.settings import settings
+from karokar.kernel.turns import Turns
 from karokar.notification.actions.wording import Rendered, render_mail
 from karokar.notification.models import Mail, MailState, Notification, Status
 from karokar.notification.queries import is_anything_on_its_way
 from karokar.notification.rules.matrix import MOST_ATTEMPTS, message_id, pause_before_retry
 
-CLAIM_SECONDS = 60
+_TRIES = range(1, MOST_ATTEMPTS + 1)
+CLAIM = timedelta(seconds=60)
 TURN_SECONDS = 5.0
 """How long one turn of the sender goes on taking mails; the clock comes again."""
+AT_A_TURN = 25
+"""How many mails of an organization are looked up at once."""
 SERVER_TIMEOUT_SECONDS = 10
+IMPATIENT_SECONDS = 1
+IMPATIENT_FOR_SECONDS = 60.0
+
+
+class _Patience:
+    """How long the server may take to answer before a mail is handed over.
+
+    Once it did not answer in time, the mails of the next minute get a second each: a server that is silent about some
+    recipients must not hold up the mails to everybody else. Those that were cut short are tried again after a pause.
+    """
+
+    def __init__(self) -> None:
+        self._lost_until = 0.0
+
+    def lose(self) -> None:
+        """Be short with the server for a while, unless that is so already."""
+        if time.monotonic() >= self._lost_until:
+            self._lost_until = time.monotonic() + IMPATIENT_FOR_SECONDS
+
+    @property
+    def seconds(self) -> int:
+        """How long to wait for an answer now."""
+        return IMPATIENT_SECONDS if time.monotonic() < self._lost_until else SERVER_TIMEOUT_SECONDS
+
+
+_patience = _Patience()
+_turns = Turns()
 
 
 @dataclass(frozen=True)
@@ -60,6 +93,10 @@ class Outcome:
 
     state: MailState
     error: str | None = None
+    is_server_silent: bool = False
+
+
+Connect = Callable[[], smtplib.SMTP]
 
 
 @every(2, lane="mail")
@@ -75,23 +112,53 @@ def send_mails() -> int:
         return keep_all()
     until = time.monotonic() + TURN_SECONDS
     count = 0
-    with _server() as connect:
-        while time.monotonic() < until and (claim := claim_one()) is not None:
-            finish(claim, deliver(claim, connect))
-            count += 1
+    with _server(_patience) as connect:
+        while due := list_due():
+            for mail_id in due:
+                if time.monotonic() > until:
+                    return count
+                claim = claim_one(mail_id)
+                if claim is None:
+                    continue
+                outcome = deliver(claim, connect)
+                if outcome.is_server_silent:
+                    _patience.lose()
+                finish(claim, outcome)
+                count += 1
     return count
 
 
 @action
 def release_lost() -> None:
-    """Make claims that ran out due again; whoever was handing over leaves an unknown outcome, for a person."""
-    ran_out = Mail.claimed_until < _database_time()
-    _update(
-        (Mail.state == MailState.SENDING, ran_out),
-        state=MailState.QUEUED,
-        claim_token=None,
-        claimed_until=None,
+    """Make claims that ran out due again, after a pause from the second one on, or give them up after the last try.
+
+    Whoever was handing over leaves an unknown outcome, for a person.
+    """
+    now = database_now(db.session())
+    ran_out = or_(Mail.claimed_until < now, Mail.claimed_until > now + CLAIM + clock.TOLERANCE)
+    lost = select(Mail.id, Mail.attempts, Mail.notification_id).where(Mail.state == MailState.SENDING, ran_out)
+    for mail_id, attempts, notification_id in db.session.execute(lost.with_for_update(skip_locked=True)).all():
+        is_over = attempts >= MOST_ATTEMPTS
+        _update(
+            (Mail.id == mail_id,),
+            state=MailState.FAILED if is_over else MailState.QUEUED,
+            # Once may be a restart. Whoever ends the sender again and again must not be first each time.
+            due_at=now + (pause_before_retry(attempts - 1) if attempts > 1 else timedelta()),
+            error="The sender ended while it worked on this mail.",
+            claim_token=None,
+            claimed_until=None,
+        )
+        if is_over:
+            _set_status(notification_id, Status.FAILED)
+    is_too_far = or_(
+        Mail.attempts == 0,
+        *(
+            and_(Mail.attempts == tries, Mail.due_at > now + pause_before_retry(tries) + clock.TOLERANCE)
+            for tries in _TRIES
+        ),
     )
+    # Later than any pause from now: the clock that said so has been put right since.
+    _update((Mail.state == MailState.QUEUED, Mail.due_at > now, is_too_far), due_at=now)
     _update(
         (Mail.state == MailState.HANDING_OVER, ran_out),
         state=MailState.UNKNOWN,
@@ -114,25 +181,37 @@ def keep_all() -> int:
     return kept
 
 
-@action
-def claim_one() -> Claim | None:
-    """Claim the mail that has been due the longest; None where none is due."""
-    due = (
-        select(Mail.id)
-        .where(Mail.state == MailState.QUEUED, Mail.due_at <= _database_time())
-        .order_by(Mail.due_at, Mail.id)
-        .limit(1)
-        .with_for_update(skip_locked=True)
+def list_due() -> list[UUID]:
+    """Return mails that are due, a few of each organization by turns, those of one that have been due longest first."""
+    now = database_now(db.session())
+    number = func.row_number().over(partition_by=Mail.organization_id, order_by=(Mail.due_at, Mail.id))
+    ranked = (
+        select(Mail.id, Mail.organization_id, Mail.due_at, number.label("number"))
+        .where(Mail.state == MailState.QUEUED, Mail.due_at <= now)
+        .subquery()
     )
-    mail_id = db.session.scalar(due)
-    if mail_id is None:
+    few = select(ranked).where(ranked.c.number <= AT_A_TURN).order_by(ranked.c.number, ranked.c.due_at)
+    rows = db.session.execute(few).all()
+    places = {one: place for place, one in enumerate(_turns.in_order(row.organization_id for row in rows))}
+    return [row.id for row in sorted(rows, key=lambda row: (row.number, places[row.organization_id]))]
+
+
+@action
+def claim_one(mail_id: UUID) -> Claim | None:
+    """Claim a mail that is due; None where somebody else has taken it."""
+    due = select(Mail.organization_id).where(
+        Mail.id == mail_id, Mail.state == MailState.QUEUED, Mail.due_at <= database_now(db.session())
+    )
+    found = db.session.execute(due.with_for_update(skip_locked=True)).one_or_none()
+    if found is None:
         return None
+    _turns.take(found.organization_id)
     token = new_id()
     _update(
         (Mail.id == mail_id,),
         state=MailState.SENDING,
         claim_token=token,
-        claimed_until=_database_time(CLAIM_SECONDS),
+        claimed_until=database_now(db.session()) + CLAIM,
         attempts=Mail.attempts + 1,
     )
     row = db.session.execute(select(Mail.attempts, Notification).join(Notification).where(Mail.id == mail_id)).one()
@@ -156,9 +235,9 @@ def begin_handing_over(claim: Claim) -> bool:
         Mail.id == claim.mail_id,
         Mail.claim_token == claim.token,
         Mail.state == MailState.SENDING,
-        Mail.claimed_until > _database_time(),
+        Mail.claimed_until > database_now(db.session()),
     )
-    changed = _update(mine, state=MailState.HANDING_OVER, claimed_until=_database_time(CLAIM_SECONDS))
+    changed = _update(mine, state=MailState.HANDING_OVER, claimed_until=database_now(db.session()) + CLAIM)
     return changed == 1
 
 
@@ -170,7 +249,7 @@ def finish(claim: Claim, outcome: Outcome) -> None:
         state = MailState.FAILED
     values: dict[str, Any] = {"state": state, "error": error, "claimed_until": None}
     if state is MailState.QUEUED:
-        values["due_at"] = clock.now() + pause_before_retry(claim.attempts)
+        values["due_at"] = database_now(db.session()) + pause_before_retry(claim.attempts)
     if state is MailState.SENT:
         values["sent_at"] = clock.now()
     # A sender that was frozen may come back after its mail was declared unknown: it knows, so its word counts.
@@ -183,41 +262,61 @@ def finish(claim: Claim, outcome: Outcome) -> None:
         return
     ends = {MailState.SENT: Status.SENT, MailState.REFUSED: Status.FAILED, MailState.FAILED: Status.FAILED}
     if state in ends or state is MailState.OBSOLETE:
-        status = ends.get(state, Status.SENT)
-        db.session.execute(
-            update(Notification)
-            .where(Notification.id == claim.notification_id)
-            .values(status=status)
-            .execution_options(synchronize_session=False)
-        )
+        _set_status(claim.notification_id, ends.get(state, Status.SENT))
 
 
-def deliver(claim: Claim, connect: Callable[[], smtplib.SMTP]) -> Outcome:
-    """Take a claimed mail to the server that `connect` gives, and return what became of it."""
-    try:
-        rendered = render_mail(claim.notification_id, claim.recipient_id, claim.kind, claim.template, claim.data)
-    except NotFound:
-        return Outcome(MailState.OBSOLETE, "The recipient's account is gone.")
-    if rendered is None:
-        return Outcome(MailState.OBSOLETE, "There is nothing left to say: what the mail was about is over.")
+def _set_status(notification_id: UUID, status: Status) -> None:
+    db.session.execute(
+        update(Notification)
+        .where(Notification.id == notification_id)
+        .values(status=status)
+        .execution_options(synchronize_session=False)
+    )
+
+
+def deliver(claim: Claim, connect: Connect) -> Outcome:
+    """Take a claimed mail to the server that `connect` gives, and return what became of it.
+
+    Whatever happens on the way is this mail's outcome: nothing about one mail may end the loop over all of them.
+    """
     has_begun = False
     try:
+        rendered = render_mail(claim.notification_id, claim.recipient_id, claim.kind, claim.template, claim.data)
+        if rendered is None:
+            return Outcome(MailState.OBSOLETE, "There is nothing left to say: what the mail was about is over.")
+        if not rendered.to.isascii():
+            return Outcome(MailState.REFUSED, email_problem(rendered.to))
+        content = _message(claim, rendered).as_bytes(policy=SMTP)
         server = connect()
         _address(server, rendered)
         has_begun = begin_handing_over(claim)
         if not has_begun:
             server.rset()
             return Outcome(MailState.QUEUED, "The claim ran out before the mail was handed over.")
-        code, answer = server.data(_message(claim, rendered).as_bytes(policy=SMTP))
+        _wait_for(server, SERVER_TIMEOUT_SECONDS)
+        code, answer = server.data(content)
+    except NotFound:
+        return Outcome(MailState.OBSOLETE, "The recipient's account is gone.")
     except _Answer as refused:
         return _by_code(refused.code, refused.text)
     except smtplib.SMTPDataError as refused:
         return _by_code(refused.smtp_code, refused.smtp_error)
-    except (OSError, smtplib.SMTPException, ssl.SSLError) as error:
-        if has_begun:
-            return Outcome(MailState.UNKNOWN, f"The connection broke while the mail was handed over: {_plain(error)}")
-        return Outcome(MailState.QUEUED, _plain(error))
+    except Exception as error:  # noqa: BLE001 - see above
+        return _failed(claim, error, has_begun=has_begun)
     return Outcome(MailState.SENT) if code == 250 else _by_code(code, answer)
+
+
+def _failed(claim: Claim, error: Exception, *, has_begun: bool) -> Outcome:
+    """Return the outcome of a try that an error ended. Of one that is no mail server's, the log has the details."""
+    is_connection = isinstance(error, OSError | smtplib.SMTPException)
+    if not is_connection:
+        get_logger(__name__).exception("mail_failed", mail=str(claim.mail_id))
+    if has_begun:
+        return Outcome(MailState.UNKNOWN, f"The connection broke while the mail was handed over: {_plain(error)}")
+    if is_connection:
+        return Outcome(MailState.QUEUED, _plain(error), is_server_silent=True)
+    sentence = f"The mail could not be prepared ({type(error).__name__}). The log has the details under this mail's id."
+    return Outcome(MailState.QUEUED, sentence)
 
 
 class _Answer(Exception):
@@ -261,17 +360,18 @@ def _message(claim: Claim, rendered: Rendered) -> EmailMessage:
 
 
 @contextmanager
-def _server() -> Iterator[Callable[[], smtplib.SMTP]]:
+def _server(patience: _Patience) -> Iterator[Connect]:
     """Give a function that returns a connection to the mail server: one for the turn, opened when first needed."""
     held: list[smtplib.SMTP] = []
 
     def connect() -> smtplib.SMTP:
         if held:
+            _wait_for(held[0], patience.seconds)
             with suppress(smtplib.SMTPException, OSError):
                 if held[0].rset()[0] == 250:
                     return held[0]
             held.pop().close()
-        held.append(_open())
+        held.append(_open(patience.seconds))
         return held[0]
 
     try:
@@ -282,15 +382,18 @@ def _server() -> Iterator[Callable[[], smtplib.SMTP]]:
                 server.quit()
 
 
-def _open() -> smtplib.SMTP:
+def _wait_for(server: smtplib.SMTP, seconds: int) -> None:
+    if server.sock is not None:
+        server.sock.settimeout(seconds)
+
+
+def _open(seconds: int) -> smtplib.SMTP:
     parts = urlsplit(settings().smtp_url or "")
     host, context = parts.hostname or "", ssl.create_default_context()
     if parts.scheme == "smtps":
-        server: smtplib.SMTP = smtplib.SMTP_SSL(
-            host, parts.port or 465, timeout=SERVER_TIMEOUT_SECONDS, context=context
-        )
+        server: smtplib.SMTP = smtplib.SMTP_SSL(host, parts.port or 465, timeout=seconds, context=context)
     else:
-        server = smtplib.SMTP(host, parts.port or 25, timeout=SERVER_TIMEOUT_SECONDS)
+        server = smtplib.SMTP(host, parts.port or 25, timeout=seconds)
     try:
         _greet(server, parts, context)
     except (OSError, smtplib.SMTPException):
@@ -314,10 +417,3 @@ def _update(conditions: tuple[Any, ...], **values: Any) -> int:
         update(Mail).where(*conditions).values(**values).execution_options(synchronize_session=False)
     )
     return int(result.rowcount)
-
-
-def _database_time(seconds: int = 0) -> Any:
-    """Return the database's own time, so many seconds from now, as its columns hold times."""
-    if db.session.get_bind().dialect.name == "postgresql":
-        return func.clock_timestamp(type_=DateTime(timezone=True)) + timedelta(seconds=seconds)
-    return func.strftime("%Y-%m-%d %H:%M:%f000", "now", f"+{seconds} seconds", type_=UtcDateTime())

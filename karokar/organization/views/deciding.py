@@ -11,6 +11,7 @@ from karokar.fleet import queries as fleet
 from karokar.identity import queries as identity
 from karokar.kernel.actor import current_actor
 from karokar.kernel.permissions import requires
+from karokar.kernel.shown import digest_of
 from karokar.organization import actions, queries, rules
 from karokar.organization.forms import ApproveForm, RejectForm, SuspendForm
 from karokar.organization.permissions import (
@@ -65,11 +66,13 @@ def _review(organization_id: UUID, forms: dict[str, Any]) -> str:
     )
 
 
-def _preview(organization_id: UUID) -> dict[str, int]:
-    """Return what a suspension would touch."""
+def _preview(organization_id: UUID) -> dict[str, Any]:
+    """Return what a suspension would touch; `shown` names the bookings that it would cancel."""
     vehicles = fleet.count_vehicles(organization_id)
+    bookings = booking.list_cancellable(organization_id)
     return {
-        "bookings": booking.count_cancellable(organization_id),
+        "bookings": len(bookings),
+        "shown": digest_of(bookings),
         "vehicles": vehicles.get("ACTIVE", 0),
         "members": identity.count_members(organization_id),
     }
@@ -106,9 +109,17 @@ def reject(organization_id: UUID) -> ResponseReturnValue:
 @bp.post("/<uuid:organization_id>/suspend")
 @requires(ORGANIZATION_APPROVE)
 def suspend(organization_id: UUID) -> ResponseReturnValue:
-    """Take an organization out of the marketplace for now."""
+    """Take an organization out of the marketplace for now.
+
+    Asks again where other bookings would be cancelled than those that were shown.
+    """
     form = SuspendForm()
     if form.is_sent():
+        if request.form.get("expected") != digest_of(booking.list_cancellable(organization_id)):
+            flash(
+                "Its bookings have changed since you saw what a suspension does. Nothing was done: look again.", "wait"
+            )
+            return _review(organization_id, {"suspend": form}), 409
         with form.refusals():
             decided = actions.suspend_organization(
                 organization_id, reason=form.reason.data, notes=form.notes.data or "", version=form.sent_version

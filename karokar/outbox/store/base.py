@@ -213,7 +213,11 @@ class Store(ABC):
 
     def look(self) -> Look:
         """Return what there is to do now, in one statement: it is asked for again after every round."""
-        ((shards, is_retry_due, is_canary_waiting),) = self._execute(self.what_is_there, (self.moment(clock.now()),))
+        # The clock is the database's, unless time stands still here.
+        moment = clock.stands_at()
+        ((shards, is_retry_due, is_canary_waiting),) = self._execute(
+            self.what_is_there, (None if moment is None else self.moment(moment),)
+        )
         return Look(
             [
                 Ahead(shard, progress, events, None if until is None else Lost(until, age))

@@ -84,7 +84,7 @@ select
    cross join lateral (select count(*) as events from (
      select from event_log l where l.shard = s.shard and l.position > s.position limit {BATCH}) l) a
    where a.events > 0),
-  exists (select 1 from troubles where state = 'retrying' and due_at <= %s),
+  exists (select 1 from troubles where state = 'retrying' and due_at <= coalesce(%s::timestamptz, now())),
   exists (select 1 from canaries where answered_at is null)
 """
 

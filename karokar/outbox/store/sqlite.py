@@ -47,7 +47,7 @@ select
                  coalesce((select max(position) from progress p where p.shard = shards.shard), 0) as progress
                from ({_SHARDS}) shards) r) s
    where s.events > 0),
-  exists (select 1 from troubles where state = 'retrying' and due_at <= ?),
+  exists (select 1 from troubles where state = 'retrying' and due_at <= coalesce(?, {_NOW})),
   exists (select 1 from canaries where answered_at is null)
 """
 _SUBSCRIPTIONS = (

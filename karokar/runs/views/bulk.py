@@ -8,12 +8,14 @@ from flask import redirect, render_template, request, url_for
 
 from karokar.kernel.errors import NotFound
 from karokar.kernel.permissions import check, signed_in
+from karokar.kernel.shown import digest_of
 from karokar.runs import actions
 from karokar.runs.kinds import KINDS, RowKind
 from karokar.runs.views.blueprint import bp
 from karokar.web.forms import Form
 
-COUNTED_UP_TO = 50_000
+MOST_ROWS = 50_000
+"""More rows are not started at once: nobody could be shown them."""
 _SAMPLE = 10
 _OWN_FIELDS = {"csrf_token", "acting_for", "form_key", "form_base", "version", "expected", "cursor", "sort"}
 
@@ -30,21 +32,24 @@ def ask_with(kind: RowKind, form: type[Form]) -> None:
 def new(kind: str) -> Any:
     """Say how many rows a bulk change is about, show some of them, ask, and start the run.
 
-    The address holds the filters of the list that it came from. If their number changed meanwhile, it asks again.
+    The address holds the filters of the list that it came from. The run is about exactly the rows that were shown;
+    where others match by now, or one of them has changed, it asks again.
     """
     known = KINDS.get(kind)
     if not isinstance(known, RowKind) or not known.is_bulk:
         raise NotFound("kind of run")
     check(known.permission)
     parameters = _snapshot(request.args.to_dict(flat=False))
-    items = list(islice(known.list_items(parameters), COUNTED_UP_TO + 1))
+    items = list(islice(known.list_items(parameters), MOST_ROWS + 1))
+    is_too_many = len(items) > MOST_ROWS
+    shown = digest_of(item.data for item in items)
     form = _forms.get(kind, Form)()
     is_changed = False
     if form.is_sent():
-        is_changed = request.form.get("expected") != str(len(items))
-        if items and not is_changed:
+        is_changed = request.form.get("expected") != shown
+        if items and not is_changed and not is_too_many:
             title = f"{known.title}: {len(items):,}"
-            run_id = actions.start_run(kind, {**parameters, **form.values()}, title=title)
+            run_id = actions.start_run(kind, {**parameters, **form.values()}, title=title, items=items)
             return redirect(url_for("runs.show", run_id=run_id), 303)
     page = render_template(
         "runs/new.html",
@@ -52,7 +57,9 @@ def new(kind: str) -> Any:
         form=form,
         count=len(items),
         sample=items[:_SAMPLE],
-        is_counted_out=len(items) <= COUNTED_UP_TO,
+        shown=shown,
+        most=MOST_ROWS,
+        is_too_many=is_too_many,
         is_changed=is_changed,
     )
     return page, 409 if is_changed else form.status

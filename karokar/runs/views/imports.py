@@ -26,6 +26,7 @@ from werkzeug.wrappers import Response
 
 from karokar.kernel.errors import NotFound
 from karokar.kernel.permissions import check, signed_in
+from karokar.kernel.shown import digest_of
 from karokar.runs import actions, queries
 from karokar.runs.imports import Heading, Problem, Report, read
 from karokar.runs.kinds import Item, row_kind
@@ -122,13 +123,14 @@ def _listed_already(_parameters: Mapping[str, Any]) -> Sequence[Item]:
 def check_import(import_id: UUID) -> Any:
     """Show what importing a file would do; once confirmed, start the run with its good rows.
 
-    Asks again where the number of good rows is no longer the one that was seen. One that was started leads to its run.
+    Asks again where the good rows are no longer the ones that were shown. One that was started leads to its run.
     """
     file, known = _found(import_id)
     if file.run_id is not None:
         return redirect(url_for("runs.show", run_id=file.run_id), 303)
     report = known.report(file.text)
-    is_changed = request.method == "POST" and request.form.get("expected") != str(len(report.good))
+    shown = digest_of([one.line.number, one.facts] for one in report.good)
+    is_changed = request.method == "POST" and request.form.get("expected") != shown
     if request.method == "POST" and report.good and not is_changed:
         return redirect(url_for("runs.show", run_id=_start(file, known, report)), 303)
     page = render_template(
@@ -138,6 +140,7 @@ def check_import(import_id: UUID) -> Any:
         report=report,
         before=queries.find_imported_before(file),
         is_changed=is_changed,
+        digest=shown,
         shown=_SHOWN,
         sample=_SAMPLE,
     )
