@@ -4,8 +4,8 @@ import sqlalchemy as sa
 from alembic import op
 from email_validator import EmailNotValidError, validate_email
 
-revision = "0032_email_domains"
-down_revision = "0031_reported_uses"
+revision = "0033_email_domains"
+down_revision = "0032_files"
 branch_labels = None
 depends_on = None
 
