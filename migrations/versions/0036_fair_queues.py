@@ -3,8 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0034_fair_queues"
-down_revision = "0033_email_domains"
+revision = "0036_fair_queues"
+down_revision = "0035_email_domains"
 branch_labels = None
 depends_on = None
 

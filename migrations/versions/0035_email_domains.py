@@ -4,8 +4,8 @@ import sqlalchemy as sa
 from alembic import op
 from email_validator import EmailNotValidError, validate_email
 
-revision = "0033_email_domains"
-down_revision = "0032_files"
+revision = "0035_email_domains"
+down_revision = "0034_evidence"
 branch_labels = None
 depends_on = None
 
