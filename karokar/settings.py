@@ -3,12 +3,11 @@
 import dataclasses
 import re
 from collections.abc import Callable, Mapping
-from email.utils import parseaddr
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from karokar.kernel.email_addresses import normal_email
+from karokar.kernel.email_addresses import as_sender
 from karokar.kernel.nearest import nearest
 
 OWN_PREFIXES = ("KAROKAR_", "EVENT_BUS_")
@@ -110,11 +109,9 @@ def _clamd(name: str, value: str) -> str:
 def _mail_from(name: str, value: str) -> str:
     if not re.fullmatch(r"[^<>@\r\n]*<[^<>@\s]+@[^<>@\s]+>|[^<>@\s]+@[^<>@\s]+", value):
         raise _refuse(name, value, "a sender such as KaroKar <no-reply@example.com>")
-    address = parseaddr(value)[1]
-    sendable = address if address.isascii() else normal_email(address)
-    if not sendable.isascii():
+    if (sender := as_sender(value)) is None:
         raise _refuse(name, value, "a sender with no other letters than A to Z before the @")
-    return value.replace(address, sendable)
+    return sender
 
 
 _KEY_COMMAND = "python3 -c 'import secrets; print(secrets.token_urlsafe(48))'"

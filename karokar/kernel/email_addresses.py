@@ -1,5 +1,7 @@
 """Email addresses: the one form in which they are stored and compared, and which of them any mail server accepts."""
 
+from email.utils import parseaddr
+
 from email_validator import EmailNotValidError, ValidatedEmail, validate_email
 
 from karokar.kernel.text import normal
@@ -31,6 +33,13 @@ def email_problem(address: str) -> str:
     if len(normal_email(address)) > 254:
         return "Use at most 254 characters."
     return ""
+
+
+def as_sender(sender: str) -> str | None:
+    """Return a mail's sender with its domain in IDNA, its name kept; None where mail servers do not accept it."""
+    address = parseaddr(sender)[1]
+    sendable = address if address.isascii() else normal_email(address)
+    return sender.replace(address, sendable) if sendable.isascii() else None
 
 
 def _read(address: str) -> ValidatedEmail | None:

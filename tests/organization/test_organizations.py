@@ -223,7 +223,7 @@ def test_a_suspension_shows_before_what_it_does_and_then_does_it(client):
         made = bookings.request_booking(car, start, start + timedelta(days=1), "Visit")
     people.sign_in(client, people.platform_admin())
     page = client.get(f"/organization/{vendor.id}/review").text
-    assert "1 bookings will be cancelled and 1 vehicles leave the search" in page
+    assert "1 booking will be cancelled, and 1 vehicle will no longer be found in the search" in page
     form = f"/organization/{vendor.id}/review"
     given = {
         "form_at": form,
