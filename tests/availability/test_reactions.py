@@ -113,6 +113,17 @@ def _(world):
     return world.own_vehicle, [Block("ALLOCATED", assignment.start, assignment.start, is_released=True)]
 
 
+@story("AssignmentActivated")
+def _(world):
+    assignment = world.direct()
+    early = assignment.start - hours(0.5)
+    with world.acting(world.employee):
+        assignments.accept_assignment(assignment.id)
+    with world.acting(world.employee, early):
+        assignments.start_assignment(assignment.id, 10_000, 90)
+    return world.own_vehicle, [Block("ALLOCATED", early, assignment.end)]
+
+
 @story("AssignmentCompleted")
 def _(world):
     assignment = world.direct(end=None)

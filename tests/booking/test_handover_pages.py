@@ -261,7 +261,7 @@ def test_booking_on_begins_where_the_booking_ends_and_its_turnaround_is_over(app
     link = html.split('href="/booking/new?')[1].split('"')[0]
     assert "start=2026-11-19T13:00:00Z&amp;end=2026-11-20T13:00:00Z" in link
     page = f"/booking/new?{link.replace('&amp;', '&')}"
-    assert "The vehicle is free in this period" in text_of(client.get(page))
+    assert "The vehicle is free: " in text_of(client.get(page))
     sent = send(client, page, do="send", start="2026-11-19T14:00", end="2026-11-20T14:00")
     assert "The request was sent" in follow(client, sent)
     early = send(client, page, do="send", start="2026-11-19T13:30", end="2026-11-20T14:00")

@@ -26,7 +26,7 @@ def _monday_noon() -> Iterator[None]:
 def test_a_free_gap_becomes_a_request_in_one_step(world: World, as_company: FlaskClient) -> None:
     page = f"/booking/new?vehicle_id={world.vehicle}&start=2026-11-18T12:00:00Z&end=2026-11-19T12:00:00Z"
     opened = text_of(as_company.get(page))
-    assert "The vehicle is free in this period" in opened
+    assert "The vehicle is free: " in opened
     html = as_company.get(page).get_data(as_text=True)
     assert 'value="2026-11-18T13:00"' in html  # noon in UTC, as Berlin's clocks show it
     sent = send(as_company, page, do="send", start="2026-11-18T13:00", end="2026-11-19T13:00", purpose="Site visit")

@@ -44,11 +44,12 @@ def read_lock(lock: Path) -> list[Locked]:
     ]
     for package in packages:
         for other in packages:
-            if package.name in other.via:
+            if package.name in other.via and other.name != "pip":
                 package.needs.append(
                     f"{other.name}[all]>={other.version}" + (f" ; {other.marker}" * bool(other.marker))
                 )
-    return packages
+    # pip itself does the work: a wheel of its name without code would end it.
+    return [package for package in packages if package.name != "pip"]
 
 
 def write_wheel(folder: Path, package: Locked, version: str) -> Path:

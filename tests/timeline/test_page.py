@@ -56,7 +56,7 @@ def test_a_reading_is_told_once_and_as_people_write_numbers(client: FlaskClient)
     told = page[page.index("received the vehicle") : page.index("accepted the assignment")]
     assert told.count("10,250") == 1
     assert "10250" not in told
-    assert "Odometer at the handover (km)" in told
+    assert "Odometer (km)" in told
 
 
 def test_the_platforms_people_appear_by_its_name(client: FlaskClient, company: Company):
