@@ -24,7 +24,7 @@ from flask import abort, redirect, request
 from karokar.kernel.db import primitive
 from karokar.kernel.errors import RuleBroken
 from karokar.web import saved_views
-from karokar.web.times import end_of_day, local_day, read_moment, start_of_day
+from karokar.web.times import end_of_day, local_day, read_day, read_moment, start_of_day
 
 LARGEST_NUMBER = 2**31 - 1
 """What a column of numbers holds: beyond it the database refuses to compare."""
@@ -247,3 +247,14 @@ def asked_moment(name: str) -> datetime | None:
         return read_moment(text.replace(" ", "+") if text.count(":") > 1 and " " in text else text)
     except ValueError:
         return None
+
+
+def asked_day(name: str) -> tuple[date | None, str]:
+    """Return the day that the address carries, None for none; and a sentence about one that cannot be read."""
+    text = request.args.get(name, "").strip()
+    if not text:
+        return None, ""
+    try:
+        return read_day(text), ""
+    except ValueError:
+        return None, f"{text[:40]} is not a day of the calendar that can be shown here. Type a day like 2026-11-20."

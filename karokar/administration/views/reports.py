@@ -1,7 +1,5 @@
 """Reports: utilisation, time to decide, rejections, unmet demand; each chart with its table, each table as a file."""
 
-from datetime import date
-
 from flask import render_template, request
 from werkzeug.wrappers import Response
 
@@ -10,10 +8,10 @@ from karokar.administration.queries import reports as queries
 from karokar.administration.queries.reports import Bucket, Period, Utilisation
 from karokar.administration.views.blueprint import bp
 from karokar.fleet.queries import CATEGORIES
-from karokar.kernel.errors import NotFound
+from karokar.kernel.errors import NotFound, RuleBroken
 from karokar.kernel.permissions import requires
 from karokar.web.exports import Column, export
-from karokar.web.times import read_day
+from karokar.web.filters import asked_day
 
 UTILISATION_COLUMNS = (
     Column("Vehicle", lambda row: row.label),
@@ -36,26 +34,22 @@ def _category_name(category: str) -> str:
     return CATEGORIES.get(category, category)
 
 
-def _period() -> Period:
-    return Period.of(_day("from"), _day("to"))
-
-
-def _day(name: str) -> date | None:
-    try:
-        return read_day(request.args.get(name, ""))
-    except ValueError:
-        return None
+def _period() -> tuple[Period, list[str]]:
+    """Return the period that was asked for, and what is wrong with a day that could not be read."""
+    (first, about_first), (last, about_last) = asked_day("from"), asked_day("to")
+    return Period.of(first, last), [problem for problem in (about_first, about_last) if problem]
 
 
 @bp.get("/reports")
 @requires(REPORT_READ)
 def reports() -> str:
     """Show the four reports of a period."""
-    period = _period()
+    period, problems = _period()
     vehicles = queries.utilisation_by_vehicle(period)
     return render_template(
         "administration/reports.html",
         period=period,
+        problems=problems,
         category_name=_category_name,
         totals=queries.totals(period),
         vehicles=vehicles,
@@ -70,8 +64,13 @@ def reports() -> str:
 @bp.get("/reports/<name>/export")
 @requires(REPORT_READ)
 def export_report(name: str) -> Response:
-    """Download one report of a period. Raises NotFound for a report that does not exist."""
-    period = _period()
+    """Download one report of a period.
+
+    Raises NotFound for a report that does not exist, and RuleBroken for a day that cannot be read.
+    """
+    period, problems = _period()
+    if problems:
+        raise RuleBroken("INVALID_DAY", " ".join(problems))
     rows: list[Utilisation] | list[Bucket]
     if name == "utilisation":
         rows = queries.utilisation_by_vehicle(period, limit=100_000)

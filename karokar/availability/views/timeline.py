@@ -20,7 +20,7 @@ from karokar.kernel import clock
 from karokar.kernel.actor import Scope, current_actor
 from karokar.kernel.errors import NotFound
 from karokar.kernel.permissions import may, requires, scope_of
-from karokar.web.filters import Choice, Filters, Text, asked_moment
+from karokar.web.filters import Choice, Filters, Text, asked_day, asked_moment
 from karokar.web.states import state_of
 from karokar.web.times import NO_MOMENT, iso, local_time, to_local, viewer_zone
 
@@ -82,7 +82,8 @@ def timeline() -> str:
     now = clock.now()
     span = request.args.get("span", "week")
     then, problem = _then(now)
-    grid = Grid.of(span if span in SPANS else "week", _day(request.args.get("on", ""), then or now), zone)
+    on, day_problem = asked_day("on")
+    grid = Grid.of(span if span in SPANS else "week", _shown_day(on, then or now), zone)
     vehicles, page, left_out = _vehicles(filters, grid, then)
     return render_template(
         "availability/timeline.html",
@@ -91,6 +92,7 @@ def timeline() -> str:
         rows=_rows(vehicles, grid, then),
         then=then,
         then_problem=problem,
+        day_problem=day_problem,
         then_typed=to_local(then).isoformat(timespec="seconds") if then else "",
         headings=grid.headings(now),
         page=page,
@@ -114,12 +116,9 @@ def _then(now: datetime) -> tuple[datetime | None, str]:
     return then, NO_MOMENT if then is None and request.args.get("as_of", "").strip() else ""
 
 
-def _day(text: str, now: datetime) -> date:
-    """Return the asked day; today for none or for one that no calendar of ours reaches."""
-    try:
-        on = date.fromisoformat(text)
-    except ValueError:
-        on = now.astimezone(viewer_zone()).date()
+def _shown_day(on: date | None, now: datetime) -> date:
+    """Return the day that was asked for, today for none; moved to where weeks and months around it can be shown."""
+    on = on or now.astimezone(viewer_zone()).date()
     return min(max(on, date(1970, 1, 8)), date(2199, 12, 1))
 
 
