@@ -27,6 +27,7 @@ from karokar.assignment.permissions import (
     ASSIGNMENT_START,
 )
 from karokar.assignment.rules import Status
+from karokar.availability import free
 from karokar.events.base import Event
 from karokar.events.bus import publish
 from karokar.files.cleaning import clean_photos
@@ -78,8 +79,8 @@ def reject_assignment(assignment_id: UUID, reason: str = "", *, version: int | N
 def create_assignment(vehicle_id: UUID, employee_id: UUID, start: datetime, end: datetime | None = None) -> UUID:
     """Assign one of the company's own vehicles to an employee, for a period or without an end. Returns its id.
 
-    Raises NotFound (no such vehicle here), ORGANIZATION_NOT_ACTIVE, PERIOD_INVALID, START_PASSED, VEHICLE_NOT_ACTIVE,
-    VEHICLE_IN_MAINTENANCE, VEHICLE_NOT_AVAILABLE, EMPLOYEE_NOT_ELIGIBLE.
+    Raises NotFound (no such vehicle here), ORGANIZATION_NOT_ACTIVE, PERIOD_INVALID, START_PASSED, END_PASSED,
+    VEHICLE_NOT_ACTIVE, VEHICLE_IN_MAINTENANCE, VEHICLE_NOT_AVAILABLE, EMPLOYEE_NOT_ELIGIBLE.
     """
     check(ASSIGNMENT_CREATE)
     own = current_actor().organization_id
@@ -92,9 +93,7 @@ def create_assignment(vehicle_id: UUID, employee_id: UUID, start: datetime, end:
     assignment, event = Assignment.create(
         vehicle_id=vehicle_id, corporate_organization_id=own, employee_id=employee_id, start=start, end=end
     )
-    if start < clock.now() - timedelta(hours=1):
-        sentence = "The start is more than an hour ago. Choose a later one."
-        raise RuleBroken("START_PASSED", sentence, fields={"start": sentence})
+    rules.check_times(start, end, clock.now())
     _check_vehicle(vehicle, start, end)
     if queries.overlapping(vehicle_id, start, end):
         raise _NOT_FREE
@@ -176,7 +175,7 @@ def complete_assignment(
     )
     check_damage(found)
     publish(assignment.complete(at=now, returned_at=returned_at, odometer=odometer, fuel_percent=fuel_percent))
-    _keep_handover(assignment, "IN", found, at=returned_at or now)
+    _keep_handover(assignment, "IN", found, at=assignment.actual_end or now)
     return assignment
 
 
@@ -212,20 +211,24 @@ def _hold_direct(assignment_id: UUID, permission: str, version: int | None) -> A
 
 
 def _check_vehicle(vehicle: fleet.VehicleFacts, start: datetime, end: datetime | None) -> None:
-    """Raise VEHICLE_NOT_ACTIVE or VEHICLE_IN_MAINTENANCE.
+    """Raise VEHICLE_NOT_ACTIVE, VEHICLE_IN_MAINTENANCE or VEHICLE_NOT_AVAILABLE.
 
-    Maintenance in the midst of an assignment without an end is planned around it later; only its first day has to be
-    free of it.
+    Of an assignment without an end only the first day has to be free: what comes later is planned around it. A document
+    that expires in the meantime can be renewed: a company knows of its own.
     """
     if vehicle.status != "ACTIVE":
         raise StateConflict(
             "VEHICLE_NOT_ACTIVE", f"{vehicle.label} is not on the road at the moment. Have it activated first."
         )
-    if fleet.windows(vehicle.id, start, end or start + timedelta(days=1)):
+    taken = free.why_taken([vehicle], start, end or start + timedelta(days=1))[vehicle.id]
+    kinds = {reason.kind for reason in taken if reason.kind != "DOCUMENT"}
+    if "MAINTENANCE" in kinds:
         raise StateConflict(
             "VEHICLE_IN_MAINTENANCE",
             f"{vehicle.label} is in maintenance within this period. Choose another period or another vehicle.",
         )
+    if kinds:
+        raise _NOT_FREE
 
 
 def _why_not(organization_id: UUID, employee_id: UUID, start: datetime, end: datetime | None) -> str:

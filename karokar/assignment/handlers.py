@@ -3,6 +3,7 @@
 from karokar.assignment import actions
 from karokar.assignment.models import AssignmentSetting
 from karokar.assignment.rules import LICENCE_SETTING
+from karokar.booking import queries as bookings
 from karokar.events.administration import SettingChanged
 from karokar.events.base import Envelope
 from karokar.events.booking import (
@@ -11,6 +12,7 @@ from karokar.events.booking import (
     BookingCancelled,
     BookingCompleted,
     BookingTerminated,
+    BookingVehicleReturned,
 )
 from karokar.events.identity import MemberRemoved, MemberSuspended
 from karokar.kernel.db import db
@@ -48,6 +50,12 @@ def complete_with_booking(envelope: Envelope[BookingCompleted]) -> None:
     actions.complete_for_booking(envelope.event.booking_id, envelope.event.actual_end)
 
 
+@handles(BookingVehicleReturned, effect="action", description="Notes that the employee's vehicle came back after all.")
+def complete_after_end(envelope: Envelope[BookingVehicleReturned]) -> None:
+    """Complete the assignment of a booking that had ended without its vehicle."""
+    actions.complete_for_booking(envelope.event.booking_id, envelope.event.returned_at)
+
+
 @handles(BookingCancelled, effect="action", description="Closes the assignment of a booking that was called off.")
 def close_with_cancelled(envelope: Envelope[BookingCancelled]) -> None:
     """Close what has not begun."""
@@ -56,7 +64,10 @@ def close_with_cancelled(envelope: Envelope[BookingCancelled]) -> None:
 
 @handles(BookingTerminated, effect="action", description="Closes the assignment of a booking that was ended early.")
 def close_with_terminated(envelope: Envelope[BookingTerminated]) -> None:
-    """Close what runs."""
+    """Close what runs, unless the vehicle is not back: the employee still has it."""
+    booking = bookings.bookings([envelope.event.booking_id]).get(envelope.event.booking_id)
+    if booking is not None and booking.is_awaited:
+        return
     actions.close_for_booking(envelope.event.booking_id, "BOOKING_TERMINATED", envelope.event.actual_end)
 
 

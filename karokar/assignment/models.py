@@ -27,7 +27,7 @@ from karokar.events.assignment import (
 from karokar.kernel.actor import Actor, Scope
 from karokar.kernel.db import Aggregate, Base
 from karokar.kernel.errors import StateConflict
-from karokar.kernel.handover import HandoverColumns, PhotoColumns, check_reading, check_return_time
+from karokar.kernel.handover import HandoverColumns, PhotoColumns, check_reading, time_of_return
 from karokar.kernel.notes import TYPED, Note, new_note
 
 VEHICLE_OVERLAP = "ex_assignments_vehicle_no_overlap"
@@ -181,11 +181,9 @@ class Assignment(Aggregate):
         self._move("complete")
         if odometer is not None and fuel_percent is not None:
             check_reading(odometer, fuel_percent)
-        returned_at = returned_at or at
-        check_return_time(returned_at, handed_over_at=self.activated_at, now=at)
-        self.actual_end = returned_at
+        self.actual_end = time_of_return(returned_at or at, self.activated_at, at)
         return AssignmentCompleted(
-            **self._facts(), actual_end=returned_at, odometer=odometer, fuel_percent=fuel_percent
+            **self._facts(), actual_end=self.actual_end, odometer=odometer, fuel_percent=fuel_percent
         )
 
     def close(self, *, reason: str, at: datetime) -> AssignmentClosed:

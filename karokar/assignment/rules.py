@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
+from karokar.kernel.clock import to_the_minute
 from karokar.kernel.codes import in_words, name_codes
 from karokar.kernel.errors import RuleBroken, StateConflict
 
@@ -128,6 +129,18 @@ def check_period(start: datetime, end: datetime | None) -> None:
     if end is not None and start >= end:
         sentence = "The end has to come after the start. Leave it empty for an assignment without an end."
         raise RuleBroken("PERIOD_INVALID", sentence, fields={"end": sentence})
+
+
+def check_times(start: datetime, end: datetime | None, now: datetime) -> None:
+    """Raise START_PASSED for a start of more than an hour ago, END_PASSED for an end that does not lie ahead. Times are
+    compared as people type them: to the minute.
+    """
+    if to_the_minute(start) < to_the_minute(now) - timedelta(hours=1):
+        sentence = "The start is more than an hour ago. Choose a later one."
+        raise RuleBroken("START_PASSED", sentence, fields={"start": sentence})
+    if end is not None and end <= now:
+        sentence = "The end has passed. Choose an end that lies ahead, or leave it empty."
+        raise RuleBroken("END_PASSED", sentence, fields={"end": sentence})
 
 
 def due_reminder(start: datetime, now: datetime, last_sent: int | None) -> int | None:

@@ -8,7 +8,7 @@ from sqlalchemy.orm import aliased
 from karokar.availability import rules
 from karokar.availability.models import AvailabilityBlock, AvailabilityConflict
 from karokar.availability.permissions import CONFLICT_RESOLVE
-from karokar.availability.rules import ConflictStatus, Resolution
+from karokar.availability.rules import ConflictStatus, Resolution, SourceType
 from karokar.events.bus import publish
 from karokar.kernel import clock
 from karokar.kernel.actor import current_actor
@@ -75,6 +75,9 @@ def review_stale_calendars() -> None:
         review_conflicts(vehicle_id)
 
 
+_BECOMES = (SourceType.VEHICLE.value, SourceType.WINDOW.value)
+
+
 def _stale() -> list[UUID]:
     first, second = aliased(AvailabilityBlock), aliased(AvailabilityBlock)
     now = clock.now()
@@ -87,6 +90,9 @@ def _stale() -> list[UUID]:
             or_(first.source_id != second.source_id, first.source_type != second.source_type),
             or_(first.end.is_(None), and_(first.end > now, first.end > second.start)),
             or_(second.end.is_(None), and_(second.end > now, second.end > first.start)),
+            # What becomes of a vehicle that a booking has not brought back is no conflict with it.
+            ~and_(first.source_type == "Booking", first.end.is_(None), second.source_type.in_(_BECOMES)),
+            ~and_(second.source_type == "Booking", second.end.is_(None), first.source_type.in_(_BECOMES)),
             ~select(AvailabilityConflict.id)
             .where(
                 AvailabilityConflict.vehicle_id == first.vehicle_id,

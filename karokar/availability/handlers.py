@@ -24,6 +24,8 @@ from karokar.events.booking import (
     BookingCancelled,
     BookingCompleted,
     BookingTerminated,
+    BookingVehicleAwaited,
+    BookingVehicleReturned,
 )
 from karokar.events.fleet import (
     VehicleActivated,
@@ -66,6 +68,22 @@ def _release_booking(envelope: Envelope[BookingCompleted | BookingCancelled | Bo
     event = envelope.event
     at = event.cancelled_at if isinstance(event, BookingCancelled) else event.actual_end
     _release(envelope, held, at)
+
+
+def _await(envelope: Envelope[BookingVehicleAwaited], _held: Held) -> None:
+    event = envelope.event
+    _block(
+        envelope,
+        BlockKind.ALLOCATED,
+        start=event.since,
+        end=None,
+        owner=event.vendor_organization_id,
+        corporate=event.corporate_organization_id,
+    )
+
+
+def _come_back(envelope: Envelope[BookingVehicleReturned], held: Held) -> None:
+    _release(envelope, held, envelope.event.returned_at)
 
 
 def _allocate_directly(envelope: Envelope[AssignmentCreated], _held: Held) -> None:
@@ -144,6 +162,8 @@ REACTIONS: dict[type[Event], Callable[[Envelope[Any], Held], None]] = {
     BookingCompleted: _release_booking,
     BookingCancelled: _release_booking,
     BookingTerminated: _release_booking,
+    BookingVehicleAwaited: _await,
+    BookingVehicleReturned: _come_back,
     AssignmentCreated: _allocate_directly,
     AssignmentActivated: _allocate,
     AssignmentRejected: _release_assignment,

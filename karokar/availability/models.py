@@ -12,7 +12,7 @@ from karokar.availability.rules import BlockKind, ConflictStatus, Resolution, Sp
 from karokar.events.availability import AvailabilityConflictDetected, AvailabilityConflictResolved
 from karokar.kernel.actor import Actor, Scope
 from karokar.kernel.db import Aggregate, Base
-from karokar.kernel.errors import RuleBroken
+from karokar.kernel.errors import RuleBroken, StateConflict
 from karokar.kernel.notes import TYPED, Note, new_note
 
 _KINDS = ", ".join(f"'{kind.value}'" for kind in BlockKind)
@@ -174,9 +174,17 @@ class AvailabilityConflict(Aggregate):
     ) -> AvailabilityConflictResolved:
         """Close the conflict. A person's decision needs a note.
 
-        Raises StateConflict INVALID_CONFLICT_TRANSITION, RuleBroken NOTE_NEEDED.
+        Raises StateConflict INVALID_CONFLICT_TRANSITION, VEHICLE_NOT_ACTIVE for a suspension that somebody wants to
+        ignore, RuleBroken NOTE_NEEDED.
         """
         following = rules.next_conflict_status(self.status, "resolve")
+        sources = {self.first_source_type, self.second_source_type}
+        if resolution is Resolution.ACCEPTED and not rules.can_go_ahead(sources):
+            raise StateConflict(
+                "VEHICLE_NOT_ACTIVE",
+                "The vehicle is off the road, so this can't go ahead. Put it back on the road, cancel what is booked, "
+                "or take another vehicle for it.",
+            )
         if resolution is Resolution.ACCEPTED and not note.strip():
             sentence = "Say why it goes ahead anyway; the other side reads it."
             raise RuleBroken("NOTE_NEEDED", sentence, fields={"note": sentence})

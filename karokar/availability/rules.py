@@ -1,6 +1,6 @@
 """What holds for a vehicle's calendar: periods, overlaps, conflicts. Decisions without a database."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -58,6 +58,11 @@ CONFLICT_TRANSITIONS: dict[tuple[ConflictStatus, str], ConflictStatus] = {
 """Every change of a conflict's status; what is not here is refused."""
 
 
+def can_go_ahead(source_types: Collection[str]) -> bool:
+    """Whether both sides of a conflict can go ahead: what is off the road can't be handed over, whatever people say."""
+    return SourceType.VEHICLE not in source_types
+
+
 def next_conflict_status(status: str, verb: str) -> ConflictStatus:
     """Return the status that follows. Raises StateConflict INVALID_CONFLICT_TRANSITION for a change that is not one."""
     following = CONFLICT_TRANSITIONS.get((ConflictStatus(status), verb))
@@ -92,8 +97,18 @@ def clashes(held: Sequence[Span]) -> list[tuple[Span, Span]]:
     return [
         (first, second)
         for first, second in combinations(ordered, 2)
-        if first.source != second.source and overlap(first, second) is not None
+        if first.source != second.source and not _explains(first, second) and overlap(first, second) is not None
     ]
+
+
+def _explains(first: Span, second: Span) -> bool:
+    """Whether a suspension or maintenance is what becomes of a vehicle that a booking has not brought back."""
+    return any(
+        one.source[0] == SourceType.BOOKING
+        and one.end is None
+        and other.source[0] in {SourceType.VEHICLE, SourceType.WINDOW}
+        for one, other in ((first, second), (second, first))
+    )
 
 
 def block_id(source_type: str, source_id: UUID, source_seq: int) -> UUID:

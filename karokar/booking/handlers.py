@@ -3,10 +3,12 @@
 from sqlalchemy import update
 
 from karokar.assignment import queries as assignment
+from karokar.booking import actions
 from karokar.booking.models import Booking, SuspensionWork
 from karokar.booking.rules import Status, Vacancy
 from karokar.events.assignment import AssignmentClosed, AssignmentRejected
 from karokar.events.base import Envelope
+from karokar.events.fleet import VehicleActivated
 from karokar.events.organization import OrganizationReinstated, OrganizationSuspended
 from karokar.kernel.db import db
 from karokar.outbox.registry import handles
@@ -42,6 +44,19 @@ def stop_cancellations(envelope: Envelope[OrganizationReinstated]) -> None:
         SuspensionWork.asked_at <= envelope.occurred_at,
     ):
         work.ended_at = envelope.occurred_at
+
+
+@handles(
+    VehicleActivated,
+    effect="action",
+    key="stream",
+    description="Awaits a broken down vehicle no longer, once somebody has put it back on the road.",
+)
+def stop_awaiting(envelope: Envelope[VehicleActivated]) -> None:
+    """A suspension that somebody lifted says that the vehicle is there; one that documents lifted says nothing."""
+    lifted, _now = envelope.metadata.get("changes", {}).get("suspended_by") or (None, None)
+    if lifted in {"OWNER", "PLATFORM"}:
+        actions.release_after_repair(envelope.event.vehicle_id)
 
 
 @handles(

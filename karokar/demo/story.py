@@ -333,6 +333,9 @@ class Story:
                 self.ids["terminated"], "BREAKDOWN", "The charging port no longer locks; collected by a tow truck."
             ),
         )
+        self._returned(
+            "terminated", "vendor", -8.8, 12_730, is_damaged=True, notes="Towed in; the charging port is stuck."
+        )
 
         self._booking("cancelled", "city", "corporate", -4, -2, "Meeting with the auditors")
         self.by(

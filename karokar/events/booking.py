@@ -127,6 +127,48 @@ class BookingReminded(_BookingEvent, frozen=True, kw_only=True):
     employee_id: UserId | None = None
 
 
+@fact(
+    "BookingDelayed",
+    "noticed that the vehicle is still out with an earlier booking",
+    stream="vehicle_id",
+    private=_CORPORATE_ONLY,
+)
+class BookingDelayed(_BookingEvent, frozen=True, kw_only=True):
+    """Sent by the clock, once, when the vehicle of a booking that begins within a day has not come back from an earlier
+    booking, which should have returned it at `due_back`.
+    """
+
+    employee_id: UserId | None = None
+    due_back: Moment
+
+
+@fact(
+    "BookingVehicleAwaited",
+    "noted that the vehicle is still to come back",
+    stream="vehicle_id",
+    private=_CORPORATE_ONLY,
+)
+class BookingVehicleAwaited(_BookingEvent, frozen=True, kw_only=True):
+    """Sent with the end of a running booking that did not bring the vehicle back: it stays taken from `since` on."""
+
+    employee_id: UserId | None = None
+    since: Moment
+
+
+@fact("BookingVehicleReturned", "noted that the vehicle is back", stream="vehicle_id", private=_CORPORATE_ONLY)
+class BookingVehicleReturned(_BookingEvent, frozen=True, kw_only=True):
+    """Sent when a vehicle came back after its booking had ended without it; odometer in kilometres, fuel in percent.
+
+    Both are None where nobody noted a return: a broken down vehicle was put back on the road.
+    """
+
+    employee_id: UserId | None = None
+    returned_at: Moment
+    odometer: int | None = None
+    fuel_percent: int | None = None
+    is_damaged: bool = False
+
+
 @fact("BookingCommented", "wrote a message", stream="vehicle_id", private=_CORPORATE_ONLY)
 class BookingCommented(_BookingEvent, frozen=True, kw_only=True):
     """Sent when a side left the other a message; the text stays in the booking."""

@@ -1,5 +1,6 @@
 """What the fleet does about other contexts' facts."""
 
+from datetime import datetime
 from uuid import UUID, uuid5
 
 from sqlalchemy import select
@@ -13,7 +14,7 @@ from karokar.events.assignment import (
     AssignmentRejected,
 )
 from karokar.events.base import Envelope
-from karokar.events.booking import BookingActivated, BookingCompleted
+from karokar.events.booking import BookingActivated, BookingCompleted, BookingVehicleReturned
 from karokar.events.verification import VerificationApproved, VerificationExpired, VerificationRevoked
 from karokar.fleet import actions, queries
 from karokar.fleet.models import VehicleDriver
@@ -53,12 +54,13 @@ def lift_with_documents(envelope: Envelope[VerificationApproved]) -> None:
             actions.lift_document_suspension(vehicle_id)
 
 
-_Read = BookingActivated | BookingCompleted | AssignmentActivated | AssignmentCompleted
+_Read = BookingActivated | BookingCompleted | BookingVehicleReturned | AssignmentActivated | AssignmentCompleted
 
 
 @handles(
     BookingActivated,
     BookingCompleted,
+    BookingVehicleReturned,
     AssignmentActivated,
     AssignmentCompleted,
     effect="action",
@@ -80,15 +82,21 @@ def log_odometer(envelope: Envelope[_Read]) -> None:
     found = queries.vehicles([event.vehicle_id]).get(event.vehicle_id)
     if found is None or found.status == VehicleStatus.RETIRED:
         return
-    is_return = isinstance(event, BookingCompleted | AssignmentCompleted)
+    is_return = not isinstance(event, BookingActivated | AssignmentActivated)
     actions.record_odometer(
         event.vehicle_id,
         kilometres=event.odometer,
-        read_at=event.actual_end if isinstance(event, BookingCompleted | AssignmentCompleted) else event.activated_at,
+        read_at=_read_at(event),
         source=(ReadingSource.RETURN if is_return else ReadingSource.HANDOVER).value,
         source_id=source_id,
         reading_id=_reading_id(envelope.event_id),
     )
+
+
+def _read_at(event: _Read) -> datetime:
+    if isinstance(event, BookingActivated | AssignmentActivated):
+        return event.activated_at
+    return event.returned_at if isinstance(event, BookingVehicleReturned) else event.actual_end
 
 
 def _reading_id(event_id: UUID) -> UUID:

@@ -312,7 +312,7 @@ class MaintenanceWindow(Aggregate):
 
     @classmethod
     def schedule(
-        cls, vehicle: Vehicle, *, kind: str, description: str, start: datetime, end: datetime
+        cls, vehicle: Vehicle, *, kind: str, description: str, start: datetime, end: datetime, at: datetime
     ) -> "MaintenanceWindow":
         """Return a new SCHEDULED window. Raises RuleBroken for a period or kind that cannot be."""
         if vehicle.status == VehicleStatus.RETIRED:
@@ -321,6 +321,7 @@ class MaintenanceWindow(Aggregate):
             vehicle_id=vehicle.id, organization_id=vehicle.organization_id, status=WindowStatus.SCHEDULED.value
         )
         window._plan(kind=kind, description=description, start=start, end=end)
+        rules.check_lies_ahead(end, at)
         return window
 
     def scheduled(self) -> VehicleMaintenanceScheduled:
@@ -341,6 +342,7 @@ class MaintenanceWindow(Aggregate):
                 sentence = "The work goes on; its end lies ahead. To end it now, complete it."
                 raise RuleBroken("END_IN_THE_PAST", sentence, fields={"end": sentence})
         self._plan(kind=kind, description=description, start=start, end=end)
+        rules.check_lies_ahead(end, at)
         return VehicleMaintenanceChanged(**self._facts())
 
     def begin(self, *, at: datetime) -> VehicleMaintenanceStarted:

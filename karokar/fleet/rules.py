@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from unicodedata import normalize
 
+from karokar.kernel.clock import to_the_minute
 from karokar.kernel.codes import name_codes
 from karokar.kernel.countries import countries
 from karokar.kernel.errors import RuleBroken, StateConflict
@@ -237,6 +238,12 @@ def check_period(start: datetime, end: datetime) -> None:
         _refuse("end", "WINDOW_TOO_LONG", "Maintenance lasts a year at most; retire or suspend the vehicle instead.")
 
 
+def check_lies_ahead(end: datetime, now: datetime) -> None:
+    """Raise END_IN_THE_PAST for planned maintenance whose end does not lie ahead."""
+    if end <= now:
+        _refuse("end", "END_IN_THE_PAST", "The end has passed. Choose an end that lies ahead.")
+
+
 def check_kilometres(kilometres: int) -> None:
     """Raise RuleBroken for a reading that no odometer shows."""
     if not 0 <= kilometres <= MAX_KILOMETRES:
@@ -262,7 +269,8 @@ def judge_reading(kilometres: int, read_at: datetime, others: Sequence[Reading])
     vehicle drives in that time.
     """
     earlier = [other for other in others if other.read_at <= read_at]
-    later = [other for other in others if other.read_at > read_at]
+    # What people type holds no seconds: of one minute nobody knows which came first.
+    later = [other for other in others if to_the_minute(other.read_at) > to_the_minute(read_at)]
     if any(other.kilometres > kilometres for other in earlier) or any(other.kilometres < kilometres for other in later):
         return ReadingMark.OUT_OF_ORDER
     if earlier:

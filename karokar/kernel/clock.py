@@ -35,3 +35,8 @@ def standing_at(moment: datetime) -> Iterator[None]:
         yield
     finally:
         _frozen.reset(token)
+
+
+def to_the_minute(at: datetime) -> datetime:
+    """Return the beginning of a moment's minute: what people type holds no seconds, and is compared without them."""
+    return at.replace(second=0, microsecond=0)

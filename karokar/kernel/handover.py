@@ -14,6 +14,7 @@ from sqlalchemy import String
 from sqlalchemy.orm import Mapped, mapped_column
 
 from karokar.kernel.actor import current_actor
+from karokar.kernel.clock import to_the_minute
 from karokar.kernel.db import db
 from karokar.kernel.errors import RuleBroken
 
@@ -164,11 +165,15 @@ def check_reading(odometer: int, fuel_percent: int) -> None:
         raise RuleBroken("READING_INVALID", sentence, fields={"fuel_percent": sentence})
 
 
-def check_return_time(returned_at: datetime, *, handed_over_at: datetime | None, now: datetime) -> None:
-    """Raise RETURN_TIME_INVALID for a return that lies ahead or before the handover."""
-    if returned_at > now or (handed_over_at is not None and returned_at < handed_over_at):
+def time_of_return(returned_at: datetime, since: datetime | None, now: datetime) -> datetime:
+    """Return when the vehicle came back, `since` at the earliest: what people type holds no seconds.
+
+    Raises RETURN_TIME_INVALID unless that minute lies between the one in which it went out and now.
+    """
+    if returned_at > now or (since is not None and to_the_minute(returned_at) < to_the_minute(since)):
         sentence = "The return has to lie between the handover and now."
         raise RuleBroken("RETURN_TIME_INVALID", sentence, fields={"returned_at": sentence})
+    return returned_at if since is None else max(returned_at, since)
 
 
 def check_damage(found: Found) -> None:

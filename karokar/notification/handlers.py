@@ -8,12 +8,17 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid5
 
 import msgspec
 from sqlalchemy import select
 
+from karokar.assignment import queries as assignments
+from karokar.availability import queries as availability
+from karokar.availability.queries import ConflictFacts
 from karokar.booking import queries as bookings
+from karokar.booking.queries import BookingFacts
+from karokar.events.availability import AvailabilityConflictDetected, AvailabilityConflictResolved
 from karokar.events.base import Envelope, Event
 from karokar.events.visibility import told_to_affected, visible
 from karokar.identity import queries as identity
@@ -33,9 +38,12 @@ from karokar.notification.rules.matrix import (
     wanted_channels,
 )
 from karokar.organization import queries as organizations
+from karokar.outbox.models import EventRow
 from karokar.outbox.registry import handles
 
 _FOR_GOOD = timedelta(days=3650)
+_NAMING_BOOKINGS = frozenset({"VehicleSuspended", "VehicleMaintenanceScheduled"})
+"""Whose messages name the bookings that they touch."""
 _VENDOR, _COMPANY, _OWN = "vendor_organization_id", "corporate_organization_id", "organization_id"
 
 
@@ -133,7 +141,8 @@ class _Recipient:
 
 
 def _tell(envelope: Envelope[Event]) -> None:
-    if not insert_if_new(ToldEvent, {"event_id": envelope.event_id}):
+    told_as = _told_as(envelope)
+    if told_as is None or not insert_if_new(ToldEvent, {"event_id": told_as}):
         return
     row = MATRIX[envelope.event.event_type]
     if row.only_if and not getattr(envelope.event, row.only_if):
@@ -146,11 +155,15 @@ def _tell(envelope: Envelope[Event]) -> None:
             known.channels.update(channels)
             known.reads_organization |= found.reads_organization
     choices = _choices(row.kind, recipients)
+    affected = _affected_bookings(envelope)
     notifications, mails = [], []
     for recipient in recipients.values():
         data = _data_for(recipient, envelope, payload)
         if data is None:
             continue
+        mine = [one.reference for one in affected if _concerns(one, recipient)]
+        if mine:
+            data = {**data, "affected": mine}
         for channel in wanted_channels(row.kind, tuple(sorted(recipient.channels)), choices.get(recipient.user_id, {})):
             made = _notification(envelope, row.kind, recipient, channel, data)
             notifications.append(made)
@@ -234,6 +247,8 @@ def _find(to: To, envelope: Envelope[Event]) -> list[_Recipient]:
         return [one for platform in ids for one in _members(platform, HOLDING[to], is_platform=True)]
     if to is To.HOLDERS:
         return _holders(envelope.event)
+    if to is To.DRIVERS:
+        return _drivers(envelope)
     if to is To.AFFECTED:
         companies = _affected_companies(envelope)
         return [one for company in companies for one in _members(company, HOLDING[to], is_affected=True)]
@@ -267,6 +282,20 @@ def _holders(event: Event) -> list[_Recipient]:
     ]
 
 
+def _drivers(envelope: Envelope[Event]) -> list[_Recipient]:
+    """Return the employees who have the vehicle, or are to get it."""
+    vehicle_id = getattr(envelope.event, "vehicle_id")  # noqa: B009 - every event of a vehicle names it
+    live = assignments.live_in_period([vehicle_id], envelope.occurred_at, envelope.occurred_at + _FOR_GOOD)
+    found = {}
+    for one in live:
+        member = identity.find_membership(one.employee_id, one.corporate_organization_id)
+        if member is not None and member.status == "ACTIVE":
+            found[one.employee_id] = _Recipient(
+                one.employee_id, one.corporate_organization_id, reads_organization=False, is_affected=True
+            )
+    return list(found.values())
+
+
 def _sides(to: To, envelope: Envelope[Event]) -> list[To]:
     acted_for = envelope.organization_id
     if to is To.OTHER_SIDE and acted_for == getattr(envelope.event, _VENDOR, None):
@@ -294,11 +323,56 @@ def _members(
 
 def _affected_companies(envelope: Envelope[Event]) -> list[UUID]:
     """Return the companies whose bookings of the vehicle the event touches."""
+    named = {
+        company
+        for conflict in _conflicts(envelope.event)
+        for company in (conflict.corporate_organization_id, conflict.other_corporate_organization_id)
+        if company is not None
+    }
+    return sorted(named or {booking.corporate_organization_id for booking in _affected_bookings(envelope)})
+
+
+def _affected_bookings(envelope: Envelope[Event]) -> list[BookingFacts]:
+    """Return the bookings that an event about a vehicle or its calendar touches, by start."""
     event = envelope.event
-    named = {one for name in (_COMPANY, f"other_{_COMPANY}") if (one := getattr(event, name, None)) is not None}
-    if named:
-        return sorted(named)
+    conflicts = _conflicts(event)
+    if conflicts:
+        ids = {id_ for conflict in conflicts for kind, id_ in conflict.sources if kind == "Booking"}
+        return sorted(bookings.bookings(ids).values(), key=lambda one: one.start)
+    if event.event_type not in _NAMING_BOOKINGS:
+        return []
     start = getattr(event, "start", None) or envelope.occurred_at
     end = getattr(event, "end", None) or start + _FOR_GOOD
-    live = bookings.live_in_period([getattr(event, "vehicle_id")], start, end)  # noqa: B009 - every such event names it
-    return sorted({booking.corporate_organization_id for booking in live})
+    return bookings.live_in_period([getattr(event, "vehicle_id")], start, end)  # noqa: B009 - each of them names it
+
+
+def _conflicts(event: Event) -> list[ConflictFacts]:
+    """Return the conflicts that came, or went, with the one that the event tells of."""
+    if not isinstance(event, AvailabilityConflictDetected | AvailabilityConflictResolved):
+        return []
+    return availability.found_together(event.conflict_id, ended=isinstance(event, AvailabilityConflictResolved))
+
+
+def _concerns(booking: BookingFacts, recipient: _Recipient) -> bool:
+    """Whether a recipient knows a booking: one side of it, or, for an employee, the vehicle's driver."""
+    if not recipient.reads_organization:
+        return booking.employee_id == recipient.user_id
+    parties = {booking.vendor_organization_id, booking.corporate_organization_id}
+    return recipient.is_platform or recipient.organization_id in parties
+
+
+def _told_as(envelope: Envelope[Event]) -> UUID | None:
+    """Return under which id it is kept that people were told of an event; None for one that they are not told of.
+
+    One cause makes one message: conflicts that come about together are told of by the first of them, and those of a
+    suspension or of planned maintenance by the message about that, which names the bookings.
+    """
+    if not isinstance(envelope.event, AvailabilityConflictDetected | AvailabilityConflictResolved):
+        return envelope.event_id
+    cause = envelope.metadata.get("causationId")
+    if cause is None:
+        return envelope.event_id
+    cause_type = db.session.scalar(select(EventRow.event_type).where(EventRow.event_id == UUID(cause)))
+    if cause_type in _NAMING_BOOKINGS:
+        return None
+    return uuid5(UUID(cause), envelope.event.event_type)

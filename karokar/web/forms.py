@@ -13,7 +13,7 @@ A view reads:
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import cache
 from typing import Any
 from zoneinfo import available_timezones
@@ -293,6 +293,18 @@ def in_our_years(_form: Any, field: Field) -> None:
     if field.data is not None and not FIRST_YEAR <= field.data.year <= LAST_YEAR:
         message = f"Choose a year from {FIRST_YEAR} to {LAST_YEAR}."
         raise ValidationError(message)
+
+
+def within(other: str, longest: timedelta) -> Any:
+    """Return a validator: this field comes so long after the other one at most, where both are filled in."""
+
+    def check(form: Any, field: Field) -> None:
+        first: datetime | None = form[other].data
+        if first is not None and field.data is not None and field.data - first > longest:
+            message = f"Choose a time within {longest.days} days."
+            raise ValidationError(message)
+
+    return check
 
 
 def sent_version() -> int | None:

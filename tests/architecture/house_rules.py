@@ -11,6 +11,8 @@ from karokar.contexts import CONTEXTS
 ROLES = {"permissions", "rules", "models", "queries", "actions", "handlers", "forms", "views", "api", "cli"}
 # Files that only one context has, and why.
 ALSO = {
+    "availability": {"free"},  # the one answer to "is it free?" asks other contexts, which no query may
+    "booking": {"circumstances"},  # what a request is judged by asks other contexts, for pages and actions alike
     "identity": {"resolver"},  # app.py gives it to the guard: who is acting
 }
 NOT_CONTEXTS = {"kernel", "events", "files", "outbox", "runs", "web", "supervisor", "demo"}

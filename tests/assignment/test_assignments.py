@@ -16,7 +16,7 @@ from sqlalchemy.exc import IntegrityError
 from karokar.assignment import actions, queries, rules
 from karokar.assignment.models import Assignment
 from karokar.assignment.rules import TRANSITIONS, Status, Transition
-from karokar.availability import queries as availability
+from karokar.availability import free
 from karokar.events.base import LATEST
 from karokar.kernel import clock
 from karokar.kernel.db import Base, db, transaction
@@ -464,7 +464,7 @@ class TestPages:
         with world.acting(world.employee, early):
             actions.start_assignment(made.id, 10_050, 70)
         world.deliver(early)
-        assert not availability.is_free(world.own_vehicle, early + hours(0.1), early + hours(0.2))
+        assert not free.is_free(world.own_vehicle, early + hours(0.1), early + hours(0.2))
 
     def test_the_list_filters_by_employee_kind_and_plate_and_exports(self, world: World, client: FlaskClient) -> None:
         world.direct()

@@ -7,12 +7,13 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from karokar.assignment import actions as assignments
-from karokar.availability import queries
+from karokar.availability import actions, queries
 from karokar.availability.views import timeline
 from karokar.booking import actions as bookings
 from karokar.fleet import actions as fleet
 from karokar.fleet import queries as fleet_queries
 from karokar.kernel import clock
+from karokar.kernel.errors import StateConflict
 from karokar.web.times import iso
 from tests.factories import booking as make
 from tests.factories.booking import NOON, hours
@@ -357,3 +358,37 @@ def test_a_direct_assignment_is_known_to_its_company_alone(client, world):
 def test_a_week_begins_on_the_day_asked_so_that_today_is_never_its_end(as_vendor):
     assert "Mon 16 Nov 2026 to Sun 22 Nov 2026" in text_of(as_vendor.get("/availability/timeline"))
     assert "Sat 21 Nov 2026 to Fri 27 Nov 2026" in text_of(as_vendor.get("/availability/timeline?on=2026-11-21"))
+
+
+def test_what_is_off_the_road_cannot_go_ahead_and_the_page_does_not_offer_it(any_app, any_client):
+    world = make.make_world()
+    world.approved()
+    with world.acting(world.vendor_admin):
+        fleet.suspend_vehicle(world.vehicle, reason="DAMAGE")
+    world.deliver()
+    with world.acting(world.vendor_admin):
+        (found,) = queries.open_conflicts()
+        with pytest.raises(StateConflict, match="VEHICLE_NOT_ACTIVE"):
+            actions.resolve_conflict(found.id, note="It goes ahead")
+    for who in (world.vendor_admin, world.company_admin):
+        with clock.standing_at(make.NOON):
+            make.sign_in(any_client, who)
+            page, home = any_client.get(f"/availability/conflicts/{found.id}").text, any_client.get("/").text
+        assert "goes ahead anyway" not in page + home
+        assert "btn-primary" in page
+
+
+def test_going_ahead_anyway_is_never_the_only_solid_button(any_app, any_client):
+    world = make.make_world()
+    world.approved()
+    with world.acting(world.vendor_admin):
+        fleet.schedule_maintenance(world.vehicle, kind="SERVICE", start=world.start, end=world.end)
+    world.deliver()
+    with world.acting(world.vendor_admin):
+        (found,) = queries.open_conflicts()
+    for who in (world.vendor_admin, world.company_admin):
+        with clock.standing_at(make.NOON):
+            make.sign_in(any_client, who)
+            page = any_client.get(f"/availability/conflicts/{found.id}").text
+        assert '<button class="btn btn-secondary">It goes ahead anyway</button>' in page
+        assert "btn-primary" in page.split("What can be done")[-1]

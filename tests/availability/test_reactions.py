@@ -95,8 +95,35 @@ def _(world):
     booking = world.active()
     over = booking.start + hours(2)
     with world.acting(world.vendor_admin, over):
-        bookings.terminate_booking(booking.id, "BREAKDOWN", "On the motorway")
+        bookings.terminate_booking(booking.id, "NO_LONGER_NEEDED", "Left at the gate")
     return world.vehicle, [Block("ALLOCATED", booking.start, over, is_released=True)]
+
+
+def broken_down(world):
+    booking = world.active()
+    over = booking.start + hours(2)
+    with world.acting(world.vendor_admin, over):
+        bookings.terminate_booking(booking.id, "BREAKDOWN", "On the motorway")
+    world.deliver(over)
+    return booking, over
+
+
+@story("BookingVehicleAwaited")
+def _(world):
+    booking, over = broken_down(world)
+    return world.vehicle, [Block("ALLOCATED", booking.start, over, is_released=True), Block("ALLOCATED", over, None)]
+
+
+@story("BookingVehicleReturned")
+def _(world):
+    booking, over = broken_down(world)
+    back = over + hours(40)
+    with world.acting(world.vendor_admin, back):
+        bookings.complete_booking(booking.id, 10_100, 80)
+    return world.vehicle, [
+        Block("ALLOCATED", booking.start, over, is_released=True),
+        Block("ALLOCATED", over, back, is_released=True),
+    ]
 
 
 @story("AssignmentCreated")
@@ -116,7 +143,7 @@ def _(world):
 @story("AssignmentActivated")
 def _(world):
     assignment = world.direct()
-    early = assignment.start - hours(0.5)
+    early = assignment.start - hours(1)
     with world.acting(world.employee):
         assignments.accept_assignment(assignment.id)
     with world.acting(world.employee, early):

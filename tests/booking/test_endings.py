@@ -74,7 +74,7 @@ def test_cancelling_needs_a_reason_of_the_list_and_a_note(world: World) -> None:
 def test_both_sides_and_the_platform_end_a_running_booking_early(world: World, who: str) -> None:
     made = world.active()
     with world.acting(getattr(world, who), world.start + hours(2)):
-        ended = actions.terminate_booking(made.id, "ACCIDENT", "Nobody hurt")
+        ended = actions.terminate_booking(made.id, "NO_LONGER_NEEDED", "Left at the gate")
     assert (ended.status, ended.actual_end) == ("TERMINATED", world.start + hours(2))
     world.deliver(world.start + hours(2))
     assert (make.assignment_of(made.id).status, make.assignment_of(made.id).reason) == ("CLOSED", "BOOKING_TERMINATED")

@@ -109,7 +109,8 @@ def test_the_company_is_led_to_the_step_that_is_missing(world: World, as_company
         make.change("assignments", given, status="REJECTED")
         assert f'href="/booking/{made.id}/assign"' in as_company.get(url).text
         make.change("vehicles", world.vehicle, status="SUSPENDED", suspended_by="OWNER")
-        assert f'href="/fleet/{world.vehicle}"' in as_company.get(url).text
+        # The page of a vendor's vehicle that is off the road is not the company's to see.
+        assert 'href="/availability/?start=' in as_company.get(url).text
 
 
 def test_a_handover_long_before_the_start_says_when_it_is_possible(world: World, as_vendor: FlaskClient) -> None:

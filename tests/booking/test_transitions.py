@@ -41,6 +41,9 @@ ASSIGNED CANCELLED give_up BookingCancelled
 APPROVED APPROVED remind BookingReminded
 ASSIGNED ASSIGNED remind BookingReminded
 ACTIVE ACTIVE run_late BookingOverdue
+APPROVED APPROVED delay BookingDelayed
+ASSIGNED ASSIGNED delay BookingDelayed
+TERMINATED TERMINATED bring_back BookingVehicleReturned
 """
 
 AFTER = NOON + timedelta(days=10)
@@ -59,7 +62,16 @@ ACTIONS: dict[str, Callable[[Booking], object]] = {
     "give_up": lambda b: b.give_up(at=AFTER),
     "remind": lambda b: b.remind(at=AFTER),
     "run_late": lambda b: b.run_late(at=AFTER),
+    "delay": lambda b: b.delay(due_back=NOON, at=AFTER),
+    "bring_back": lambda b: _awaited(b).bring_back(
+        odometer=1, fuel_percent=1, is_damaged=False, returned_at=AFTER, at=AFTER
+    ),
 }
+
+
+def _awaited(made: Booking) -> Booking:
+    made.awaited_since = made.end
+    return made
 
 
 def a_booking(status: Status) -> Booking:
@@ -121,12 +133,25 @@ def test_what_the_table_does_not_allow_is_refused_and_changes_nothing(status: St
 
 # --- the same through the doors that people and the clock use -----------------------------------------------------
 
+
+def _not_returned(world: World) -> Booking:
+    made = world.active()
+    with world.acting(world.vendor_admin, world.start):
+        return actions.terminate_booking(made.id, "NOT_RETURNED", "Nobody answers")
+
+
+def _keep_out(world: World) -> None:
+    """Let another booking have the vehicle beyond its end, which is before the start of the world's own."""
+    world.active(world.colleague, start=NOON + hours(1), end=NOON + hours(2))
+
+
 REACH = {
     Status.DRAFT: lambda w: w.drafted(),
     Status.REQUESTED: lambda w: w.requested(),
     Status.APPROVED: lambda w: w.approved(),
     Status.ASSIGNED: lambda w: w.accepted(),
     Status.ACTIVE: lambda w: w.active(),
+    Status.TERMINATED: _not_returned,
 }
 DO = {
     "edit": ("company_admin", NOON, lambda b: actions.edit_booking(b.id, b.start, b.end, "Other")),
@@ -142,6 +167,8 @@ DO = {
     "expire": (None, "start", lambda _: actions.cancel_unanswered()),
     "give_up": (None, "end", lambda _: actions.cancel_no_shows()),
     "remind": (None, "reminder", lambda _: actions.remind_of_handovers()),
+    "delay": (None, "start", lambda _: actions.notice_delays()),
+    "bring_back": ("vendor_admin", "end", lambda b: actions.complete_booking(b.id, 1, 1)),
     "run_late": (None, "end", lambda _: actions.notice_late_returns()),
 }
 
@@ -156,6 +183,8 @@ def test_every_row_is_reached_through_its_action_and_recorded_once(app: Flask, r
     moment = {"start": world.start, "end": world.end, "reminder": world.start + hours(1)}.get(when, when)
     if row.action == "assign":
         act = lambda b: actions.assign_booking(b.id, world.colleague.user_id)  # noqa: E731 - needs this world
+    if row.action == "delay":
+        _keep_out(world)
     known = len(make.told(made.id))
     if who is None:
         with clock.standing_at(moment):

@@ -10,8 +10,8 @@ from zoneinfo import ZoneInfo
 import pytest
 from playwright.sync_api import Page as Tab
 
-from karokar.availability.views.grid import Grid
 from karokar.kernel.db import db
+from karokar.web.grid import Grid
 from tests.browser import site
 from tests.browser.conftest import Watched
 from tests.factories import booking as make

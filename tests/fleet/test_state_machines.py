@@ -163,7 +163,7 @@ class MaintenanceLife(RuleBasedStateMachine):
         start_at, end_at = NOON + hours(start), NOON + hours(start + length)
         if self.status is WindowStatus.IN_PROGRESS:
             start_at = self.start
-        fits = end_at > start_at and (self.status is not WindowStatus.IN_PROGRESS or end_at > self.now)
+        fits = end_at > start_at and end_at > self.now
         version = queries_version(self.world, self.window)
         call = lambda: actions.change_maintenance(  # noqa: E731
             self.window, version=version, kind="REPAIR", start=start_at, end=end_at

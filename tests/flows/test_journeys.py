@@ -9,6 +9,7 @@ from sqlalchemy import select
 
 from karokar.administration import actions as administration
 from karokar.assignment import actions as assignments
+from karokar.availability import free
 from karokar.availability import queries as availability
 from karokar.booking import actions, queries
 from karokar.identity import actions as identity
@@ -29,7 +30,7 @@ def world(any_app: Flask) -> World:
 
 def is_free(world: World, vehicle: object = None) -> bool:
     db.session.rollback()
-    return availability.is_free(vehicle or world.vehicle, world.start, world.end)
+    return free.is_free(vehicle or world.vehicle, world.start, world.end)
 
 
 def blocks(world: World, vehicle: object = None) -> list[tuple[str, bool]]:
@@ -72,7 +73,7 @@ def test_a_booked_vehicle_goes_out_and_comes_back(world: World) -> None:
         actions.complete_booking(made.id, 10_400, 50)
     world.deliver(world.end - hours(4))
     assert make.assignment_of(made.id).status == "COMPLETED"
-    assert availability.is_free(world.vehicle, world.end - hours(4), world.end), "it is free from its return on"
+    assert free.is_free(world.vehicle, world.end - hours(4), world.end), "it is free from its return on"
     vehicles = Base.metadata.tables["vehicles"]
     assert db.session.scalar(select(vehicles.c.odometer).where(vehicles.c.id == world.vehicle)) == 10_400
     assert [event.event_type for event in make.told(made.id)] == [
@@ -131,8 +132,8 @@ def test_a_booking_ended_early_frees_the_vehicle_from_then_on(world: World) -> N
         actions.terminate_booking(made.id, "BREAKDOWN", "Towed away")
     world.deliver(world.start + hours(3))
     assert make.assignment_of(made.id).reason == "BOOKING_TERMINATED"
-    assert availability.is_free(world.vehicle, world.start + hours(3), world.end)
-    assert not availability.is_free(world.vehicle, world.start, world.start + hours(3)), "what was, stays"
+    assert free.is_free(world.vehicle, world.start + hours(3), world.end)
+    assert not free.is_free(world.vehicle, world.start, world.start + hours(3)), "what was, stays"
 
 
 def test_what_nobody_answers_or_collects_is_called_off_by_the_clock(world: World) -> None:
@@ -145,7 +146,7 @@ def test_what_nobody_answers_or_collects_is_called_off_by_the_clock(world: World
     world.deliver(world.end)
     assert (make.booking(asked.id).reason, make.booking(promised.id).reason) == ("UNANSWERED", "NO_SHOW")
     assert make.assignment_of(promised.id).reason == "BOOKING_CANCELLED"
-    assert availability.is_free(world.vehicle, world.end, world.end + hours(9))
+    assert free.is_free(world.vehicle, world.end, world.end + hours(9))
 
 
 def test_both_sides_are_told_what_the_other_did(world: World) -> None:
@@ -214,7 +215,7 @@ def test_an_own_vehicle_is_registered_assigned_used_and_returned(any_app: Flask)
     with people.acting(company.admin):
         made = assignments.create_assignment(vehicle, employee.user_id, start, None)
     make.drain_all()
-    assert not availability.is_free(vehicle, start, start + hours(1000))
+    assert not free.is_free(vehicle, start, start + hours(1000))
     with people.acting(employee):
         assignments.accept_assignment(made)
         assignments.start_assignment(made, 12_100, 80)
@@ -225,7 +226,7 @@ def test_an_own_vehicle_is_registered_assigned_used_and_returned(any_app: Flask)
     with clock.standing_at(back):
         make.drain_all()
     db.session.rollback()
-    assert availability.is_free(vehicle, back, back + hours(1000))
+    assert free.is_free(vehicle, back, back + hours(1000))
     vehicles = Base.metadata.tables["vehicles"]
     assert db.session.scalar(select(vehicles.c.odometer).where(vehicles.c.id == vehicle)) == 12_900
 
@@ -246,7 +247,7 @@ def test_every_other_ending_of_a_direct_assignment_frees_the_vehicle(world: Worl
             assignments.close_expired()
     world.deliver(world.end)
     if ending == "expired":
-        assert availability.is_free(world.own_vehicle, world.end, world.end + hours(9))
+        assert free.is_free(world.own_vehicle, world.end, world.end + hours(9))
     else:
         assert is_free(world, world.own_vehicle)
     assert make.assignment(made.id).status == ("REJECTED" if ending == "declined" else "CLOSED")

@@ -268,6 +268,26 @@ def _(world: World) -> Told:
     return on(BOTH, *both_sides(world))
 
 
+@story("BookingDelayed")
+def _(world: World) -> Told:
+    late = world.active()
+    next_one = world.accepted(world.colleague, start=late.end + hours(2), end=late.end + hours(9))
+    with world.acting(SYSTEM, next_one.start):
+        clock_jobs.notice_delays()
+    return on(BOTH, *both_sides(world), world.colleague)
+
+
+@story("BookingVehicleReturned")
+def _(world: World) -> Told:
+    made = world.active()
+    with world.acting(world.company_admin, made.start + hours(2)):
+        bookings.terminate_booking(made.id, "NOT_RETURNED", "Nobody answers the phone.")
+    world.deliver(made.start + hours(2))
+    with world.acting(world.company_admin, made.end):
+        bookings.complete_booking(made.id, 10_500, 50)
+    return on(BOTH, world.vendor_admin)
+
+
 # --- assignments ------------------------------------------------------------------------------------------------------
 
 
@@ -445,35 +465,42 @@ def _(world: World) -> Told:
 
 @story("VehicleSuspended")
 def _(world: World) -> Told:
-    world.approved()
+    world.assigned()
     make.another_company()
     with world.acting(world.vendor_admin):
         fleet.suspend_vehicle(world.vehicle, reason="DAMAGE")
-    return on(BOTH, *both_sides(world))
+    return on(BOTH, *both_sides(world), world.employee)
 
 
 @story("VehicleMaintenanceScheduled")
 def _(world: World) -> Told:
-    maintenance_over_a_booking(world)
-    return on(BOTH, *both_sides(world))
-
-
-def maintenance_over_a_booking(world: World) -> None:
     world.approved()
     make.another_company()
     with world.acting(world.vendor_admin):
         fleet.schedule_maintenance(world.vehicle, kind="SERVICE", start=world.start + hours(1), end=world.end)
+    return on(BOTH, *both_sides(world))
+
+
+def maintenance_moved_over_a_booking(world: World) -> None:
+    world.approved()
+    make.another_company()
+    window = {"kind": "SERVICE", "start": world.start + hours(1), "end": world.end}
+    with world.acting(world.vendor_admin):
+        made = fleet.schedule_maintenance(world.vehicle, **{**window, "start": world.end, "end": world.end + hours(1)})
+    world.deliver()
+    with world.acting(world.vendor_admin):
+        fleet.change_maintenance(made, version=1, **window)
 
 
 @story("AvailabilityConflictDetected")
 def _(world: World) -> Told:
-    maintenance_over_a_booking(world)
+    maintenance_moved_over_a_booking(world)
     return on(BOTH, *both_sides(world))
 
 
 @story("AvailabilityConflictResolved")
 def _(world: World) -> Told:
-    maintenance_over_a_booking(world)
+    maintenance_moved_over_a_booking(world)
     world.deliver()
     with world.acting(world.vendor_admin):
         (conflict,) = availability.open_conflicts()

@@ -106,7 +106,12 @@ def test_maintenance_is_told_to_the_owner_and_to_companies_whose_bookings_it_tou
     found = told("VehicleMaintenanceScheduled")
     assert on((IN_APP, EMAIL), world.vendor_admin, world.company_admin) == found
     assert elsewhere.user_id not in {recipient for recipient, _channel in found}
-    assert data_for("VehicleMaintenanceScheduled", world.company_admin).keys() == {"vehicleId", "start", "end"}
+    assert data_for("VehicleMaintenanceScheduled", world.company_admin).keys() == {
+        "vehicleId",
+        "start",
+        "end",
+        "affected",
+    }
 
 
 def test_an_event_delivered_again_tells_nobody_twice_and_nobody_new(any_app: Flask):

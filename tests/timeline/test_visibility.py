@@ -73,7 +73,7 @@ SEEN_BY: dict[tuple[str, ...], str] = {
         """,
     ("vendor", "company", "driver"): """
         BookingAssigned BookingActivated BookingCompleted BookingCancelled BookingTerminated BookingOverdue
-        BookingReminded
+        BookingReminded BookingDelayed BookingVehicleAwaited BookingVehicleReturned
         """,
     ("company", "driver"): """
         AssignmentCreated AssignmentAccepted AssignmentRejected AssignmentActivated AssignmentCompleted

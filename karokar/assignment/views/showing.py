@@ -35,6 +35,7 @@ from karokar.web.exports import Column
 from karokar.web.filters import Choice, Day, Field, Filters, Text
 from karokar.web.handover import page_values, photo_response
 from karokar.web.states import state_choices, state_of
+from karokar.web.times import local_time
 
 KINDS = (("direct", "Own vehicle"), ("booking", "Booked vehicle"))
 
@@ -208,7 +209,22 @@ def show(assignment_id: UUID) -> str:
         photos=queries.list_photos(row.id) if row.is_direct else [],
         photo_url=photo_url,
         is_mine=current_actor().user_id == row.employee_id,
+        in_the_way=_in_the_way(line),
     )
+
+
+def _in_the_way(line: Shown) -> list[str]:
+    """Return what keeps the vehicle from being handed over to the employee, a sentence each."""
+    row = line.assignment
+    if row.status not in {Status.PENDING.value, Status.ACCEPTED.value}:
+        return []
+    found = []
+    if line.vehicle is None or line.vehicle.status != "ACTIVE":
+        found.append(f"{line.vehicle_label} is off the road, so it can't be handed over.")
+    due_back = booking.due_back(row.booking_id) if row.booking_id else None
+    if due_back is not None:
+        found.append(f"The vehicle is still out: it was due back {local_time(due_back)}.")
+    return found
 
 
 @bp.get("/<uuid:assignment_id>/photos/<uuid:photo_id>")

@@ -11,7 +11,7 @@ from werkzeug.wrappers import Response
 from wtforms import TextAreaField
 from wtforms.validators import DataRequired, Length
 
-from karokar.availability import actions, queries
+from karokar.availability import actions, queries, rules
 from karokar.availability.permissions import CONFLICT_READ, CONFLICT_RESOLVE
 from karokar.availability.queries import BlockFacts, ConflictFacts
 from karokar.availability.views.blueprint import bp
@@ -153,7 +153,9 @@ def _page(conflict_id: UUID, form: ResolveForm) -> Any:
         sides=[_side(found, source_type, source_id) for source_type, source_id in found.sources],
         resolver=person.name if person and (member_of_own or current_actor().is_platform) else "the other side",
         form=form,
-        can_resolve=found.status == "OPEN" and may(CONFLICT_RESOLVE),
+        can_resolve=found.status == "OPEN"
+        and may(CONFLICT_RESOLVE)
+        and rules.can_go_ahead([found.first_source_type, found.second_source_type]),
         calendar_then_url=url_for(
             "availability.timeline",
             vehicle_id=vehicle.id,

@@ -22,11 +22,10 @@ from karokar.kernel.errors import NotFound
 from karokar.kernel.permissions import may, requires, scope_of
 from karokar.kernel.text import search_key
 from karokar.organization import queries as organizations
-from karokar.web.forms import Form, LocalTimeField, after
+from karokar.web.forms import Form, LocalTimeField, after, within
 from karokar.web.times import viewer_zone
 
 PAGE = 25
-LONGEST = timedelta(days=366)
 
 
 def _any_of(pairs: Iterable[tuple[str, str]]) -> list[SelectChoice]:
@@ -37,7 +36,14 @@ class SearchForm(Form):
     """When, where and what is needed."""
 
     start = LocalTimeField("From", [InputRequired("Say from when.")])
-    end = LocalTimeField("To", [InputRequired("Say until when."), after("start", "The end must be after the start.")])
+    end = LocalTimeField(
+        "To",
+        [
+            InputRequired("Say until when."),
+            after("start", "The end must be after the start."),
+            within("start", bookings.LONGEST),
+        ],
+    )
     city = SelectField("City", [Optional()])
     category = SelectField("Category", [Optional()], choices=_any_of(CATEGORIES.items()))
     seats = IntegerField("Seats, at least", [Optional(), NumberRange(1, 100, "1 to %(max)s.")])

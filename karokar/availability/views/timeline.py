@@ -12,7 +12,6 @@ from flask import render_template, request, url_for
 from karokar.availability import queries
 from karokar.availability.queries import BlockFacts
 from karokar.availability.views.blueprint import bp
-from karokar.availability.views.grid import Cell, Grid
 from karokar.booking import queries as bookings
 from karokar.fleet import queries as fleet
 from karokar.fleet.queries import CATEGORIES, VehicleFacts
@@ -21,6 +20,7 @@ from karokar.kernel.actor import Scope, current_actor
 from karokar.kernel.errors import NotFound
 from karokar.kernel.permissions import may, requires, scope_of
 from karokar.web.filters import Choice, Filters, Text, asked_day, asked_moment
+from karokar.web.grid import Cell, Grid
 from karokar.web.states import state_of
 from karokar.web.times import NO_MOMENT, iso, local_time, to_local, viewer_zone
 
@@ -203,6 +203,8 @@ def _bar(
     kind, label, url = block.kind.lower(), queries.KIND_NAMES[block.kind], None
     if not _is_party(vehicle.organization_id, block.corporate_organization_id):
         return Bar("suspended" if kind == "suspended" else "maintenance", "Not free", block.start, block.end)
+    if block.source_type == "Booking" and block.end is None:
+        label = "Not back"
     if block.source_type == "Booking" and block.source_id in known:
         reference, state = known[block.source_id]
         # What is planned reads as the booking does: the vehicle is held, and nobody is to collect it.

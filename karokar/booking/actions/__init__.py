@@ -7,6 +7,7 @@ from karokar.booking.actions.clock_jobs import (
     cancel_after_suspensions,
     cancel_no_shows,
     cancel_unanswered,
+    notice_delays,
     notice_late_returns,
     remind_of_handovers,
 )
@@ -18,7 +19,13 @@ from karokar.booking.actions.drafting import (
     request_booking,
     submit_booking,
 )
-from karokar.booking.actions.ending import cancel_booking, comment_booking, complete_booking, terminate_booking
+from karokar.booking.actions.ending import (
+    cancel_booking,
+    comment_booking,
+    complete_booking,
+    release_after_repair,
+    terminate_booking,
+)
 from karokar.booking.actions.giving import activate_booking, assign_booking
 
 __all__ = [
@@ -34,8 +41,10 @@ __all__ = [
     "create_booking",
     "discard_booking",
     "edit_booking",
+    "notice_delays",
     "notice_late_returns",
     "reject_booking",
+    "release_after_repair",
     "remind_of_handovers",
     "request_booking",
     "submit_booking",

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from sqlalchemy import ColumnElement, Select, or_, select
 
-from karokar.booking import rules
+from karokar.booking import queries, rules
 from karokar.booking.actions.loading import hold_booking
 from karokar.booking.models import Booking, BookingPhoto, SuspensionWork
 from karokar.booking.permissions import BOOKING_CANCEL
@@ -16,6 +16,7 @@ from karokar.booking.rules import Status
 from karokar.events.base import Event
 from karokar.events.bus import publish
 from karokar.files.cleaning import clean_photos
+from karokar.fleet import queries as fleet
 from karokar.kernel import clock
 from karokar.kernel.db import action, db
 from karokar.kernel.schedule import every, work_through
@@ -40,7 +41,7 @@ def cancel_no_shows() -> int:
     """Call off the bookings that nobody collected until their end. Returns how many."""
     return work_through(
         _ids(Booking.status.in_([Status.APPROVED.value, Status.ASSIGNED.value]), Booking.end <= clock.now()),
-        _each(lambda booking: booking.give_up(at=clock.now())),
+        _each(_give_up),
     )
 
 
@@ -54,6 +55,8 @@ def remind_of_handovers() -> int:
             Booking.start <= now - rules.GRACE,
             Booking.end > now,
             Booking.reminded_at.is_(None),
+            # Nobody can collect what is still out: both sides have heard of that.
+            Booking.delayed_at.is_(None),
         ),
         _each(lambda booking: booking.remind(at=clock.now())),
     )
@@ -65,6 +68,27 @@ def notice_late_returns() -> int:
     return work_through(
         _ids(Booking.status == Status.ACTIVE.value, Booking.end <= clock.now(), Booking.overdue_at.is_(None)),
         _each(lambda booking: booking.run_late(at=clock.now())),
+    )
+
+
+@every(60)
+def notice_delays() -> int:
+    """Note, once, which bookings that begin within a day have a vehicle that is still out. Returns how many."""
+    late: dict[UUID, Booking] = {}
+    for booking in queries.list_still_out(clock.now()):
+        late.setdefault(booking.vehicle_id, booking)
+    if not late:
+        return 0
+    due_back = {vehicle_id: booking.end for vehicle_id, booking in late.items()}
+    return work_through(
+        _ids(
+            Booking.vehicle_id.in_(list(late)),
+            Booking.status.in_([Status.APPROVED.value, Status.ASSIGNED.value]),
+            Booking.start <= clock.now() + rules.SOON,
+            Booking.end > clock.now(),
+            Booking.delayed_at.is_(None),
+        ),
+        _each(lambda booking: booking.delay(due_back=due_back[booking.vehicle_id], at=clock.now())),
     )
 
 
@@ -99,6 +123,15 @@ def _note_progress(event_id: UUID, done: int, *, is_over: bool) -> None:
         work.cancelled += done
         if is_over:
             work.ended_at = clock.now()
+
+
+def _give_up(booking: Booking) -> Event:
+    """Call a booking off that nobody collected, for the reason that kept them from it."""
+    reason = rules.why_not_collected(
+        was_out=queries.was_out(booking, booking.start + rules.GRACE),
+        is_on_the_road=fleet.get_vehicle(booking.vehicle_id).status == "ACTIVE",
+    )
+    return booking.give_up(at=clock.now(), reason=reason)
 
 
 def _each(change: Callable[[Booking], Event]) -> Callable[[UUID], None]:

@@ -4,24 +4,18 @@ from uuid import UUID
 
 from sqlalchemy import select
 
-from karokar.availability import queries as availability
+from karokar.availability import free
 from karokar.booking import rules
-from karokar.booking.actions.loading import (
-    NOT_AVAILABLE,
-    REFUSALS,
-    check_registered,
-    held_until,
-    hold_bookable_vehicle,
-    hold_booking,
-    holding,
-)
+from karokar.booking.actions.loading import REFUSALS, held_until, hold_booking
+from karokar.booking.circumstances import judge_approval
 from karokar.booking.models import Booking
 from karokar.booking.permissions import BOOKING_APPROVE, BOOKING_REJECT
+from karokar.booking.rules import obstacles
 from karokar.events.bus import publish
 from karokar.fleet import queries as fleet
 from karokar.kernel import clock
 from karokar.kernel.db import action, db
-from karokar.kernel.errors import RuleBroken, StateConflict
+from karokar.kernel.errors import RuleBroken
 from karokar.kernel.permissions import check
 
 
@@ -36,23 +30,18 @@ def approve_booking(
 ) -> Booking:
     """Promise the vehicle; with `reject_overlapping` turn down the requests that lose by it, with reason and note.
 
-    Raises INVALID_BOOKING_TRANSITION, StaleVersion, START_PASSED, ORGANIZATION_NOT_ACTIVE, REGISTRATION_EXPIRED,
-    VEHICLE_NOT_ACTIVE, VEHICLE_IN_MAINTENANCE, VEHICLE_NOT_AVAILABLE, REASON_NEEDED.
+    Raises INVALID_BOOKING_TRANSITION, StaleVersion, ORGANIZATION_NOT_ACTIVE, REASON_NEEDED, and the first of
+    `obstacles.approval_problems`: START_PASSED, END_PASSED, PERIOD_TOO_LONG, REGISTRATION_EXPIRED, VEHICLE_NOT_ACTIVE,
+    VEHICLE_IN_MAINTENANCE, DOCUMENT_EXPIRES, VEHICLE_NOT_AVAILABLE.
     """
     booking = hold_booking(booking_id, BOOKING_APPROVE, version, needs_active_organizations=True)
-    until = held_until(booking)
-    # Nothing is written before the questions are answered: the constraint would answer first, in fewer words.
-    with db.session.no_autoflush:
-        event = booking.approve(held_until=until, at=clock.now())
-        check_registered([booking.vendor_organization_id, booking.corporate_organization_id])
-        hold_bookable_vehicle(booking)
-        holders = holding(booking.vehicle_id, booking.start, until, except_id=booking.id)
-    if holders:
-        raise StateConflict(
-            NOT_AVAILABLE.code,
-            f"{holders[0].reference} holds the vehicle in this period. Reject this request or offer another vehicle.",
-            reference=holders[0].reference,
+    rules.next_status(rules.Status(booking.status), "approve")
+    obstacles.refuse(
+        judge_approval(
+            fleet.hold_vehicle(booking.vehicle_id), booking.corporate_organization_id, booking.start, booking.end
         )
+    )
+    event = booking.approve(held_until=held_until(booking), at=clock.now())
     publish(event)
     if reject_overlapping:
         check(BOOKING_REJECT)
@@ -107,9 +96,7 @@ def _check_offer(booking: Booking, vehicle_id: UUID) -> None:
         sentence = "Choose another vehicle of your own fleet."
     elif not found.is_offered:
         sentence = f"{found.label} is not on the road at the moment. Offer another one."
-    elif holding(vehicle_id, booking.start, booking.end) or not availability.is_free(
-        vehicle_id, booking.start, booking.end
-    ):
+    elif not free.is_free(vehicle_id, booking.start, booking.end):
         sentence = f"{found.label} is not free in this period. Offer another one."
     if sentence:
         raise RuleBroken("OFFER_NOT_POSSIBLE", sentence, fields={"offered_vehicle_id": sentence})

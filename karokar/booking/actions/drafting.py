@@ -5,21 +5,19 @@ from uuid import UUID
 
 from sqlalchemy import exists, select
 
-from karokar.availability import queries as availability
 from karokar.booking import rules
-from karokar.booking.actions.loading import NOT_AVAILABLE, check_registered, held_until, hold_bookable_vehicle, holding
+from karokar.booking.circumstances import judge_request
 from karokar.booking.models import Booking
 from karokar.booking.permissions import BOOKING_CREATE, BOOKING_DISCARD, BOOKING_EDIT, BOOKING_SUBMIT
+from karokar.booking.rules import obstacles
 from karokar.events.bus import publish
 from karokar.fleet import queries as fleet
-from karokar.identity import queries as identity
 from karokar.kernel import clock
 from karokar.kernel.actor import current_actor
 from karokar.kernel.db import action, db
-from karokar.kernel.errors import NotFound, RuleBroken, StateConflict
+from karokar.kernel.errors import NotFound, RuleBroken
 from karokar.kernel.permissions import check, load
 from karokar.organization import queries as organization
-from karokar.verification import queries as verification
 
 
 @action
@@ -76,30 +74,21 @@ def discard_booking(booking_id: UUID, *, version: int | None = None) -> None:
 def submit_booking(booking_id: UUID, *, version: int | None = None) -> Booking:
     """Send a draft to the vendor.
 
-    Raises INVALID_BOOKING_TRANSITION, StaleVersion, START_PASSED, ORGANIZATION_NOT_ACTIVE, REGISTRATION_EXPIRED,
-    REPRESENTATIVE_NOT_VERIFIED, VEHICLE_NOT_ACTIVE, VEHICLE_IN_MAINTENANCE, VEHICLE_NOT_AVAILABLE.
+    Raises INVALID_BOOKING_TRANSITION, StaleVersion, ORGANIZATION_NOT_ACTIVE, and the first of
+    `obstacles.request_problems`: START_PASSED, END_PASSED, PERIOD_TOO_LONG, REGISTRATION_EXPIRED,
+    REPRESENTATIVE_NOT_VERIFIED, VEHICLE_NOT_ACTIVE, VEHICLE_IN_MAINTENANCE, DOCUMENT_EXPIRES, VEHICLE_NOT_AVAILABLE.
     """
     seen = load(Booking, booking_id, BOOKING_SUBMIT)
-    parties = [seen.vendor_organization_id, seen.corporate_organization_id]
-    organization.hold_active(parties)
+    organization.hold_active([seen.vendor_organization_id, seen.corporate_organization_id])
     fleet.lock_calendar(seen.vehicle_id)
     booking = load(Booking, booking_id, BOOKING_SUBMIT, version=version, lock=True)
-    event = booking.submit(at=clock.now())
-    check_registered(parties)
-    _check_representative(booking.corporate_organization_id)
-    hold_bookable_vehicle(booking)
-    # Our own bookings are the truth; availability adds what only it knows and may be some milliseconds behind.
-    holders = holding(booking.vehicle_id, booking.start, held_until(booking))
-    own = [row.reference for row in holders if row.corporate_organization_id == booking.corporate_organization_id]
-    if own:
-        raise StateConflict(
-            NOT_AVAILABLE.code,
-            f"Your own booking {own[0]} keeps the vehicle in this period, with the vendor's time for turnaround. "
-            "Choose another period or another vehicle.",
-            reference=own[0],
+    rules.next_status(rules.Status(booking.status), "submit")
+    obstacles.refuse(
+        judge_request(
+            fleet.hold_vehicle(booking.vehicle_id), booking.corporate_organization_id, booking.start, booking.end
         )
-    if holders or not availability.is_free(booking.vehicle_id, booking.start, booking.end):
-        raise NOT_AVAILABLE
+    )
+    event = booking.submit(at=clock.now())
     publish(event)
     return booking
 
@@ -110,17 +99,6 @@ def request_booking(vehicle_id: UUID, start: datetime, end: datetime, purpose: s
     booking_id = create_booking(vehicle_id, start, end, purpose)
     submit_booking(booking_id)
     return booking_id
-
-
-def _check_representative(organization_id: UUID) -> None:
-    """A company may ask for vehicles only while somebody who answers for it has shown who they are."""
-    admins = [member for member in identity.list_members(organization_id) if member.role == "CORPORATE_ADMIN"]
-    if not any(verification.is_covered("User", member.user_id, "REPRESENTATIVE_IDENTITY") for member in admins):
-        raise StateConflict(
-            "REPRESENTATIVE_NOT_VERIFIED",
-            "Before you can send requests, the identity of one of your company's administrators has to be verified. "
-            "Hand in the document: home leads you to it. Send the request once it is approved.",
-        )
 
 
 def _unused_reference() -> str:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
+from karokar.booking import queries, rules
 from karokar.booking.actions.giving import add_handover
 from karokar.booking.actions.loading import acts_as_vendor, hold_booking
 from karokar.booking.models import Booking, BookingComment
@@ -37,7 +38,8 @@ def complete_booking(
     photos: Sequence[PhotoUpload] = (),
     version: int | None = None,
 ) -> Booking:
-    """Take the vehicle back, now or as it was at `returned_at`, with what was found on it.
+    """Take the vehicle back, now or as it was at `returned_at`, with what was found on it; also one whose booking has
+    ended without it.
 
     Raises INVALID_BOOKING_TRANSITION, StaleVersion, READING_INVALID, RETURN_TIME_INVALID, DAMAGE_NOT_DESCRIBED,
     PHOTO_INVALID.
@@ -53,15 +55,17 @@ def complete_booking(
         photos=photos,
     )
     check_damage(found)
-    event = booking.complete(
-        odometer=odometer,
-        fuel_percent=fuel_percent,
-        is_damaged=is_damaged,
-        returned_at=returned_at or now,
-        at=now,
+    take_back = booking.bring_back if booking.is_awaited else booking.complete
+    publish(
+        take_back(
+            odometer=odometer,
+            fuel_percent=fuel_percent,
+            is_damaged=is_damaged,
+            returned_at=returned_at or now,
+            at=now,
+        )
     )
-    publish(event)
-    add_handover(booking, "IN", found, at=returned_at or now)
+    add_handover(booking, "IN", found, at=booking.returned_at or booking.actual_end or now)
     return booking
 
 
@@ -78,10 +82,26 @@ def cancel_booking(booking_id: UUID, reason: str, note: str, *, version: int | N
 
 @action
 def terminate_booking(booking_id: UUID, reason: str, note: str, *, version: int | None = None) -> Booking:
-    """End a running booking early. Raises INVALID_BOOKING_TRANSITION, StaleVersion, REASON_NEEDED."""
+    """End a running booking early; its vehicle stays taken where the reason says that it is not back.
+
+    Raises INVALID_BOOKING_TRANSITION, StaleVersion, REASON_NEEDED.
+    """
     booking = hold_booking(booking_id, BOOKING_TERMINATE, version)
-    publish(booking.terminate(reason=reason, note=note, at=clock.now()))
+    now = clock.now()
+    publish(booking.terminate(reason=reason, note=note, at=now))
+    if reason in rules.NOT_BACK:
+        publish(booking.await_return(at=now))
     return booking
+
+
+@action
+def release_after_repair(vehicle_id: UUID) -> None:
+    """A vehicle that broke down or had an accident is back on the road: it is no longer awaited."""
+    now = clock.now()
+    for booking_id in queries.list_awaited(vehicle_id):
+        booking = hold_booking(booking_id, BOOKING_COMPLETE, None)
+        if booking.is_awaited and booking.reason in rules.BACK_WHEN_ACTIVATED:
+            publish(booking.bring_back(odometer=None, fuel_percent=None, is_damaged=False, returned_at=now, at=now))
 
 
 @action

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, and_, func, or_, select
+from sqlalchemy import ColumnElement, and_, case, func, or_, select
 
 from karokar.booking import rules
 from karokar.booking.models import Booking, BookingHandover
@@ -44,6 +44,13 @@ class BookingFacts:
     activated_at: datetime | None
     place: str
     place_time_zone: str
+    is_awaited: bool
+    returned_at: datetime | None
+
+    @property
+    def ended_at(self) -> datetime | None:
+        """When the company ceased to have the vehicle, or is to; None while it is awaited."""
+        return None if self.is_awaited else self.returned_at or self.actual_end or self.end
 
     @property
     def reason_label(self) -> str:
@@ -74,6 +81,8 @@ def facts(row: Booking) -> BookingFacts:
         activated_at=row.activated_at,
         place=row.place,
         place_time_zone=row.place_time_zone,
+        is_awaited=row.is_awaited,
+        returned_at=row.returned_at,
     )
 
 
@@ -123,6 +132,45 @@ def count_live(vehicle_id: UUID) -> int:
         Booking.vehicle_id == vehicle_id, Booking.status.in_([status.value for status in rules.LIVE])
     )
     return db.session.scalar(statement) or 0
+
+
+def is_awaited() -> ColumnElement[bool]:
+    """Bookings that have ended while their vehicle is still to come back."""
+    return and_(Booking.awaited_since.is_not(None), Booking.returned_at.is_(None))
+
+
+def list_awaited(vehicle_id: UUID) -> list[UUID]:
+    """Return the bookings of a vehicle that ended without bringing it back."""
+    return list(db.session.scalars(select(Booking.id).where(Booking.vehicle_id == vehicle_id, is_awaited())))
+
+
+def list_still_out(now: datetime) -> list[Booking]:
+    """Return the bookings whose vehicle should be back by now and is not, the latest end first."""
+    is_late = and_(Booking.status == Status.ACTIVE.value, Booking.end <= now)
+    return list(db.session.scalars(select(Booking).where(or_(is_late, is_awaited())).order_by(Booking.end.desc())))
+
+
+def was_out(booking: Booking, at: datetime) -> bool:
+    """Whether another booking had the vehicle of this one at a moment that has passed."""
+    back_at = case((Booking.awaited_since.is_not(None), Booking.returned_at), else_=Booking.actual_end)
+    statement = select(Booking.id).where(
+        Booking.vehicle_id == booking.vehicle_id,
+        Booking.id != booking.id,
+        Booking.activated_at <= at,
+        or_(back_at.is_(None), back_at > at),
+    )
+    return db.session.scalar(statement.limit(1)) is not None
+
+
+def holding_in_period(vehicle_ids: Iterable[UUID], start: datetime, end: datetime) -> list[BookingFacts]:
+    """Return what `live_in_period` returns and the bookings whose vehicle is awaited: nobody knows until when."""
+    is_live = and_(
+        Booking.status.in_([status.value for status in rules.LIVE]), Booking.start < end, Booking.held_until > start
+    )
+    statement = select(Booking).where(
+        Booking.vehicle_id.in_(list(vehicle_ids)), or_(is_live, and_(is_awaited(), Booking.awaited_since < end))
+    )
+    return [facts(row) for row in db.session.scalars(statement.order_by(Booking.start, Booking.id))]
 
 
 def live_in_period(vehicle_ids: Iterable[UUID], start: datetime, end: datetime) -> list[BookingFacts]:

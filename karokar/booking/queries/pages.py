@@ -6,12 +6,14 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, and_, func, literal, or_, select
+from sqlalchemy import ColumnElement, Select, and_, case, func, literal, or_, select
 
 from karokar.booking import rules
 from karokar.booking.models import Booking, BookingComment, BookingPhoto
 from karokar.booking.permissions import BOOKING_READ
+from karokar.booking.queries.facts import is_awaited
 from karokar.booking.rules import Status, Vacancy
+from karokar.kernel import clock
 from karokar.kernel.db import db
 from karokar.kernel.errors import NotFound
 from karokar.kernel.paging import PAGE_SIZE, Page, count_up_to, count_where, paginate
@@ -168,10 +170,30 @@ def list_comments(booking_id: UUID) -> Sequence[BookingComment]:
 
 def find_out(vehicle_id: UUID, *, except_id: UUID) -> Booking | None:
     """Return the booking that has a vehicle out now, besides this one; None where it is back."""
-    statement = select(Booking).where(
-        Booking.vehicle_id == vehicle_id, Booking.status == Status.ACTIVE.value, Booking.id != except_id
-    )
+    is_out = or_(Booking.status == Status.ACTIVE.value, is_awaited())
+    statement = select(Booking).where(Booking.vehicle_id == vehicle_id, is_out, Booking.id != except_id)
     return db.session.scalars(statement).first()
+
+
+def find_delay(booking: Booking) -> Booking | None:
+    """Return the earlier booking that keeps the vehicle of one that is to begin soon; None where it is or will be back.
+
+    A vehicle that is late is told of a day before the next booking begins, one that is missing at once.
+    """
+    if booking.status not in {Status.APPROVED.value, Status.ASSIGNED.value}:
+        return None
+    other = find_out(booking.vehicle_id, except_id=booking.id)
+    now = clock.now()
+    if other is None or not (other.is_awaited or (other.end <= now and booking.start <= now + rules.SOON)):
+        return None
+    return other
+
+
+def due_back(booking_id: UUID) -> datetime | None:
+    """Return when the earlier booking that keeps the vehicle of this one should have returned it; see `find_delay`."""
+    row = db.session.get(Booking, booking_id)
+    other = find_delay(row) if row is not None else None
+    return other.end if other is not None else None
 
 
 def list_photos(booking_id: UUID) -> Sequence[BookingPhoto]:
@@ -189,33 +211,54 @@ def get_photo(booking_id: UUID, photo_id: UUID) -> BookingPhoto:
     return row
 
 
-def neighbours(
-    booking: Booking, first: datetime, last: datetime, *, until: datetime
-) -> tuple[Sequence[Booking], Sequence[Booking]]:
-    """Return what else is in the vehicle's calendar, in two lists.
+@dataclass(frozen=True)
+class Extract:
+    """The first of some bookings, and how many there are."""
 
-    First the bookings that hold it at some time in `[first, last)`, by start; then the requests that an approval,
+    rows: Sequence[Booking]
+    count: int
+
+
+def neighbours(
+    booking: Booking, first: datetime, last: datetime, *, until: datetime, limit: int
+) -> tuple[Extract, Extract]:
+    """Return what else is in the vehicle's calendar, the first of each.
+
+    That is the bookings that hold it at some time in `[first, last)`, by start; and the requests that an approval,
     holding it until `until`, would make impossible, by when they were sent.
     """
-    holds = and_(Booking.status.in_([status.value for status in rules.LIVE]), Booking.held_until > first)
-    competes = and_(Booking.status == Status.REQUESTED.value, Booking.start < until, Booking.end > booking.start)
-    statement = (
-        select(Booking)
+    is_request = Booking.status == Status.REQUESTED.value
+    holds = and_(
+        Booking.status.in_([status.value for status in rules.LIVE]), Booking.start < last, Booking.held_until > first
+    )
+    competes = and_(is_request, Booking.start < until, Booking.end > booking.start)
+    by = case((is_request, func.coalesce(Booking.submitted_at, Booking.created_at)), else_=Booking.start)
+    numbered = (
+        select(
+            Booking.id,
+            func.row_number().over(partition_by=is_request, order_by=[by, Booking.id]).label("number"),
+            func.count().over(partition_by=is_request).label("count"),
+        )
         .where(
             permitted(Booking, BOOKING_READ),
             Booking.vehicle_id == booking.vehicle_id,
             Booking.id != booking.id,
-            Booking.start < last,
             or_(holds, competes),
         )
-        .order_by(Booking.start, Booking.id)
+        .subquery()
     )
-    found = db.session.scalars(statement).all()
-    requests = [row for row in found if row.status == Status.REQUESTED.value]
-    return (
-        [row for row in found if row.status != Status.REQUESTED.value],
-        sorted(requests, key=lambda row: (row.submitted_at or row.created_at, row.id)),
+    statement = (
+        select(Booking, numbered.c.count)
+        .join(numbered, numbered.c.id == Booking.id)
+        .where(numbered.c.number <= limit)
+        .order_by(numbered.c.number)
     )
+    found = db.session.execute(statement).all()
+    parts: tuple[list[tuple[Booking, int]], list[tuple[Booking, int]]] = ([], [])
+    for row, count in found:
+        parts[row.status == Status.REQUESTED.value].append((row, count))
+    holders, requests = (Extract([row for row, _ in part], part[0][1] if part else 0) for part in parts)
+    return holders, requests
 
 
 # --- today ------------------------------------------------------------------------------------------------------------
@@ -249,7 +292,7 @@ def today(now: datetime, day_end: datetime) -> Today:
     return Today(
         going_out=found(before_handover, Booking.start < day_end, Booking.end > now),
         coming_back=found(is_out, Booking.end >= now, Booking.end < day_end, by=Booking.end),
-        late=found(is_out, Booking.end < now, by=Booking.end),
+        late=found(or_(and_(is_out, Booking.end < now), is_awaited()), by=Booking.end),
         waiting=found(Booking.status == Status.REQUESTED.value),
         out_now=db.session.scalar(select(func.count(Booking.id)).where(and_(mine, is_out))) or 0,
     )

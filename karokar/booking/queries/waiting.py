@@ -6,6 +6,7 @@ from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, and_, func, literal, or_, select, union_all
+from sqlalchemy.orm import aliased
 
 from karokar.booking import rules
 from karokar.booking.models import Booking
@@ -17,6 +18,7 @@ from karokar.booking.permissions import (
     BOOKING_READ,
     BOOKING_SUBMIT,
 )
+from karokar.booking.queries.facts import is_awaited
 from karokar.booking.rules import Status, Vacancy
 from karokar.kernel import clock
 from karokar.kernel.actor import Actor, Scope, current_actor
@@ -67,6 +69,21 @@ def list_waiting_for(actor: Actor) -> list[WaitingItem]:
 
 def _tasks(actor: Actor) -> Iterator[_Task]:
     now = clock.now()
+    is_promised = Booking.status.in_([Status.APPROVED.value, Status.ASSIGNED.value])
+    earlier = aliased(Booking)
+    is_kept = and_(
+        Booking.delayed_at.is_not(None),
+        select(earlier.id)
+        .where(
+            earlier.vehicle_id == Booking.vehicle_id,
+            earlier.id != Booking.id,
+            or_(
+                earlier.status == Status.ACTIVE.value,
+                and_(earlier.awaited_since.is_not(None), earlier.returned_at.is_(None)),
+            ),
+        )
+        .exists(),
+    )
     yield _Task(
         BOOKING_APPROVE,
         "Booking request",
@@ -97,11 +114,7 @@ def _tasks(actor: Actor) -> Iterator[_Task]:
             "booking.show",
             "Hand over",
             "Its start has passed and the vehicle has not been collected.",
-            [
-                Booking.status.in_([Status.APPROVED.value, Status.ASSIGNED.value]),
-                Booking.start <= now,
-                Booking.end > now,
-            ],
+            [is_promised, Booking.start <= now, Booking.end > now, ~is_kept],
             since=lambda row: row.start,
             due=lambda row: row.end,
         )
@@ -115,6 +128,28 @@ def _tasks(actor: Actor) -> Iterator[_Task]:
         [Booking.status == Status.ACTIVE.value, Booking.end <= now],
         since=lambda row: row.end,
         due=lambda row: row.end,
+    )
+    yield _Task(
+        BOOKING_COMPLETE,
+        "Not returned",
+        "Take back",
+        "booking.show",
+        "Take back",
+        "The booking has ended and the vehicle is still to come back.",
+        [is_awaited()],
+        since=lambda row: row.awaited_since or row.end,
+        due=lambda row: row.end,
+    )
+    yield _Task(
+        BOOKING_ACTIVATE if actor.organization_type == "VENDOR" else BOOKING_ASSIGN,
+        "Delay",
+        "The vehicle is still out:",
+        "booking.show",
+        "Open",
+        "It has not come back from an earlier booking. Call the other side, or take another vehicle.",
+        [is_promised, Booking.end > now, is_kept],
+        since=lambda row: row.delayed_at or row.start,
+        due=lambda row: row.start,
     )
     yield _Task(
         BOOKING_SUBMIT,

@@ -2,54 +2,59 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from flask import flash, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response
 
-from karokar.availability import queries as availability
+from karokar.availability import free
 from karokar.booking import actions, queries, rules
+from karokar.booking.circumstances import judge_approval
 from karokar.booking.forms import ReasonForm, RejectForm
 from karokar.booking.permissions import BOOKING_APPROVE, BOOKING_REJECT
+from karokar.booking.rules import obstacles
 from karokar.booking.views.blueprint import bp
 from karokar.booking.views.shown import Shown, offers, shown, shown_many
 from karokar.booking.views.strip import Strip, make_strip
 from karokar.fleet import queries as fleet
-from karokar.fleet.queries import REQUIRED_DOCUMENTS, VehicleFacts, WindowFacts
+from karokar.fleet.queries import VehicleFacts
 from karokar.kernel.errors import RuleBroken
 from karokar.kernel.permissions import requires
-from karokar.verification import queries as verifications
 from karokar.web.forms import choices, choose, sent_version
 
 AROUND = timedelta(days=1)
 OFFERED = 15
 """So many other vehicles are offered to choose from."""
-LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
+SHOWN = 30
+"""Of what holds the vehicle, and of what competes for it, so much is shown."""
 LOOKED_AT = 200
 """Among so many free ones the nearest are looked for."""
 
 
 @dataclass(frozen=True)
 class Surroundings:
-    """What is around a request: what holds the vehicle, what competes for it, and what else could be offered."""
+    """What is around a request: what keeps it from being approved, what competes for the vehicle and what holds it (the
+    first of each), and what else could be offered.
+    """
 
     held_until: datetime
-    blockers: Sequence[Shown]
-    windows: Sequence[WindowFacts]
+    problems: Sequence[obstacles.Problem]
     competing: Sequence[Shown]
+    competing_count: int
     before_and_after: Sequence[Shown]
+    before_and_after_count: int
     alternatives: Sequence[VehicleFacts]
     past: dict[str, int]
     strip: Strip
-    checks: Sequence[tuple[bool, str]]
+    late: Shown | None
 
 
 @dataclass(frozen=True)
 class Supply:
-    """What the vendor has for a request: whether the vehicle's documents lapse before the end, what else is free."""
+    """What the vendor has for a request: whether the vehicle is free, and what else is."""
 
-    lapses: bool
+    is_free: bool
     others: Sequence[VehicleFacts]
 
 
@@ -63,7 +68,7 @@ def decide(booking_id: UUID) -> Response | str:
         return redirect(url_for("booking.show", booking_id=booking_id), 303)
     line = shown(booking)
     supply = _supply(line)
-    return _page(line, _others_form(), _reject_form(supply), supply)
+    return _page(line, _others_form(), _reject_form(supply.others), supply)
 
 
 @bp.post("/<uuid:booking_id>/approve")
@@ -90,7 +95,7 @@ def approve(booking_id: UUID) -> Response | tuple[str, int]:
             return redirect(url_for("booking.show", booking_id=booking_id), 303)
     line = shown(queries.get_seen(booking_id))
     supply = _supply(line)
-    return _page(line, form, _reject_form(supply), supply), form.status
+    return _page(line, form, _reject_form(supply.others), supply), form.status
 
 
 @bp.post("/<uuid:booking_id>/reject")
@@ -99,7 +104,7 @@ def reject(booking_id: UUID) -> Response | tuple[str, int]:
     """Turn the request down, with another vehicle offered where one was chosen."""
     line = shown(queries.get_seen(booking_id))
     supply = _supply(line)
-    form = _reject_form(supply)
+    form = _reject_form(supply.others)
     if form.is_sent():
         with form.refusals(RuleBroken):
             offered = form.offered_vehicle_id.data
@@ -132,13 +137,13 @@ def _others_form() -> ReasonForm:
     return form
 
 
-def _reject_form(supply: Supply) -> RejectForm:
+def _reject_form(others: Sequence[VehicleFacts]) -> RejectForm:
     form = RejectForm()
     form.reason.choices = choose(rules.REJECT_REASONS.items(), "Choose a reason")
     form.offered_vehicle_id.choices = choices(
         [
             ("", "No other vehicle"),
-            *((str(vehicle.id), f"{vehicle.label}, {vehicle.city}") for vehicle in supply.others),
+            *((str(vehicle.id), f"{vehicle.label}, {vehicle.city}") for vehicle in others),
         ]
     )
     return form
@@ -148,21 +153,33 @@ def _surroundings(line: Shown, supply: Supply) -> Surroundings:
     booking = line.booking
     until = _held_until(line)
     first, last = booking.start - AROUND, until + AROUND
-    near, requests = queries.neighbours(booking, first, last, until=until)
-    blockers = [row for row in near if rules.overlaps(row.start, row.held_until, booking.start, until)]
+    near, requests = queries.neighbours(booking, first, last, until=until, limit=SHOWN)
+    parties = {one.id: one for one in (line.vendor, line.corporate)}
+    around = shown_many([*near.rows, *requests.rows], vehicle=line.vehicle, parties=parties)
+    lines = {one.booking.id: one for one in around}
     windows = fleet.windows(booking.vehicle_id, first, last)
-    lines = {one.booking.id: one for one in shown_many([*near, *requests], vehicle=line.vehicle)}
-    in_the_way = [window for window in windows if window.start < booking.end and window.end > booking.start]
+    # The calendar may be some milliseconds old; bookings and maintenance are at hand.
+    is_held = any(rules.overlaps(row.start, row.held_until, booking.start, until) for row in near.rows)
+    is_held = is_held or any(rules.overlaps(one.start, one.end, booking.start, until) for one in windows)
     return Surroundings(
         held_until=until,
-        blockers=[lines[row.id] for row in blockers],
-        windows=in_the_way,
-        competing=[lines[row.id] for row in requests],
-        before_and_after=[lines[row.id] for row in near],
+        problems=_problems(line, is_free=supply.is_free and not is_held),
+        competing=[lines[row.id] for row in requests.rows],
+        competing_count=requests.count,
+        before_and_after=[lines[row.id] for row in near.rows],
+        before_and_after_count=near.count,
         alternatives=supply.others,
         past=queries.count_with(booking.corporate_organization_id),
-        strip=make_strip(booking, until, holders=near, requests=requests, windows=windows, first=first, last=last),
-        checks=_checks(line, is_held=bool(blockers), in_maintenance=bool(in_the_way), lapses=supply.lapses),
+        strip=make_strip(
+            booking,
+            until,
+            holders=near.rows,
+            requests=requests.rows,
+            windows=windows,
+            first=first,
+            last=last,
+        ),
+        late=next((one for one in lines.values() if one.is_late), None),
     )
 
 
@@ -171,46 +188,27 @@ def _held_until(line: Shown) -> datetime:
     return line.booking.end + timedelta(minutes=line.vendor.buffer_minutes)
 
 
-def _checks(line: Shown, *, is_held: bool, in_maintenance: bool, lapses: bool) -> list[tuple[bool, str]]:
-    """Return what the rules say to an approval, one sentence each."""
-    vehicle = line.vehicle
-    return [
-        (
-            vehicle is not None and vehicle.status == "ACTIVE",
-            "The vehicle is on the road"
-            if vehicle is not None and vehicle.status == "ACTIVE"
-            else "The vehicle is not on the road",
-        ),
-        (not is_held, "Another booking holds the vehicle" if is_held else "No other booking holds the vehicle"),
-        (
-            not in_maintenance,
-            "The vehicle is in maintenance then" if in_maintenance else "No maintenance is planned for the period",
-        ),
-        (
-            not lapses,
-            "A document of the vehicle runs out before the end" if lapses else "Its documents last until the end",
-        ),
-        (
-            line.corporate.status == "ACTIVE",
-            f"{line.corporate.name} takes part"
-            if line.corporate.status == "ACTIVE"
-            else f"{line.corporate.name} does not take part at the moment",
-        ),
-    ]
+def _problems(line: Shown, *, is_free: bool) -> Sequence[obstacles.Problem]:
+    """Return what keeps the request from being approved: what the action asks, too."""
+    booking = line.booking
+    if line.vehicle is None:
+        return ()
+    parties = {one.id: one for one in (line.vendor, line.corporate)}
+    return judge_approval(line.vehicle, line.corporate.id, booking.start, booking.end, parties=parties, is_free=is_free)
 
 
 def _supply(line: Shown) -> Supply:
     """Return what the vendor has: of free vehicles those of the same category first, then the nearest."""
     booking, vehicle = line.booking, line.vehicle
     if vehicle is None:
-        return Supply(lapses=False, others=[])
-    ids = fleet.candidate_ids(vendor_ids=[booking.vendor_organization_id], first=vehicle.category)
-    own = vehicle.id.hex
-    lapsing = verifications.lapsing_ids("Vehicle", REQUIRED_DOCUMENTS, LONG_AGO, booking.end, among={own, *ids})
-    out = {own, *lapsing, *availability.busy_vehicle_ids(booking.start, _held_until(line))}
-    free = fleet.vehicles(UUID(id_) for id_ in [id_ for id_ in ids if id_ not in out][:LOOKED_AT]).values()
+        return Supply(is_free=False, others=[])
+    vendor_id, own = booking.vendor_organization_id, vehicle.id.hex
+    ids = [id_ for id_ in fleet.candidate_ids(vendor_ids=[vendor_id], first=vehicle.category) if id_ != own]
+    turnaround = {vendor_id: timedelta(minutes=line.vendor.buffer_minutes)}
+    taken = free.taken_among([own, *ids], booking.start, booking.end, turnaround, is_exact=False)
+    offered = fleet.vehicles(UUID(id_) for id_ in [id_ for id_ in ids if id_ not in taken][:LOOKED_AT]).values()
     nearest = sorted(
-        free,
+        offered,
         key=lambda other: (
             other.category != vehicle.category,
             other.city != vehicle.city,
@@ -218,4 +216,4 @@ def _supply(line: Shown) -> Supply:
             other.label,
         ),
     )
-    return Supply(lapses=own in lapsing, others=nearest[:OFFERED])
+    return Supply(is_free=own not in taken, others=nearest[:OFFERED])

@@ -1,6 +1,6 @@
 """From a free vehicle to a request."""
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 from urllib.parse import parse_qsl
 from uuid import UUID
@@ -8,8 +8,8 @@ from uuid import UUID
 from flask import flash, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response
 
-from karokar.availability import queries as availability
 from karokar.booking import actions, queries
+from karokar.booking.circumstances import judge_request
 from karokar.booking.forms import BookingForm
 from karokar.booking.permissions import (
     BOOKING_CREATE,
@@ -19,10 +19,11 @@ from karokar.booking.permissions import (
     BOOKING_SUBMIT,
 )
 from karokar.booking.queries import BookingFacts
+from karokar.booking.rules.obstacles import Problem
 from karokar.booking.views.blueprint import bp
 from karokar.booking.views.shown import offers, shown
 from karokar.fleet import queries as fleet
-from karokar.kernel import clock
+from karokar.fleet.queries import VehicleFacts
 from karokar.kernel.actor import Scope, current_actor
 from karokar.kernel.errors import DomainError, NotFound, RuleBroken, StateConflict
 from karokar.kernel.permissions import may, requires, scope_of
@@ -52,7 +53,8 @@ def new() -> Response | str | tuple[str, int]:
         form=form,
         vehicle=vehicle,
         vendor=organization.get_organization(vehicle.organization_id),
-        is_free=_is_free(vehicle_id, form.start.data, form.end.data),
+        period=(form.start.data, form.end.data),
+        problems=_problems(vehicle, form),
         asked_already=_asked_already(vehicle_id, form.start.data, form.end.data),
         may_send=may(BOOKING_SUBMIT),
         search_url=_search_url(),
@@ -98,7 +100,15 @@ def edit(booking_id: UUID) -> Response | tuple[str, int]:
             actions.edit_booking(booking_id, version=form.sent_version, **form.values())
             flash("The draft was changed.", "good")
             return redirect(url_for("booking.show", booking_id=booking_id), 303)
-    return render_template("booking/edit.html", form=form, line=shown(booking)), form.status
+    line = shown(booking)
+    page = render_template(
+        "booking/edit.html",
+        form=form,
+        line=line,
+        period=(form.start.data, form.end.data),
+        problems=_problems(line.vehicle, form),
+    )
+    return page, form.status
 
 
 @bp.post("/<uuid:booking_id>/submit")
@@ -141,11 +151,14 @@ def _asked_vehicle() -> UUID | None:
         raise NotFound("vehicle") from None
 
 
-def _is_free(vehicle_id: UUID, start: datetime | None, end: datetime | None) -> bool | None:
-    """Whether the vehicle is free then; None where no sensible period is given."""
-    if start is None or end is None or not start < end or start < clock.now() - timedelta(days=1):
+def _problems(vehicle: VehicleFacts | None, form: BookingForm) -> list[Problem] | None:
+    """Return what would keep a request for the form's period from being sent; None where the form says no period, or
+    says already what is wrong with it.
+    """
+    start, end, own = form.start.data, form.end.data, current_actor().organization_id
+    if vehicle is None or own is None or start is None or end is None or form.errors:
         return None
-    return availability.is_free(vehicle_id, start, end)
+    return judge_request(vehicle, own, start, end)
 
 
 def _asked_already(vehicle_id: UUID, start: datetime | None, end: datetime | None) -> list[BookingFacts]:

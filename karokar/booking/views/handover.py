@@ -8,11 +8,13 @@ from karokar.assignment.queries import AssignmentFacts
 from karokar.booking import queries, rules
 from karokar.booking.models import Booking
 from karokar.booking.permissions import BOOKING_ASSIGN
+from karokar.booking.rules import Status
 from karokar.booking.views.shown import Shown
 from karokar.kernel import clock
 from karokar.kernel.actor import current_actor
 from karokar.kernel.errors import StateConflict
 from karokar.kernel.permissions import may
+from karokar.web.times import iso, local_time
 
 
 @dataclass(frozen=True)
@@ -32,19 +34,48 @@ def missing_steps(booking: Booking, line: Shown, current: AssignmentFacts | None
         if party.status != "ACTIVE"
     ]
     found += _acceptance(booking, current)
-    if line.vehicle is None or line.vehicle.status != "ACTIVE":
-        to_vehicle = url_for("fleet.show", vehicle_id=booking.vehicle_id)
-        found.append(MissingStep(f"{line.vehicle_label} is not on the road.", to_vehicle, "Open the vehicle"))
-    other = queries.find_out(booking.vehicle_id, except_id=booking.id)
-    if other is not None:
-        is_seen = current_actor().organization_id in {other.vendor_organization_id, other.corporate_organization_id}
-        back = url_for("booking.show", booking_id=other.id) if is_seen else ""
-        found.append(MissingStep(f"The vehicle has not come back from {other.reference} yet.", back, "Take it back"))
+    found += in_the_way(line, queries.find_out(booking.vehicle_id, except_id=booking.id))
     try:
         rules.check_handover_time(booking.start, booking.end, clock.now())
     except StateConflict as refusal:
         found.append(MissingStep(refusal.sentence))
     return found
+
+
+def in_the_way(line: Shown, out: Booking | None) -> list[MissingStep]:
+    """Return what keeps the vehicle of a promised booking from being handed over, each with the viewer's way out: it is
+    off the road, or (`out`) an earlier booking has not brought it back.
+    """
+    booking = line.booking
+    if booking.status not in {Status.APPROVED.value, Status.ASSIGNED.value}:
+        return []
+    found = []
+    if line.vehicle is None or line.vehicle.status != "ACTIVE":
+        sentence = f"{line.vehicle_label} is off the road, so it can't be handed over."
+        found.append(_with_way_out(line, sentence, "Put it back on the road, or cancel the booking."))
+    if out is not None:
+        sentence = f"The vehicle is still out: it was due back {local_time(out.end)}."
+        if out.end > clock.now() and not out.is_awaited:
+            sentence = f"The vehicle is still out: it is due back {local_time(out.end)}."
+        if line.is_vendor:
+            back = url_for("booking.show", booking_id=out.id)
+            found.append(MissingStep(f"{sentence} {out.reference} has it.", back, "Take it back"))
+        else:
+            found.append(_with_way_out(line, sentence, ""))
+    return found
+
+
+def _with_way_out(line: Shown, sentence: str, to_vendor: str) -> MissingStep:
+    booking = line.booking
+    if line.is_vendor:
+        to_vehicle = url_for("fleet.show", vehicle_id=booking.vehicle_id)
+        return MissingStep(f"{sentence} {to_vendor}", to_vehicle, "Open the vehicle")
+    call = f"Call {line.vendor.name}{f' ({line.vendor.contact_phone})' if line.vendor.contact_phone else ''}"
+    if not may(BOOKING_ASSIGN) or booking.end <= clock.now():
+        return MissingStep(f"{sentence} {call} before you travel to collect it.")
+    start = max(booking.start, clock.now())
+    search = url_for("availability.index", start=iso(start), end=iso(booking.end))
+    return MissingStep(f"{sentence} {call}, or take another vehicle.", search, "Find another vehicle")
 
 
 def _acceptance(booking: Booking, current: AssignmentFacts | None) -> list[MissingStep]:

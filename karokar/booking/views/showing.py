@@ -1,18 +1,21 @@
 """One booking: everything about it that is due for the viewer, its messages, its printable sheet, its pictures."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from flask import flash, redirect, render_template, url_for
 from werkzeug.wrappers import Response
 
 from karokar.assignment import queries as assignment
+from karokar.availability import free
 from karokar.booking import actions, queries, rules
+from karokar.booking.circumstances import judge_request
 from karokar.booking.forms import CommentForm
 from karokar.booking.models import Booking
 from karokar.booking.permissions import BOOKING_READ
-from karokar.booking.rules import Status
+from karokar.booking.rules import Status, obstacles
 from karokar.booking.views.blueprint import bp
+from karokar.booking.views.handover import in_the_way
 from karokar.booking.views.shown import Shown, driver_of, find_current, offers, photo_url, shown
 from karokar.fleet import queries as fleet
 from karokar.kernel import clock, handover
@@ -53,6 +56,7 @@ def sheet(booking_id: UUID) -> str:
         line=line,
         driver=driver_of(line, find_current(booking, assignment.of_booking(booking_id))),
         shows_contacts=rules.shows_contacts(Status(booking.status)),
+        in_the_way=in_the_way(line, queries.find_delay(booking)),
         out=found.get("OUT"),
         back=found.get("IN"),
         checks=handover.CHECKS,
@@ -94,20 +98,46 @@ def _page(booking: Booking, form: CommentForm) -> str:
         opens_at=booking.start - rules.GRACE,
         answer_until=rules.unanswered_at(booking.start, booking.submitted_at) if booking.submitted_at else None,
         length=booking.end - booking.start,
-        book_on_from=_book_on_from(booking),
+        book_on_from=_book_on_from(line),
+        problems=_problems(line),
+        in_the_way=in_the_way(line, queries.find_delay(booking)),
+        back_when_activated=rules.BACK_WHEN_ACTIVATED,
     )
 
 
-def _book_on_from(booking: Booking) -> datetime | None:
-    """Return from when the same vehicle can be had again; None where it has not been had, or that has passed.
+def _book_on_from(line: Shown) -> datetime | None:
+    """Return from when the company can have the same vehicle again for as long as it did; None where it can't.
 
     It is the old end and, while the vehicle is held, the vendor's time for turnaround after it.
     """
-    status = Status(booking.status)
+    booking, status = line.booking, Status(line.booking.status)
+    if not line.is_corporate or line.vehicle is None or not line.vehicle.is_offered:
+        return None
     if status not in rules.LIVE | {Status.COMPLETED}:
         return None
     start = booking.end if status is Status.COMPLETED else booking.held_until or booking.end
-    return start if start > clock.now() - rules.GRACE else None
+    if start <= clock.now() - rules.GRACE:
+        return None
+    # Of a booking that is over the calendar may hear a moment later.
+    over = booking.id if status is Status.COMPLETED else None
+    taken = free.taken_among(
+        [line.vehicle.id.hex],
+        start,
+        start + (booking.end - booking.start),
+        {line.vendor.id: timedelta(minutes=line.vendor.buffer_minutes)},
+        without=over,
+        is_exact=False,
+    )
+    return None if taken else start
+
+
+def _problems(line: Shown) -> list[obstacles.Problem]:
+    """Return what keeps a draft from being sent."""
+    booking = line.booking
+    if booking.status != Status.DRAFT.value or line.vehicle is None:
+        return []
+    parties = {one.id: one for one in (line.vendor, line.corporate)}
+    return judge_request(line.vehicle, line.corporate.id, booking.start, booking.end, parties=parties, is_exact=False)
 
 
 def _own() -> UUID | None:

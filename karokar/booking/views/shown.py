@@ -1,6 +1,6 @@
 """A booking as a page shows it to the acting person: with names, and only what this side may know."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -107,24 +107,34 @@ class Shown:
         return rules.reason_label(self.booking.reason)
 
     @property
+    def is_awaited(self) -> bool:
+        """Whether the booking has ended while its vehicle is still to come back."""
+        return self.booking.is_awaited
+
+    @property
     def is_late(self) -> bool:
         """Whether the vehicle should be back by now."""
         return self.booking.status == Status.ACTIVE.value and self.booking.end <= clock.now()
 
 
 def shown_many(
-    rows: Iterable[Booking], *, also_people: Iterable[UUID] = (), vehicle: VehicleFacts | None = None
+    rows: Iterable[Booking],
+    *,
+    also_people: Iterable[UUID] = (),
+    vehicle: VehicleFacts | None = None,
+    parties: Mapping[UUID, OrganizationFacts] | None = None,
 ) -> list[Shown]:
     """Return bookings with their names, in a fixed number of statements.
 
-    `also_people` are looked up with them; `vehicle` is that of all of them, where the caller knows it.
+    `also_people` are looked up with them; `vehicle` is that of all of them, and `parties` are
+    organizations, as far as the caller knows them.
     """
     rows = list(rows)
     actor = current_actor()
     vehicles = {vehicle.id: vehicle} if vehicle else fleet.vehicles({row.vehicle_id for row in rows})
-    parties = organization.organizations(
-        {row.vendor_organization_id for row in rows} | {row.corporate_organization_id for row in rows}
-    )
+    involved = {row.vendor_organization_id for row in rows} | {row.corporate_organization_id for row in rows}
+    known_parties = dict(parties or {})
+    known_parties |= organization.organizations(involved - known_parties.keys())
     wanted = {
         person
         for row in rows
@@ -137,8 +147,8 @@ def shown_many(
         Shown(
             booking=row,
             vehicle=vehicles.get(row.vehicle_id),
-            vendor=parties[row.vendor_organization_id],
-            corporate=parties[row.corporate_organization_id],
+            vendor=known_parties[row.vendor_organization_id],
+            corporate=known_parties[row.corporate_organization_id],
             is_vendor=actor.organization_id == row.vendor_organization_id,
             is_corporate=actor.organization_id == row.corporate_organization_id,
             people=names if _knows_people(row, actor) else {},
@@ -184,7 +194,8 @@ def driver_of(line: Shown, current: AssignmentFacts | None) -> Driver | None:
         accepted = current is not None and current.status in {"ACCEPTED", "ACTIVE", "COMPLETED"}
         # One that was closed after it had begun was accepted, too.
         accepted = accepted or (current is not None and current.activated_at is not None)
-        if not rules.shows_driver(accepted, booking.actual_end or booking.end, clock.now()):
+        ended_at = clock.now() if booking.is_awaited else booking.returned_at or booking.actual_end or booking.end
+        if not rules.shows_driver(accepted, ended_at, clock.now()):
             return None
     person = line.known.get(booking.employee_id) or identity.people([booking.employee_id]).get(booking.employee_id)
     if person is None:
@@ -216,7 +227,8 @@ def offers(booking: Booking) -> frozenset[str]:
     for action, permission, by_vendor, by_corporate in _OFFERED:
         is_side = (is_vendor and by_vendor) or (is_corporate and by_corporate)
         is_side = is_side or scope_of(permission, actor) is Scope.ALL
-        if is_side and may(permission, actor) and rules.can(status, action):
+        is_possible = rules.can(status, action) or (action == "complete" and booking.is_awaited)
+        if is_side and may(permission, actor) and is_possible:
             found.add(action)
     if is_vendor and status not in rules.VENDOR_CANCELS:
         found.discard("cancel")

@@ -274,7 +274,9 @@ def retire_vehicle(vehicle_id: UUID, *, reason: str = "", version: int | None = 
     MAINTENANCE_IN_PROGRESS, INVALID_VEHICLE_TRANSITION, StaleVersion, NotFound.
     """
     vehicle = _held(vehicle_id, VEHICLE_RETIRE, version)
-    booked, assigned = bookings.count_live(vehicle_id), assignments.count_live(vehicle_id)
+    # A vehicle that never came back can leave the fleet; who had it stays known.
+    missing = len(bookings.list_awaited(vehicle_id))
+    booked, assigned = bookings.count_live(vehicle_id), max(assignments.count_live(vehicle_id) - missing, 0)
     if booked or assigned:
         raise StateConflict(
             "VEHICLE_IN_USE",

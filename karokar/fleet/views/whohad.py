@@ -90,7 +90,7 @@ def _answers(vehicle: VehicleFacts, at: datetime) -> list[Answer]:
         vendor_id = booking.vendor_organization_id if booking else None
         if not _is_party(one.corporate_organization_id, vendor_id):
             continue
-        ended_at = one.actual_end or (booking.actual_end or booking.end if booking else one.end)
+        ended_at = one.actual_end or (booking.ended_at if booking else one.end)
         sees_driver = _sees_driver(one.corporate_organization_id, ended_at)
         found.append(
             Answer(

@@ -126,6 +126,7 @@ class To(StrEnum):
     OWNER = "the vehicle's owner"
     AFFECTED = "companies with affected bookings"
     HOLDERS = "the members with the role"
+    DRIVERS = "the employees whom the vehicle is assigned to"
 
 
 @dataclass(frozen=True)
@@ -166,6 +167,8 @@ MATRIX: Mapping[str, Row] = {
     "BookingCancelled": _row("BOOKING_TROUBLE", To.OTHER_SIDE, To.EMPLOYEE),
     "BookingTerminated": _row("BOOKING_TROUBLE", To.OTHER_SIDE, To.EMPLOYEE),
     "BookingOverdue": _row("BOOKING_TROUBLE", To.BOTH_SIDES, To.EMPLOYEE),
+    "BookingDelayed": _row("BOOKING_TROUBLE", To.BOTH_SIDES, To.EMPLOYEE),
+    "BookingVehicleReturned": _row("BOOKING_PROGRESS", To.OTHER_SIDE),
     "BookingReminded": _row("BOOKING_TROUBLE", To.BOTH_SIDES),
     "AssignmentCreated": _row("ASSIGNMENTS", To.EMPLOYEE),
     "AssignmentClosed": _row("ASSIGNMENTS", To.EMPLOYEE),
@@ -184,7 +187,7 @@ MATRIX: Mapping[str, Row] = {
     "OrganizationRejected": _row("ORGANIZATION", To.ADMINS),
     "OrganizationSuspended": _row("ORGANIZATION", To.ADMINS),
     "OrganizationReinstated": _row("ORGANIZATION", To.ADMINS),
-    "VehicleSuspended": _row("VEHICLES", To.OWNER, To.AFFECTED),
+    "VehicleSuspended": _row("VEHICLES", To.OWNER, To.AFFECTED, To.DRIVERS),
     "VehicleMaintenanceScheduled": _row("VEHICLES", To.OWNER, To.AFFECTED),
     "AvailabilityConflictDetected": _row("VEHICLES", To.OWNER, To.AFFECTED),
     "AvailabilityConflictResolved": _row("VEHICLES", To.OWNER, To.AFFECTED),
@@ -209,6 +212,7 @@ _MEANS: Mapping[To, tuple[str, ...]] = {
     **{to: (permission,) for to, permission in HOLDING.items()},
     To.REQUESTER: ("booking.submit",),
     To.EMPLOYEE: ("assignment.accept",),
+    To.DRIVERS: ("assignment.accept",),
     To.OTHER_SIDE: ("booking.approve", "booking.assign"),
     To.BOTH_SIDES: ("booking.approve", "booking.assign"),
 }

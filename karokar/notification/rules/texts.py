@@ -166,6 +166,17 @@ TEXTS: Mapping[str, Text] = {
         "stand on the booking's page.",
         "Open the booking",
     ),
+    "BookingDelayed": Text(
+        "{vehicle} is still out",
+        "Booking {reference} begins at {start}. The vehicle was due back from an earlier booking at {dueBack} and has "
+        "not been returned. Call each other before anybody travels to collect it.",
+        "Open the booking",
+    ),
+    "BookingVehicleReturned": Text(
+        "{vehicle} is back",
+        "Booking {reference} had ended without the vehicle. It has been back since {returnedAt}.",
+        "Open the booking",
+    ),
     "BookingReminded": Text(
         "{vehicle} was not collected",
         "Booking {reference} began at {start}, and nobody has collected the vehicle. It is cancelled when its time is "
@@ -261,22 +272,22 @@ TEXTS: Mapping[str, Text] = {
     ),
     "VehicleSuspended": Text(
         "{vehicle} is off the road",
-        "It is left out of every search until it is activated again. Bookings that are already approved need a look.",
+        "Until it is activated again, nobody finds it in a search and it can't be handed over.{affected}",
         "Open the vehicle",
     ),
     "VehicleMaintenanceScheduled": Text(
         "{vehicle} goes to maintenance",
-        "From {start} to {end}. Please look at the bookings in that time.",
+        "From {start} to {end}.{affected}",
         "Open the vehicle",
     ),
     "AvailabilityConflictDetected": Text(
         "Conflict in the calendar of {vehicle}",
-        "Two entries overlap from {start} to {end}. Cancel one, take another vehicle, or move the maintenance.",
+        "Two entries overlap from {start} to {end}. Cancel one, or take another vehicle for it.{affected}",
         "Look at the conflict",
     ),
     "AvailabilityConflictResolved": Text(
         "Conflict solved: {vehicle}",
-        "The overlap from {start} to {end} needs nothing more.",
+        "The overlap from {start} to {end} needs nothing more.{affected}",
         "Look at the conflict",
     ),
     "AuditChainBroken": Text(
@@ -291,6 +302,28 @@ TEXTS: Mapping[str, Text] = {
         "Open the event",
     ),
 }
+
+CONFLICT_TEXTS: Mapping[str, Text] = {
+    "MaintenanceWindow": Text(
+        "Maintenance of {vehicle} overlaps what is booked",
+        "From {start} to {end}. The owner can move the maintenance; otherwise cancel what is booked, or take another "
+        "vehicle for it.{affected}",
+        "Look at the conflict",
+    ),
+    "Vehicle": Text(
+        "{vehicle} is off the road and promised",
+        "It can't be handed over until it is put back on the road. Take another vehicle, or cancel what is "
+        "booked.{affected}",
+        "Look at the conflict",
+    ),
+    "Booking": Text(
+        "{vehicle} is promised twice",
+        "From {start} to {end}, or it has not come back for the next booking. Call each other, cancel one booking, or "
+        "take another vehicle for it.{affected}",
+        "Look at the conflict",
+    ),
+}
+"""What is said about a conflict, by what overlaps with what was promised."""
 
 INSTEAD: Mapping[str, str] = {
     "vendor": "the vendor",
@@ -317,7 +350,7 @@ _NAMED: Mapping[str, tuple[str, str]] = {
 }
 """Facts that are an entity's name, and the field that holds its id."""
 
-_MOMENTS = frozenset({"start", "end", "actualEnd"})
+_MOMENTS = frozenset({"start", "end", "actualEnd", "dueBack", "returnedAt"})
 _LAST_DAYS = frozenset({"expiresAt"})
 _CODES = frozenset({"reason", "kind", "role", "formerRole"})
 
@@ -343,10 +376,18 @@ def words(template: str, data: Mapping[str, Any], names: Mapping[UUID, str], zon
 
     A template without a text of its own reads as its name in words.
     """
-    text = TEXTS.get(template) or Text(_sentence(template))
+    text = _of_its_kind(template, data) or TEXTS.get(template) or Text(_sentence(template))
     facts = _Facts(LATEST[template].aggregate_type if template in LATEST else "", data, names, zone)
     title = text.title.format_map(facts)
     return Words(title[:1].upper() + title[1:], text.body.format_map(facts), text.button, text.link, text.path)
+
+
+def _of_its_kind(template: str, data: Mapping[str, Any]) -> Text | None:
+    """Return what is said about a conflict of the kind that the message is about; None for another message."""
+    if template != "AvailabilityConflictDetected":
+        return None
+    sources = {data.get("firstSourceType"), data.get("secondSourceType")}
+    return next((text for kind, text in CONFLICT_TEXTS.items() if kind in sources), None)
 
 
 def moment(at: str, zone: str) -> str:
@@ -378,6 +419,8 @@ class _Facts(dict[str, str]):
             return isolated(known) if known else INSTEAD[name]
         value = self._data.get(name)
         note = isolated(self._note()) if name == "reason" else ""
+        if name == "affected":
+            return f" Affected bookings: {', '.join(map(str, value))}." if value else ""
         if value is None or value == "":
             return note or INSTEAD.get(name, "")
         if name in _MOMENTS:

@@ -4,16 +4,16 @@ A method of Booking checks the rule, changes the booking and returns the event t
 hold one vehicle at the same time is a constraint of the database (`no_overlap`, see the migration).
 """
 
-from collections.abc import Iterator
 from datetime import datetime
-from typing import Any, TypedDict
+from typing import TypedDict
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, ColumnElement, ForeignKey, Index, String, and_, false, literal_column, or_, text
+from sqlalchemy import CheckConstraint, ColumnElement, Index, String, and_, false, literal_column, or_, text
 from sqlalchemy.dialects.postgresql import ExcludeConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from karokar.booking import rules
+from karokar.booking.models.periods import AWAITED_SQL, LIVE_SQL, NO_OVERLAP, orders
 from karokar.booking.rules import Status, Vacancy
 from karokar.events.booking import (
     BookingActivated,
@@ -22,6 +22,7 @@ from karokar.events.booking import (
     BookingCancelled,
     BookingCommented,
     BookingCompleted,
+    BookingDelayed,
     BookingDiscarded,
     BookingDrafted,
     BookingEdited,
@@ -30,32 +31,15 @@ from karokar.events.booking import (
     BookingReminded,
     BookingRequested,
     BookingTerminated,
+    BookingVehicleAwaited,
+    BookingVehicleReturned,
 )
-from karokar.kernel import clock
 from karokar.kernel.actor import Actor, Scope
 from karokar.kernel.columns import NAME
-from karokar.kernel.db import Aggregate, Base
+from karokar.kernel.db import Aggregate
 from karokar.kernel.errors import StateConflict
-from karokar.kernel.handover import HandoverColumns, PhotoColumns, check_reading, check_return_time
-from karokar.kernel.notes import TYPED, Note, new_note
-
-NO_OVERLAP = "ex_bookings_no_overlap"
-"""The constraint's name on PostgreSQL and the trigger's message on SQLite."""
-
-_LIVE_SQL = "status IN ('APPROVED', 'ASSIGNED', 'ACTIVE')"
-
-
-def _orders() -> Iterator[tuple[str, ...]]:
-    """Yield the columns of an index for each order of a list, for each side, with a status and without.
-
-    A state and a time go together (what waits for an answer is yet to come, what is over is not), which the database
-    does not know: going by the order alone, it would read all that is over to find the first request.
-    """
-    for side in ((), ("vendor_organization_id",), ("corporate_organization_id",)):
-        for by in ("start", "end"):
-            yield (*side, by, "id")
-            yield (*side, "status", by, "id")
-        yield (*side, "status", "id")
+from karokar.kernel.handover import check_reading, time_of_return
+from karokar.kernel.notes import TYPED, new_note
 
 
 class _Facts(TypedDict):
@@ -106,23 +90,32 @@ class Booking(Aggregate):
     actual_end: Mapped[datetime | None]
     overdue_at: Mapped[datetime | None] = mapped_column(comment="When the clock noticed that it is late")
     reminded_at: Mapped[datetime | None] = mapped_column(comment="When the clock reminded of the handover")
+    delayed_at: Mapped[datetime | None] = mapped_column(comment="When the clock noticed that its vehicle is still out")
+    awaited_since: Mapped[datetime | None] = mapped_column(comment="When it ended without bringing the vehicle back")
+    returned_at: Mapped[datetime | None] = mapped_column(comment="When such a vehicle came back after all")
 
     __table_args__ = (
         CheckConstraint('"end" > start', name="ends_after_start"),
         CheckConstraint('held_until IS NULL OR held_until >= "end"', name="held_to_the_end"),
-        CheckConstraint(f"NOT ({_LIVE_SQL}) OR held_until IS NOT NULL", name="live_is_held"),
+        CheckConstraint(f"NOT ({LIVE_SQL}) OR held_until IS NOT NULL", name="live_is_held"),
         CheckConstraint(f"status IN ({', '.join(repr(status.value) for status in Status)})", name="status_is_known"),
         ExcludeConstraint(
             ("vehicle_id", "="),
             (text("tstzrange(start, held_until)"), "&&"),
-            where=text(_LIVE_SQL),
+            where=text(LIVE_SQL),
             using="gist",
             name=NO_OVERLAP,
         ).ddl_if(dialect="postgresql"),
-        *(Index(None, *columns) for columns in _orders()),
+        *(Index(None, *columns) for columns in orders()),
         Index(None, "vehicle_id", "start"),
         Index(None, "employee_id"),
         Index(None, "requested_by"),
+        Index(
+            "ix_bookings_awaited",
+            "vehicle_id",
+            postgresql_where=text(AWAITED_SQL),
+            sqlite_where=text(AWAITED_SQL),
+        ),
         Index(
             "ix_bookings_period",
             text('tstzrange(start, "end")'),
@@ -185,7 +178,7 @@ class Booking(Aggregate):
         place: str,
         place_time_zone: str,
     ) -> tuple["Booking", BookingDrafted]:
-        """Return a new draft and its event. Raises PERIOD_INVALID."""
+        """Return a new draft and its event. Raises PERIOD_INVALID, PERIOD_TOO_LONG."""
         rules.check_period(start, end)
         booking = cls(
             reference=reference,
@@ -205,7 +198,7 @@ class Booking(Aggregate):
         return booking, BookingDrafted(**booking._facts())
 
     def edit(self, *, start: datetime, end: datetime, purpose: str) -> BookingEdited:
-        """Change a draft's period or purpose. Raises INVALID_BOOKING_TRANSITION, PERIOD_INVALID."""
+        """Change a draft's period or purpose. Raises INVALID_BOOKING_TRANSITION, PERIOD_INVALID, PERIOD_TOO_LONG."""
         self._move("edit")
         rules.check_period(start, end)
         self.start, self.end, self.purpose = start, end, purpose.strip()
@@ -217,18 +210,18 @@ class Booking(Aggregate):
         return BookingDiscarded(**self._facts())
 
     def submit(self, *, at: datetime) -> BookingRequested:
-        """Ask the vendor. Raises INVALID_BOOKING_TRANSITION, START_PASSED."""
+        """Ask the vendor. Raises INVALID_BOOKING_TRANSITION and what `rules.check_times` raises."""
         self._move("submit")
-        rules.check_start(self.start, at)
+        rules.check_times(self.start, self.end, at)
         self.submitted_at = at
         return BookingRequested(**self._facts())
 
     # --- the vendor's answer ------------------------------------------------------------------------------------------
 
     def approve(self, *, held_until: datetime, at: datetime) -> BookingApproved:
-        """Promise the vehicle until `held_until`. Raises INVALID_BOOKING_TRANSITION, START_PASSED."""
+        """Promise the vehicle until `held_until`. Raises as `submit`."""
         self._move("approve")
-        rules.check_start(self.start, at)
+        rules.check_times(self.start, self.end, at)
         self.answered_at = at
         self.held_until = held_until
         return BookingApproved(**self._facts(), held_until=held_until)
@@ -277,12 +270,11 @@ class Booking(Aggregate):
         """Take the vehicle back. Raises INVALID_BOOKING_TRANSITION, READING_INVALID, RETURN_TIME_INVALID."""
         self._move("complete")
         check_reading(odometer, fuel_percent)
-        check_return_time(returned_at, handed_over_at=self.activated_at, now=at)
-        self.actual_end = returned_at
+        self.actual_end = time_of_return(returned_at, self.activated_at, at)
         return BookingCompleted(
             **self._facts(),
             employee_id=self.employee_id,
-            actual_end=returned_at,
+            actual_end=self.actual_end,
             odometer=odometer,
             fuel_percent=fuel_percent,
             is_damaged=is_damaged,
@@ -315,13 +307,16 @@ class Booking(Aggregate):
         self._move("expire")
         return self._called_off(former, "UNANSWERED", "", at)
 
-    def give_up(self, *, at: datetime) -> BookingCancelled:
-        """Call a booking off that nobody collected. Raises INVALID_BOOKING_TRANSITION, also before its end."""
+    def give_up(self, *, at: datetime, reason: str = "NO_SHOW") -> BookingCancelled:
+        """Call a booking off that nobody collected, for a reason of `rules.why_not_collected`.
+
+        Raises INVALID_BOOKING_TRANSITION, also before its end.
+        """
         former = Status(self.status)
         if at < self.end:
             raise StateConflict("INVALID_BOOKING_TRANSITION", "The vehicle can still be collected.")
         self._move("give_up")
-        return self._called_off(former, "NO_SHOW", "", at)
+        return self._called_off(former, reason, "", at)
 
     def terminate(self, *, reason: str, note: str, at: datetime) -> BookingTerminated:
         """End a running booking before its return. Raises INVALID_BOOKING_TRANSITION, REASON_NEEDED."""
@@ -334,6 +329,51 @@ class Booking(Aggregate):
             reason=self.reason,
             note_id=new_note(self.note),
             actual_end=at,
+        )
+
+    @property
+    def is_awaited(self) -> bool:
+        """Whether the booking has ended and its vehicle is still to come back."""
+        return self.awaited_since is not None and self.returned_at is None
+
+    def await_return(self, *, at: datetime) -> BookingVehicleAwaited:
+        """Note that the booking, which has just ended, has not brought the vehicle back.
+
+        Raises INVALID_BOOKING_TRANSITION.
+        """
+        if self.status != Status.TERMINATED.value or self.reason not in rules.NOT_BACK:
+            raise StateConflict("INVALID_BOOKING_TRANSITION", "This booking has not ended without its vehicle.")
+        self.awaited_since = at
+        return BookingVehicleAwaited(**self._facts(), employee_id=self.employee_id, since=at)
+
+    def bring_back(
+        self,
+        *,
+        odometer: int | None,
+        fuel_percent: int | None,
+        is_damaged: bool,
+        returned_at: datetime,
+        at: datetime,
+    ) -> BookingVehicleReturned:
+        """Take back a vehicle whose booking had ended without it; without readings where nobody noted any.
+
+        Raises INVALID_BOOKING_TRANSITION, also where it is not awaited, READING_INVALID, RETURN_TIME_INVALID.
+        """
+        self._move("bring_back")
+        if not self.is_awaited:
+            raise StateConflict(
+                "INVALID_BOOKING_TRANSITION", "The vehicle of this booking is back already. Open it again to see it."
+            )
+        if odometer is not None and fuel_percent is not None:
+            check_reading(odometer, fuel_percent)
+        self.returned_at = time_of_return(returned_at, self.activated_at, at)
+        return BookingVehicleReturned(
+            **self._facts(),
+            employee_id=self.employee_id,
+            returned_at=self.returned_at,
+            odometer=odometer,
+            fuel_percent=fuel_percent,
+            is_damaged=is_damaged,
         )
 
     # --- on the way ---------------------------------------------------------------------------------------------------
@@ -353,6 +393,14 @@ class Booking(Aggregate):
         self._move("remind")
         self.reminded_at = at
         return BookingReminded(**self._facts(), employee_id=self.employee_id)
+
+    def delay(self, *, due_back: datetime, at: datetime) -> BookingDelayed:
+        """Note, once, that the vehicle is still out with an earlier booking. Raises INVALID_BOOKING_TRANSITION."""
+        if self.delayed_at is not None:
+            raise StateConflict("INVALID_BOOKING_TRANSITION", "This has been noted already.")
+        self._move("delay")
+        self.delayed_at = at
+        return BookingDelayed(**self._facts(), employee_id=self.employee_id, due_back=due_back)
 
     def comment(self, comment_id: UUID, by_organization_id: UUID) -> BookingCommented:
         """Return the event of a message between the two sides. Raises STILL_A_DRAFT where nobody could read it."""
@@ -390,57 +438,3 @@ class Booking(Aggregate):
             "start": self.start,
             "end": self.end,
         }
-
-
-class BookingNote(Note, producer="booking"):
-    """What people typed about bookings: purposes, and why one was rejected, cancelled or ended."""
-
-
-class BookingComment(Base):
-    """A message that one side left the other; never changed."""
-
-    __tablename__ = "booking_comments"
-
-    id: Mapped[UUID] = mapped_column(primary_key=True)
-    booking_id: Mapped[UUID] = mapped_column(ForeignKey("bookings.id"), index=True)
-    organization_id: Mapped[UUID] = mapped_column(comment="organization.organizations")
-    author_id: Mapped[UUID] = mapped_column(comment="identity.users")
-    text: Mapped[str] = mapped_column(String(2000), info={"personal": True})
-    written_at: Mapped[datetime] = mapped_column(default=clock.now)
-
-
-class BookingHandover(HandoverColumns, Base):
-    """What was found when the vehicle went out (OUT) or came back (IN)."""
-
-    __tablename__ = "booking_handovers"
-    __table_args__ = (
-        CheckConstraint("kind IN ('OUT', 'IN')", name="kind_is_known"),
-        Index("uq_booking_handovers_booking_id_kind", "booking_id", "kind", unique=True),
-    )
-
-    booking_id: Mapped[UUID] = mapped_column(ForeignKey("bookings.id"))
-
-
-class BookingPhoto(PhotoColumns, Base):
-    """A picture taken at a handover, kept with its record."""
-
-    __tablename__ = "booking_photos"
-
-    handover_id: Mapped[UUID] = mapped_column(ForeignKey("booking_handovers.id"), index=True)
-    booking_id: Mapped[UUID] = mapped_column(ForeignKey("bookings.id"), index=True)
-
-
-class SuspensionWork(Base):
-    """An organization was suspended: its bookings that have not begun are to be called off, some at a time."""
-
-    __tablename__ = "booking_suspension_works"
-
-    event_id: Mapped[UUID] = mapped_column(primary_key=True, comment="The OrganizationSuspended that asked for it")
-    organization_id: Mapped[UUID] = mapped_column(index=True, comment="organization.organizations")
-    asked_at: Mapped[datetime]
-    cancelled: Mapped[int] = mapped_column(default=0)
-    ended_at: Mapped[datetime | None]
-
-    def __init__(self, **values: Any) -> None:
-        values.setdefault("cancelled", 0)
-        super().__init__(**values)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
+from karokar.kernel.clock import to_the_minute
 from karokar.kernel.codes import in_words, name_codes
 from karokar.kernel.errors import RuleBroken, StateConflict
 from karokar.kernel.text import search_key
@@ -89,6 +90,9 @@ TRANSITIONS: tuple[Transition, ...] = (
     Transition(Status.APPROVED, Status.APPROVED, "remind", "BookingReminded", is_by_clock=True),
     Transition(Status.ASSIGNED, Status.ASSIGNED, "remind", "BookingReminded", is_by_clock=True),
     Transition(Status.ACTIVE, Status.ACTIVE, "run_late", "BookingOverdue", is_by_clock=True),
+    Transition(Status.APPROVED, Status.APPROVED, "delay", "BookingDelayed", is_by_clock=True),
+    Transition(Status.ASSIGNED, Status.ASSIGNED, "delay", "BookingDelayed", is_by_clock=True),
+    Transition(Status.TERMINATED, Status.TERMINATED, "bring_back", "BookingVehicleReturned"),
 )
 
 _BY_SOURCE = {(row.source, row.action): row for row in TRANSITIONS}
@@ -128,6 +132,7 @@ DONE: dict[str, str] = {
     "activate": "handed over",
     "complete": "taken back",
     "terminate": "ended early",
+    "bring_back": "taken back",
 }
 """How a sentence says that the action was done ("It can't be …")."""
 
@@ -176,7 +181,13 @@ TERMINATE_REASONS: dict[str, str] = {
     "MISUSE": "The vehicle was misused",
     "OTHER": "Another reason (see the note)",
 }
+NOT_BACK = frozenset({"NOT_RETURNED", "BREAKDOWN", "ACCIDENT"})
+"""Ended for these, a booking has not brought its vehicle back: it stays taken until somebody notes its return."""
+BACK_WHEN_ACTIVATED = frozenset({"BREAKDOWN", "ACCIDENT"})
+"""Of these also until somebody puts the vehicle back on the road."""
 SYSTEM_REASONS: dict[str, str] = {
+    "VEHICLE_NOT_BACK": "The vehicle did not come back in time from an earlier booking",
+    "VEHICLE_OFF_THE_ROAD": "The vehicle was off the road, so it could not be handed over",
     "UNANSWERED": "Nobody answered the request before its start",
     "NO_SHOW": "Nobody collected the vehicle before the booking's end",
     "ORGANIZATION_SUSPENDED": "One of the two organizations was suspended",
@@ -207,18 +218,31 @@ def check_reason(code: str, note: str, reasons: dict[str, str]) -> str:
 # --- periods ----------------------------------------------------------------------------------------------------------
 
 
+LONGEST = timedelta(days=366)
+"""How long a booking may last."""
+
+
 def check_period(start: datetime, end: datetime) -> None:
-    """Raise PERIOD_INVALID unless the start comes before the end."""
+    """Raise PERIOD_INVALID unless the start comes before the end, PERIOD_TOO_LONG for more than LONGEST."""
     if start >= end:
         sentence = "The end has to come after the start."
         raise RuleBroken("PERIOD_INVALID", sentence, fields={"end": sentence})
+    if end - start > LONGEST:
+        sentence = f"A booking lasts {LONGEST.days} days at most. Choose an earlier end."
+        raise RuleBroken("PERIOD_TOO_LONG", sentence, fields={"end": sentence})
 
 
-def check_start(start: datetime, now: datetime) -> None:
-    """Raise START_PASSED where the start is more than an hour ago."""
-    if start < now - GRACE:
+def check_times(start: datetime, end: datetime, now: datetime) -> None:
+    """Raise what `check_period` raises, START_PASSED for a start of more than an hour ago, END_PASSED for an end that
+    does not lie ahead. Times are compared as people type them: to the minute.
+    """
+    check_period(start, end)
+    if to_the_minute(start) < to_the_minute(now) - GRACE:
         sentence = "The start is more than an hour ago. Choose a later one."
         raise RuleBroken("START_PASSED", sentence, fields={"start": sentence})
+    if end <= now:
+        sentence = "The end has passed. Choose an end that lies ahead."
+        raise RuleBroken("END_PASSED", sentence, fields={"end": sentence})
 
 
 def unanswered_at(start: datetime, submitted_at: datetime) -> datetime:
@@ -236,6 +260,20 @@ def check_handover_time(start: datetime, end: datetime, now: datetime) -> None:
         raise StateConflict(
             "TOO_LATE", "The booking's time is over, so it can't be handed over any more. Book again.", end=end
         )
+
+
+SOON = timedelta(days=1)
+"""How long before its start both sides of a booking hear that its vehicle is still out."""
+
+
+def why_not_collected(*, was_out: bool, is_on_the_road: bool) -> str:
+    """Return the reason for which a booking ends that nobody collected: nobody's fault but whoever kept the vehicle.
+
+    `was_out`: an hour after the start the vehicle was still out with an earlier booking.
+    """
+    if was_out:
+        return "VEHICLE_NOT_BACK"
+    return "NO_SHOW" if is_on_the_road else "VEHICLE_OFF_THE_ROAD"
 
 
 def overlaps(start: datetime, end: datetime | None, other_start: datetime, other_end: datetime | None) -> bool:
