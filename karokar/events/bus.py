@@ -13,7 +13,7 @@ published = blinker.Signal("Sent with the event's class as sender and `event`, i
 
 @dataclass(frozen=True)
 class EventToken:
-    """Where an event stands among its aggregate's events: what `wait_for` waits for."""
+    """Where an event stands among its aggregate's events."""
 
     aggregate_type: str
     aggregate_id: UUID

@@ -17,6 +17,7 @@ import msgspec
 from karokar import events
 from karokar.events.base import CATALOG, LATEST, Event
 from karokar.events.upcasters import UPCASTERS
+from karokar.settings import ConfigError
 
 CONTRACT_FILE = Path(events.__file__).with_name("contract.json")
 """Every version ever published, by name and version: see `locked_contract`."""
@@ -46,7 +47,7 @@ class PayloadRefused(ValueError):
         super().__init__(f"The payload of {event_type} version {version} breaks its contract: {reason}")
 
 
-class BrokenChain(RuntimeError):
+class BrokenChain(ConfigError):
     """Some earlier version of an event has no way to the newest one. Stops the start."""
 
 
@@ -274,11 +275,13 @@ def broken_promises(locked: Mapping[str, Mapping[str, Mapping[str, Any]]] | None
     return found
 
 
-def lock() -> list[str]:
+def lock(*, writes: bool = True) -> list[str]:
     """Add to the locked contract what is new, and return the names and versions that were added.
 
-    Raises BrokenChain where a locked version was changed instead of followed by a new one.
+    Without `writes`, only say what would be added. Raises BrokenChain where a locked version was changed instead of
+    followed by a new one, or where a version has no upcaster to the next.
     """
+    check_chains()
     locked = locked_contract() if CONTRACT_FILE.exists() else {}
     broken = [sentence for sentence in broken_promises(locked) if not sentence.endswith("lock it.")]
     if broken:
@@ -288,5 +291,8 @@ def lock() -> list[str]:
         if str(version) not in locked.get(name, {}):
             locked.setdefault(name, {})[str(version)] = promised(class_)
             added.append(f"{name} {version}")
-    CONTRACT_FILE.write_text(json.dumps(locked, indent=1, sort_keys=True, ensure_ascii=False) + "\n", encoding="utf-8")
+    if writes:
+        CONTRACT_FILE.write_text(
+            json.dumps(locked, indent=1, sort_keys=True, ensure_ascii=False) + "\n", encoding="utf-8"
+        )
     return added

@@ -29,10 +29,13 @@ def catalog(*, write: bool, as_json: bool) -> None:
 
 
 @click.command()
-def lock() -> None:
+@click.option("--check", "is_check", is_flag=True, help="Write nothing; fail if there is anything to lock.")
+def lock(*, is_check: bool) -> None:
     """Lock the contracts of new events and new versions; refuse changed ones."""
     try:
-        added = contracts.lock()
+        added = contracts.lock(writes=not is_check)
     except contracts.BrokenChain as error:
         raise click.ClickException(str(error)) from error
+    if is_check and added:
+        raise click.ClickException(f"Not locked yet: {', '.join(added)}. Run flask events lock.")
     click.echo(f"Locked {', '.join(added)}." if added else "Nothing new: every contract is locked.")

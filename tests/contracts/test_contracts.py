@@ -13,7 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from karokar.app import PRODUCERS
+from karokar.app import PRODUCERS, create_app
+from karokar.config import ConfigError
 from karokar.events.base import CATALOG, LATEST, Event, Moment, OrganizationId, VehicleId, fact
 from karokar.events.upcasters import UPCASTERS, upcasts
 from karokar.outbox import catalog
@@ -222,11 +223,17 @@ def test_a_payload_of_the_first_version_is_lifted_through_the_chain(own_catalog:
     assert "colours" not in FIRST
 
 
-def test_a_gap_in_the_chain_stops_the_start(own_catalog: None) -> None:
+def test_a_gap_in_the_chain_stops_the_start(own_catalog: None, databases) -> None:
     declare_third()
     upcasts("VehiclePainted", version=2)(lambda payload: payload)
+    with pytest.raises(ConfigError, match="VehiclePainted version 1 has no upcaster"):
+        create_app(databases.config("sqlite"))
+
+
+def test_a_version_without_an_upcaster_is_not_locked(own_catalog: None) -> None:
+    declare_third()
     with pytest.raises(catalog.BrokenChain, match="VehiclePainted version 1 has no upcaster"):
-        catalog.check_chains()
+        catalog.lock(writes=False)
 
 
 def test_an_upcaster_to_nowhere_stops_the_start(own_catalog: None) -> None:

@@ -6,6 +6,7 @@ import jsonschema
 from flask import Flask
 
 from karokar.events.base import LATEST
+from karokar.outbox.catalog import CONTRACT_FILE
 from karokar.outbox.catalog_text import catalog_page
 
 
@@ -24,5 +25,7 @@ def test_schemas_are_printed_for_programs(app: Flask) -> None:
 
 
 def test_there_is_nothing_new_to_lock(app: Flask) -> None:
-    result = app.test_cli_runner().invoke(args=["events", "lock"])
+    before = CONTRACT_FILE.stat().st_mtime_ns
+    result = app.test_cli_runner().invoke(args=["events", "lock", "--check"])
+    assert CONTRACT_FILE.stat().st_mtime_ns == before
     assert (result.exit_code, result.output.strip()) == (0, "Nothing new: every contract is locked.")
