@@ -90,6 +90,20 @@ class Worker(SimpleWorker):
         super().request_stop(signum, frame)  # type: ignore[no-untyped-call] # RQ has no types here
 
 
+def make_worker(app: Flask, queue: str, work: Callable[[], None], connection: Redis) -> Worker:
+    """Return a worker that does `work`, and nothing else, whenever a job in the queue asks for it."""
+    worker = Worker(
+        [queue],
+        connection=connection,
+        worker_ttl=WORKER_TTL,
+        log_job_description=False,
+        job_class=type("OnlyThisJob", (OnlyJob,), {"work": staticmethod(work)}),
+        serializer=JSONSerializer,
+    )
+    worker.application = app
+    return worker
+
+
 def run(app: Flask, queue: str, work: Callable[[], None], *, max_jobs: int = JOBS_PER_LIFE) -> None:
     """Do `work` whenever a job in one queue asks for it, until asked to stop, or until `max_jobs` are done.
 
@@ -107,15 +121,7 @@ def run(app: Flask, queue: str, work: Callable[[], None], *, max_jobs: int = JOB
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, _leave)
         _wait_for(connection)
-        worker = Worker(
-            [queue],
-            connection=connection,
-            worker_ttl=WORKER_TTL,
-            log_job_description=False,
-            job_class=type("OnlyThisJob", (OnlyJob,), {"work": staticmethod(work)}),
-            serializer=JSONSerializer,
-        )
-        worker.application = app
+        worker = make_worker(app, queue, work, connection)
         worker.work(logging_level="WARNING", max_jobs=left)
         if worker.is_asked_to_stop:
             return

@@ -127,7 +127,7 @@ def test_whoever_decides_second_reads_who_decided_what(app: Flask, client: Flask
     address = f"/verification/{asked.id}"
     opened = sent_by(client.get(address).text, "/approve")
     rejected = sent_by(other_browser.get(address).text, "/reject")
-    assert other_browser.post(f"{address}/reject", data=rejected).status_code == 303
+    assert other_browser.post(f"{address}/reject", data={**rejected, "reason": "UNREADABLE"}).status_code == 303
     late = client.post(f"{address}/approve", data={**opened, "expires_on": "2031-01-01"})
     assert late.status_code == 409
     assert f"<strong>{colleague.name}</strong> rejected the verification" in late.text

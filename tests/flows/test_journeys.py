@@ -129,7 +129,7 @@ def test_who_declines_is_replaced_and_the_second_choice_drives(world: World) -> 
 def test_a_booking_ended_early_frees_the_vehicle_from_then_on(world: World) -> None:
     made = world.active()
     with world.acting(world.company_admin, world.start + hours(3)):
-        actions.terminate_booking(made.id, "BREAKDOWN", "Towed away")
+        actions.terminate_booking(made.id, "NO_LONGER_NEEDED", "Home early")
     world.deliver(world.start + hours(3))
     assert make.assignment_of(made.id).reason == "BOOKING_TERMINATED"
     assert free.is_free(world.vehicle, world.start + hours(3), world.end)

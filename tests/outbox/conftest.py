@@ -9,7 +9,7 @@ from flask import Flask
 from karokar.kernel.db import db, transaction
 from karokar.outbox import subscriptions, trouble
 from karokar.outbox.bell import QUEUE
-from karokar.outbox.drain import drain
+from karokar.outbox.drain import attend, drain
 from karokar.outbox.verify import verify
 from karokar.supervisor.process import wait_until
 from tests.outbox import things
@@ -107,7 +107,7 @@ def _called() -> None:
 
 def _worked_off(app: Flask) -> Callable[[], None]:
     from karokar.outbox import bell
-    from karokar.worker import Worker
+    from karokar.worker import make_worker
 
     def is_rung() -> bool:
         bell.clear()
@@ -117,9 +117,7 @@ def _worked_off(app: Flask) -> Callable[[], None]:
         subscriptions.sync()
         # A Redis that was slow once is left in peace for two seconds; here it is asked until it was told.
         assert wait_until(is_rung, within=20)
-        redis = app.extensions["karokar.redis"]
-        worker = Worker([QUEUE], connection=redis, worker_ttl=17)
-        worker.application = app
+        worker = make_worker(app, QUEUE, attend, app.extensions["karokar.redis"])
         worker.work(burst=True, logging_level="ERROR")
 
     return deliver
