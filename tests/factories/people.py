@@ -189,7 +189,7 @@ def make_organization(
     with as_system():
         membership = identity_actions.invite_first_admin(applied.id)
     assert membership is not None
-    admin = _joined(membership.id)
+    admin = join(membership.id)
     company = Company(applied.id, name, type, admin)
     if status != "PENDING":
         _decide(company, status, reviewer or _some_reviewer())
@@ -223,7 +223,7 @@ def add_member(company: Company, role: str, *, email: str = "", has_joined: bool
             email=email or f"member{number}@{company.type.lower()}.example",
             role_id=role_id,
         )
-    return _joined(membership.id) if has_joined else _somebody(membership.id)
+    return join(membership.id) if has_joined else _somebody(membership.id)
 
 
 def add_employee(company: Company) -> Somebody:
@@ -276,7 +276,8 @@ def _some_reviewer() -> Somebody:
     return _somebody(members[0].membership_id) if members else platform_admin()
 
 
-def _joined(membership_id: UUID) -> Somebody:
+def join(membership_id: UUID) -> Somebody:
+    """Accept an invitation, as whoever it was sent to."""
     membership = db.session.get(Membership, membership_id)
     assert membership is not None
     token = identity.sign_in_link("invitation", membership_id).rsplit("=", maxsplit=1)[-1]

@@ -10,12 +10,11 @@ from sqlalchemy import event as sqlalchemy_event
 from karokar.events.identity import UserLoggedIn
 from karokar.kernel.actor import Actor
 from karokar.kernel.clock import now
-from karokar.kernel.db import db, transaction
+from karokar.kernel.db import db
 from karokar.kernel.errors import NotFound
 from karokar.kernel.ids import new_id
 from karokar.kernel.nearest import UnknownName
 from karokar.outbox.causes import cause_tree
-from karokar.outbox.models import EventRow
 from karokar.outbox.search import EventFilter, EventPage, find_event, list_events
 from tests.factories.events import (
     COMPANY,
@@ -30,6 +29,7 @@ from tests.factories.events import (
     requested,
     vendor_admin,
 )
+from tests.factories.tampering import tamper
 
 EVERYTHING = EventFilter()
 
@@ -186,8 +186,7 @@ def test_somebody_without_the_permission_sees_only_what_is_about_them(any_app: F
 
 def test_an_event_of_a_newer_version_is_shown_to_the_platform_as_it_was_stored(any_app: Flask) -> None:
     event_id = record(requested())
-    with transaction() as session:
-        session.query(EventRow).update({EventRow.version: 99})
+    tamper("update events set version = 99")
     assert ids(list_events(EVERYTHING, vendor_admin)) == []
     found = find_event(event_id, platform_admin)
     assert not found.is_known

@@ -11,12 +11,13 @@ from karokar.kernel.ids import new_id
 from karokar.outbox import subscriptions
 from karokar.outbox.deliveries import Delivery, deliveries
 from karokar.outbox.drain import drain, drain_all
-from karokar.outbox.models import EventRow, Subscription
+from karokar.outbox.models import Subscription
 from karokar.outbox.registry import HANDLERS
 from karokar.outbox.search import EventFilter, list_events
 from karokar.outbox.state import failure_groups, find_handler, handler_states, list_pending, newest_position, overview
 from tests.factories.events import approved, platform_admin, record, requested, vendor_admin
 from tests.factories.handlers import Planted, only
+from tests.factories.tampering import tamper
 
 
 @pytest.fixture
@@ -186,8 +187,7 @@ def test_events_in_trouble_are_found_by_the_platform_alone(planted: Flask, keepe
 
 def test_an_event_of_an_unknown_version_waits_and_says_for_what(planted: Flask) -> None:
     record(requested())
-    with transaction() as session:
-        session.query(EventRow).update({EventRow.version: 99})
+    tamper("update events set version = 99")
     position = newest_position()
     drain()
     assert delivery_of(position, "planted.keeper").why.startswith("This code does not know BookingRequested version 99")

@@ -83,9 +83,10 @@ def test_members_people_and_the_search_box_find_every_person(any_client):
     role = next(one for one in identity.list_roles_to_give(company.id, company.type) if one.code == "EMPLOYEE")
     for number, name in enumerate(NAMES):
         with people.acting(company.admin):
-            identity_actions.invite_member(
+            invited = identity_actions.invite_member(
                 first_name="Found", last_name=f"{name} here", email=f"p{number}@company.example", role_id=role.id
             )
+        people.join(invited.id)
     people.sign_in(any_client, company.admin)
     assert missed(any_client, "/identity/members") == []
     assert missed(any_client, "/search") == []

@@ -64,7 +64,8 @@ def test_own_style_and_script_stay_small():
     }
     print(sizes)
     assert sizes["css/kk.css"] < 12_000
-    assert sizes["js/kk.js"] < 6_000
+    # Each part stands alone, so that one that fails harms no other: that takes some bytes.
+    assert sizes["js/kk.js"] < 6_500
 
 
 def test_an_asset_is_cached_for_ever_under_its_hash_and_comes_compressed(desk):
