@@ -65,7 +65,7 @@ CODES = {
     },
     "identity": {"name", "locale", "time_zone", "theme", "device", "browser", "kind", "mark"},
     "identity.refuse_sign_in": {"reason"},
-    "administration": {"handler", "fingerprint", "expected", "key", "name"},
+    "administration": {"handler", "fingerprint", "expected", "shown", "key", "name"},
     "audit": {"subject", "format_"},
     "runs": {"kind", "name", "text", "title"},
 }
@@ -267,21 +267,25 @@ def drive(world: World) -> set[tuple[str, str]]:
                 entity_type="User", entity_id=company.user_id, kind=kind, uploads=[people.pdf(kind)]
             )
     world.deliver()
-    held = db.session.scalars(
-        select(EventRow.event_id)
+    held = db.session.execute(
+        select(EventRow.event_id, Trouble.position)
         .join(Trouble, Trouble.event_id == EventRow.id)
         .where(Trouble.state == "waiting", Trouble.handler == number_of(TELLS))
     ).all()
     with transaction() as session:
-        session.execute(
-            update(Trouble)
-            .where(Trouble.event_id.in_(select(EventRow.id).where(EventRow.event_id == held[1])))
-            .values(state="dead", fingerprint="f", error="ValueError")
-        )
+        for (_event_id, position), fingerprint in zip(held[1:3], "fg", strict=True):
+            session.execute(
+                update(Trouble)
+                .where(Trouble.position == position, Trouble.handler == number_of(TELLS))
+                .values(state="dead", fingerprint=fingerprint, error="ValueError")
+            )
     with world.acting(platform):
-        administration.dismiss_delivery(held[0], TELLS, **typed("administration.dismiss_delivery", "reason"))
+        administration.dismiss_delivery(held[0].event_id, TELLS, **typed("administration.dismiss_delivery", "reason"))
         administration.dismiss_failures(
             TELLS, "f", shown=digest_of_open(TELLS, "f"), **typed("administration.dismiss_failures", "reason")
+        )
+        administration.dismiss_dead_letter(
+            TELLS, held[2].position, **typed("administration.dismiss_dead_letter", "reason")
         )
         administration.resume_handler(TELLS)
         audit.record_export("audit log", "csv", 3, {"producer": "booking"})

@@ -83,7 +83,7 @@ def test_sessions_and_links_of_the_former_key_go_on_for_a_while_and_end_with_it(
     use_keys(app, monkeypatch, FORMER)
     company = people.make_corporate()
     invited = people.add_member(company, "EMPLOYEE", has_joined=False)
-    token = queries.sign_in_link("invitation", invited.membership_id).rsplit("/", 1)[-1]
+    token = queries.sign_in_link("invitation", invited.membership_id).rsplit("=", 1)[-1]
     people.sign_in(client, company.admin)
     assert isinstance(app.session_interface, SecureCookieSessionInterface)
     use_keys(app, monkeypatch, TODAY, FORMER)

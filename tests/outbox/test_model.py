@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
-from sqlalchemy import select, text, update
+from sqlalchemy import select, update
 
 from karokar.kernel import clock
 from karokar.kernel.db import db, transaction
@@ -20,6 +20,7 @@ from karokar.outbox.drain import drain
 from karokar.outbox.models import Progress, Start, Trouble
 from karokar.outbox.registry import HANDLERS
 from karokar.outbox.verify import verify
+from tests.factories.tampering import tamper
 from tests.outbox import things
 from tests.outbox.things import Effect, make_thing, move_thing, subscribe
 
@@ -151,12 +152,9 @@ class Deliveries(RuleBasedStateMachine):
 
 
 def _empty() -> None:
-    db.session.rollback()
-    with transaction() as session:
-        for table in ("test_effects", "test_things", "events", "event_subjects", "progress", "starts", "handled",
-                      "troubles", "subscriptions"):  # fmt: skip
-            session.execute(text(f"delete from {table}"))
-        session.execute(text("delete from sqlite_sequence"))
+    tables = ("test_effects", "test_things", "events", "event_subjects", "progress", "starts", "handled",
+              "troubles", "subscriptions", "sqlite_sequence")  # fmt: skip
+    tamper(*(f"delete from {table}" for table in tables))
 
 
 @pytest.fixture
