@@ -340,9 +340,7 @@ class Story:
         self._booking("cancelled", "city", "corporate", -4, -2, "Meeting with the auditors")
         self.by(-6.5, "corporate", lambda: booking.assign_booking(self.ids["cancelled"], self.ids["meera"]))
         self._accepted("cancelled", "meera", -6.2)
-        self.by(
-            -6, "corporate", lambda: booking.cancel_booking(self.ids["cancelled"], "PLANS_CHANGED", "Held by video.")
-        )
+        self.by(-6, "corporate", lambda: booking.cancel_booking(self.ids["cancelled"], "PLANS_CHANGED", "By video."))
 
         self._request("rejected", "innova", "corporate", 5, 8, "Trade fair in Chennai", asked=-4)
         self.by(
