@@ -16,6 +16,7 @@ from flask import Flask
 from redis import Redis
 from redis.exceptions import RedisError
 from rq import Queue, SimpleWorker
+from rq.exceptions import InvalidJobOperation, NoSuchJobError
 from rq.job import Job
 from rq.serializers import JSONSerializer
 
@@ -81,8 +82,12 @@ class Worker(SimpleWorker):
         """Run the job inside the application's context."""
         beat()
         self.jobs_begun += 1
-        with self.application.app_context():
-            super().execute_job(job, queue)
+        try:
+            with self.application.app_context():
+                super().execute_job(job, queue)
+        except (InvalidJobOperation, NoSuchJobError):
+            # Redis was emptied while the job ran. It held no fact; the relay wakes somebody for what is left.
+            get_logger(__name__).info("job_forgotten")
 
     def request_stop(self, signum: int, frame: FrameType | None) -> None:
         """Remember that this was asked for: RQ also stops when it loses Redis, and then we go on."""

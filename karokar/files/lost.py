@@ -1,5 +1,7 @@
 """Which stored files are missing or damaged: noted where they are found so, shown to whoever runs the console."""
 
+from collections.abc import Mapping
+
 from sqlalchemy import delete, func, select
 
 from karokar.files.models import LostFile
@@ -10,15 +12,23 @@ from karokar.kernel.log import get_logger
 
 def note_state(sha256: str, state: State, **facts: str) -> None:
     """Note how a stored file was found; a whole one is lost no longer. What is lost is an error of the log as well."""
-    known = db.session.scalar(select(LostFile.state).where(LostFile.sha256 == sha256))
-    if state != "whole":
-        get_logger(__name__).error(f"document_{state}", sha256=sha256, **facts)
-    if known == state or (known is None and state == "whole"):
+    note_states({sha256: state}, **facts)
+
+
+def note_states(found: Mapping[str, State], **facts: str) -> None:
+    """Note how several stored files were found, by their SHA-256."""
+    known = dict(
+        db.session.execute(select(LostFile.sha256, LostFile.state).where(LostFile.sha256.in_(found))).tuples().all()
+    )
+    for sha256, state in found.items():
+        if state != "whole":
+            get_logger(__name__).error(f"document_{state}", sha256=sha256, **facts)
+    changed = {sha256: state for sha256, state in found.items() if known.get(sha256, "whole") != state}
+    if not changed:
         return
     with transaction() as session:
-        session.execute(delete(LostFile).where(LostFile.sha256 == sha256))
-        if state != "whole":
-            session.add(LostFile(sha256=sha256, state=state))
+        session.execute(delete(LostFile).where(LostFile.sha256.in_(changed)))
+        session.add_all([LostFile(sha256=sha256, state=state) for sha256, state in changed.items() if state != "whole"])
 
 
 def count_lost() -> int:

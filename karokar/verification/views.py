@@ -11,7 +11,7 @@ from flask import Blueprint, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
 from karokar.files import kinds
-from karokar.files.lost import note_state
+from karokar.files.lost import note_state, note_states
 from karokar.files.storage import SENTENCES, FileLost, storage
 from karokar.fleet import queries as fleet
 from karokar.identity import queries as identity
@@ -246,9 +246,10 @@ def _plate_clashes(page: queries.VerificationPage) -> list[PlateClash]:
 def _lost(page: queries.VerificationPage) -> dict[UUID, str]:
     """Return the sentences about documents whose files are missing or no longer what was handed in."""
     found: dict[UUID, str] = {}
+    states = {document.sha256: storage().state(document.sha256) for document in page.documents}
+    note_states(states, verification=str(page.id))
     for document in page.documents:
-        state = storage().state(document.sha256)
-        note_state(document.sha256, state, document=str(document.id))
+        state = states[document.sha256]
         if state != "whole" or document.media_type not in kinds.KEPT:
             found[document.id] = SENTENCES[state if state != "whole" else "damaged"]
     return found

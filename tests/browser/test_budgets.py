@@ -18,6 +18,18 @@ from tests.servers import keeper
 
 MOST_BYTES = 120 * 1024
 MOST_STATEMENTS = 15
+MORE_STATEMENTS = {
+    "web.home": 19,  # the first steps, until they are done
+    "booking.today": 18,  # own vehicles beside booked ones
+    "booking.new": 21,  # whether it is free is asked of all who can know, with the reason where it is not
+    "booking.edit": 16,
+    "booking.decide": 17,  # the same, and the fleet's turnaround times
+    "audit.index": 17,  # the notes that records refer to, and how the verification stands
+    "administration.health": 18,  # clock jobs that fail, lost files, the audit log's verification
+}
+"""Pages that ask for more, with what for."""
+NOW_AND_THEN = 1
+"""A statement that a page has only where there is something to name, such as a rival's organization."""
 OF_ONE_EVENT = {"administration.event", "administration.causes"}
 REPORTS = {"administration.reports"}
 _LINKED = re.compile(r'<(?:link rel="(?:stylesheet|icon)"[^>]*href|script src|link rel="icon" href)="([^"]+)"')
@@ -142,9 +154,10 @@ def test_a_page_asks_the_database_little_and_as_often_with_many_rows(small_and_l
             wrongs.append(f"{page}: {error}")
             continue
         most = max(most, (page.endpoint, max(many)), key=lambda item: item[1])
-        if max(*few, *many) > MOST_STATEMENTS:
-            wrongs.append(f"{page}: {few} statements with ten rows, {many} with a thousand; at most {MOST_STATEMENTS}")
-        if any(more > fewer for fewer, more in zip(few, many, strict=True)):
+        allowed = MORE_STATEMENTS.get(page.endpoint, MOST_STATEMENTS)
+        if max(*few, *many) > allowed:
+            wrongs.append(f"{page}: {few} statements with ten rows, {many} with a thousand; at most {allowed}")
+        if any(more > fewer + NOW_AND_THEN for fewer, more in zip(few, many, strict=True)):
             wrongs.append(f"{page}: {few} statements with ten rows, {many} with a thousand")
     print(f"\n{role}: most statements {most[1]} at {most[0]}")
     assert wrongs == [], "\n".join(wrongs)

@@ -28,6 +28,10 @@ def test_r_leads_to_what_is_empty_and_asks_once_nothing_is(deciding):
     tab = deciding.tab
     form = tab.locator("form[data-kk-key=r]")
     tab.keyboard.press("r")
+    assert tab.evaluate("document.activeElement.name") == "reason"
+    form.locator("[name=reason]").select_option(index=1)
+    tab.locator("h1").focus()
+    tab.keyboard.press("r")
     assert tab.evaluate("document.activeElement.name") == "note"
     tab.keyboard.type("a cheaper one is free")
     assert tab.locator("dialog[open]").count() == 0
@@ -46,6 +50,8 @@ def test_reviewers_have_the_same_keys(browse):
     tab = watched.tab
     watched.open("/verification/?status=PENDING")
     watched.open(tab.locator("main tbody th a").first.get_attribute("href"))
+    tab.locator("form[data-kk-key=r] [name=reason]").select_option(index=1)
+    tab.locator("h1").focus()
     tab.keyboard.press("r")
     assert tab.locator("dialog[open] h2").inner_text().startswith("Reject this ")
 

@@ -26,7 +26,21 @@ TYPED = {
     "bookings": ("purpose", "note", "place"),
     "booking_comments": ("text",),
     "booking_handovers": ("notes",),
-    "assignments": ("reason", "notes_out", "notes_in"),
+    "assignments": ("note",),
+    "assignment_handovers": ("notes",),
+    **{
+        f"{context}_notes": ("text",)
+        for context in (
+            "assignment",
+            "availability",
+            "booking",
+            "delivery",
+            "fleet",
+            "identity",
+            "organization",
+            "verification",
+        )
+    },
     "availability_conflicts": ("note",),
     "verifications": ("note",),
     "verification_documents": ("filename",),
