@@ -17,9 +17,8 @@ def note_state(sha256: str, state: State, **facts: str) -> None:
 
 def note_states(found: Mapping[str, State], **facts: str) -> None:
     """Note how several stored files were found, by their SHA-256."""
-    known = dict(
-        db.session.execute(select(LostFile.sha256, LostFile.state).where(LostFile.sha256.in_(found))).tuples().all()
-    )
+    rows = db.session.execute(select(LostFile.sha256, LostFile.state).where(LostFile.sha256.in_(found)))
+    known = {sha256: state for sha256, state in rows}  # noqa: C416 - rows are no pairs to mypy
     for sha256, state in found.items():
         if state != "whole":
             get_logger(__name__).error(f"document_{state}", sha256=sha256, **facts)

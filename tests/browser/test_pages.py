@@ -37,6 +37,7 @@ NOT_PAGES = {
     # Downloads.
     "administration.export_report",
     "assignment.export_list",
+    "assignment.photo",
     "availability.export_conflicts",
     "audit.download",
     "booking.export_list",
