@@ -112,12 +112,16 @@ def _prepare_nothing_behind_a_pooler(connection: Any, _record: Any) -> None:
 
 
 def _make_private_file(dialect: Dialect, _record: Any, arguments: Any, _named: Any) -> None:
-    """Make a new database's file before SQLite does, for this user alone; SQLite gives its log the same rights."""
+    """Make a new database's file before SQLite does, for this user alone; SQLite gives its log the same rights.
+
+    A file that is there is never opened here: to close it again would drop every lock that SQLite holds on it in this
+    process, and another process could reset the log while it is read (sqlite.org/howtocorrupt.html, section 2.2).
+    """
     place = str(arguments[0]) if dialect.name == "sqlite" and arguments else ""
     if not place or place.startswith("file:") or ":memory:" in place:
         return
     with suppress(OSError):
-        os.close(os.open(place, os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC, 0o600))
+        os.close(os.open(place, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600))
 
 
 def _prepare_sqlite(connection: Any, _record: Any) -> None:

@@ -1,7 +1,10 @@
 """What happens below SQLAlchemy: connections that were cut off, and errors of statements that go straight to the driver."""
 
+import subprocess
+import sys
+
 import pytest
-from sqlalchemy import text
+from sqlalchemy import NullPool, create_engine, text
 from sqlalchemy.exc import IntegrityError, OperationalError
 
 from karokar.kernel import driver
@@ -71,3 +74,22 @@ def test_a_broken_constraint_is_told_as_sqlalchemy_tells_it(any_app):
         driver.run(session.connection(), add)
     db.session.rollback()
     assert driver.run(db.session.connection(), "select count(*) from leases") == [(1,)]
+
+
+def test_a_further_connection_takes_no_lock_away_from_the_first(tmp_path):
+    """Without its lock another process that leaves as the last one removes the log that is still being read."""
+    place = tmp_path / "locks.sqlite3"
+    engine = create_engine(f"sqlite:///{place}", poolclass=NullPool)
+    with engine.connect() as first:
+        first.exec_driver_sql("create table t (n integer)")
+        first.commit()
+        assert first.exec_driver_sql("select count(*) from t").scalar_one() == 0
+        first.rollback()
+        engine.connect().close()
+        other = (
+            "import sqlite3, sys; c = sqlite3.connect(sys.argv[1]); "
+            "c.execute('insert into t values (1)'); c.commit(); c.close()"
+        )
+        subprocess.run([sys.executable, "-c", other, str(place)], check=True, timeout=60)
+        assert place.with_name("locks.sqlite3-wal").exists()
+        assert first.exec_driver_sql("select count(*) from t").scalar_one() == 1
