@@ -50,6 +50,9 @@ def test_reviewers_have_the_same_keys(browse):
     tab = watched.tab
     watched.open("/verification/?status=PENDING")
     watched.open(tab.locator("main tbody th a").first.get_attribute("href"))
+    tab.keyboard.press("r")
+    assert tab.evaluate("document.activeElement.name") == "reason"
+    assert tab.locator("dialog[open]").count() == 0
     tab.locator("form[data-kk-key=r] [name=reason]").select_option(index=1)
     tab.locator("h1").focus()
     tab.keyboard.press("r")
