@@ -128,7 +128,8 @@ def dismiss_failures(name: str, fingerprint: str) -> Response:
     count = actions.dismiss_failures(
         name, fingerprint, request.form.get("expected", ""), request.form.get("reason", "")
     )
-    flash(f"{count_of(count, 'delivery stays', 'deliveries stay')} undone. What waited behind goes on.", "good")
+    dismissed = count_of(count, "delivery stays", "deliveries stay")
+    flash(f"{dismissed} undone. Deliveries that were blocked by this now continue.", "good")
     return redirect(url_for("administration.failures"), 303)
 
 

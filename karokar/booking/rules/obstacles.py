@@ -76,7 +76,7 @@ def _problems(facts: Circumstances, say: Callable[[Circumstances, Taken], str]) 
         yield _conflict(
             "REGISTRATION_EXPIRED",
             f"The registration of {name} is not verified at the moment, so nothing new can be booked. "
-            "It goes on as soon as a current registration document is approved.",
+            "Bookings are possible again as soon as a current registration document is approved.",
         )
     if not facts.is_represented:
         yield _conflict(
