@@ -12,97 +12,26 @@ import secrets
 import stat
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from karokar import safety
-from karokar.settings import (
-    DEFAULT_DEMO_PASSWORD,
-    SETTINGS,
+from karokar.kernel.setting_values import (
     ConfigError,
     parse_database_url,
     parse_path,
     parse_secret_key,
     parse_secret_keys,
-    refuse_unknown_names,
 )
+from karokar.kernel.settings import SETTINGS, Config, refuse_unknown_names
 
 __all__ = ["PROJECT", "Config", "ConfigError", "load_config", "remember"]
 
-Dispatcher = Literal["worker", "web", "none"]
-
 PROJECT = Path(__file__).resolve().parent.parent
 SECRET_KEY_FILE = "secret_key"  # noqa: S105 -- a file's name, not a secret
-_WITH_DEFAULTS_IN_DATA = {"data", "secret_key", "database_url", "audit_keys", "audit_checkpoints"}
 AUDIT_KEYS_FILE = "audit_keys"
 AUDIT_CHECKPOINTS_FILE = "audit-checkpoints.jsonl"
 DATABASE_FILE = "karokar.sqlite3"
 MEMORY_FILE = "up.json"
-# What belongs to one process, and what says where the memory itself is.
-NOT_REMEMBERED = frozenset(
-    {
-        "KAROKAR_HEARTBEAT",
-        "KAROKAR_DATA",
-        "KAROKAR_TESTING",
-        "SECRET_KEY",
-        "SECRET_KEY_FALLBACKS",
-        "KAROKAR_AUDIT_KEYS",
-    }
-)
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Config:
-    """Every setting, checked. Times in milliseconds where the name ends in `_ms`, sizes as the name says."""
-
-    data: Path
-    secret_key: str = dataclasses.field(repr=False)
-    secret_key_fallbacks: tuple[str, ...] = dataclasses.field(default=(), repr=False)
-    database_url: str = dataclasses.field(repr=False)
-    audit_keys: tuple[str, ...] = dataclasses.field(repr=False)
-    audit_checkpoints: Path
-    database_tls: Literal["as-in-url", "verify-full"] = "as-in-url"
-    redis_url: str | None = dataclasses.field(default=None, repr=False)
-    base_url: str = "http://127.0.0.1:8000"
-    environment: str = "production"
-    demo: bool = False
-    demo_on_network: bool = False
-    demo_password: str = dataclasses.field(default=DEFAULT_DEMO_PASSWORD, repr=False)
-    require_2fa: bool = False
-    max_upload_mb: int = 10
-    clamd: str | None = None
-    export_rows_at_once: int = 5000
-    smtp_url: str | None = dataclasses.field(default=None, repr=False)
-    smtp_tls: Literal["required", "offered"] = "offered"
-    mail_from: str = "KaroKar <no-reply@karokar.example>"
-    secure_cookies: bool = False
-    proxies: int = 0
-    log_format: Literal["text", "json"] = "text"
-    security_log: Path | None = None
-    testing: bool = False
-    heartbeat: Path | None = None
-    event_bus_dispatcher: Dispatcher = "worker"
-    event_bus_delivery_interval_ms: int = 1000
-    event_bus_max_attempts: int = 8
-    event_bus_retry_base_ms: int = 500
-    event_bus_max_depth: int = 16
-
-    @property
-    def is_sqlite(self) -> bool:
-        """Whether the database is the embedded one."""
-        return self.database_url.startswith("sqlite")
-
-    @property
-    def connect_arguments(self) -> dict[str, Any]:
-        """What the driver is told beside the address."""
-        if self.is_sqlite or self.database_tls == "as-in-url":
-            return {}
-        own_root = {} if "sslrootcert=" in self.database_url else {"sslrootcert": "system"}
-        return {"sslmode": "verify-full", **own_root}
-
-    @property
-    def secret_keys(self) -> tuple[str, ...]:
-        """The key that signs and encrypts, then those whose work still counts."""
-        return (self.secret_key, *self.secret_key_fallbacks)
 
 
 def load_config(environ: Mapping[str, str] | None = None) -> Config:
@@ -118,9 +47,10 @@ def load_config(environ: Mapping[str, str] | None = None) -> Config:
     # An empty value means "not set": that is what `NAME= command` and most container tools leave behind.
     given = {name: value.strip() for name, value in source.items() if value.strip()}
     values: dict[str, Any] = {}
-    for setting in SETTINGS:
-        if setting.name in given and setting.field not in _WITH_DEFAULTS_IN_DATA:
-            values[setting.field] = setting.parse(setting.name, given[setting.name])
+    for field in dataclasses.fields(Config):
+        setting = SETTINGS[field.name]
+        if setting.name in given and field.default is not dataclasses.MISSING:
+            values[field.name] = setting.parse(setting.name, given[setting.name])
     if "secure_cookies" not in values:
         values["secure_cookies"] = str(values.get("base_url", "")).startswith("https://")
     data = _data_directory(given.get("KAROKAR_DATA"))
@@ -226,7 +156,7 @@ def _make_key(path: Path) -> None:
 
 def remember(config: Config, environ: Mapping[str, str]) -> None:
     """Leave the settings of a running `bin/up`, so that `flask` in the project's folder finds the same database."""
-    names = {setting.name for setting in SETTINGS} - NOT_REMEMBERED
+    names = {setting.name for setting in SETTINGS.values() if setting.is_remembered}
     settings = {name: value for name, value in environ.items() if name in names}
     _write_memory(config.data, settings)
     if config.data != PROJECT / "var":
@@ -270,5 +200,5 @@ def _read_memory(directory: Path) -> dict[str, str]:
         settings = json.loads((directory / MEMORY_FILE).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
-    known = {setting.name for setting in SETTINGS}
+    known = {setting.name for setting in SETTINGS.values()}
     return {name: value for name, value in settings.items() if name in known and isinstance(value, str)}

@@ -3,20 +3,17 @@
 import ipaddress
 import stat
 from pathlib import Path
-from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, urlsplit
 
-from karokar.settings import ConfigError
-
-if TYPE_CHECKING:
-    from karokar.kernel.settings import Settings
+from karokar.kernel.setting_values import ConfigError
+from karokar.kernel.settings import Config
 
 PRODUCTION = "production"
 TEST = "test"
 _OTHERS = stat.S_IRWXG | stat.S_IRWXO
 
 
-def refuse_unsafe(config: "Settings") -> None:
+def refuse_unsafe(config: Config) -> None:
     """Raise ConfigError for a combination of settings, or for rights of files, with which nobody should run."""
     is_reachable = config.base_url.startswith("https://") or not is_on_this_machine(config.base_url)
     if config.testing and (config.environment.lower() != TEST or is_reachable):
@@ -41,7 +38,7 @@ def refuse_unsafe(config: "Settings") -> None:
             refuse_readable(database.with_name(database.name + suffix))
 
 
-def refuse_demo_listening(config: "Settings", hosts: tuple[str, ...]) -> None:
+def refuse_demo_listening(config: Config, hosts: tuple[str, ...]) -> None:
     """Raise ConfigError where the demo would listen on one of these addresses and others could reach it."""
     for host in hosts:
         if config.demo and not config.demo_on_network and not is_loopback(host):
@@ -65,7 +62,7 @@ def refuse_readable(path: Path) -> None:
         )
 
 
-def list_warnings(config: "Settings") -> list[str]:
+def list_warnings(config: Config) -> list[str]:
     """Return what a server should say at its start: sentences that hold no secret."""
     found = []
     if config.redis_url and not _is_guarded_redis(config.redis_url):
@@ -119,7 +116,7 @@ def _is_private_socket(path: Path) -> bool:
         return True
 
 
-def _is_verified_postgresql(config: "Settings") -> bool:
+def _is_verified_postgresql(config: Config) -> bool:
     parts = urlsplit(config.database_url)
     mode = parse_qs(parts.query).get("sslmode", [""])[0]
     host = parse_qs(parts.query).get("host", [parts.hostname or ""])[0]

@@ -17,7 +17,7 @@ import msgspec
 from karokar import events
 from karokar.events.base import CATALOG, LATEST, Event
 from karokar.events.upcasters import UPCASTERS
-from karokar.settings import ConfigError
+from karokar.kernel.setting_values import ConfigError
 
 CONTRACT_FILE = Path(events.__file__).with_name("contract.json")
 """Every version ever published, by name and version: see `locked_contract`."""

@@ -15,8 +15,9 @@ import webbrowser
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from karokar import safety, settings
+from karokar import safety
 from karokar.config import PROJECT, Config, ConfigError, forget_place, load_config, remember
+from karokar.kernel.setting_values import HIGHEST_PORT
 from karokar.supervisor import process, valkey
 from karokar.supervisor.watch import NeverStarted, Part, Question, Watch
 
@@ -66,8 +67,8 @@ def _options() -> argparse.Namespace:
 
 
 def _port(value: str) -> int:
-    if not value.isdecimal() or not 0 < int(value) <= settings.HIGHEST_PORT:
-        raise argparse.ArgumentTypeError(f"{value} is not a port: give a number from 1 to {settings.HIGHEST_PORT}")
+    if not value.isdecimal() or not 0 < int(value) <= HIGHEST_PORT:
+        raise argparse.ArgumentTypeError(f"{value} is not a port: give a number from 1 to {HIGHEST_PORT}")
     return int(value)
 
 

@@ -14,8 +14,8 @@ import pytest
 from playwright.sync_api import Browser, expect
 from playwright.sync_api import Page as Tab
 
-from karokar.config import DEFAULT_DEMO_PASSWORD
 from karokar.kernel import clock
+from karokar.kernel.settings import DEFAULT_DEMO_PASSWORD
 from tests.house.console import Console
 from tests.servers.databases import create_empty, drop
 
