@@ -295,11 +295,11 @@ class Config:
         ),
     ] = None
     event_bus_dispatcher: Annotated[
-        Literal["worker", "web", "none"],
+        Literal["worker", "none"],
         Setting(
             "EVENT_BUS_DISPATCHER",
-            one_of("worker", "web", "none"),
-            purpose="Who delivers events: RQ workers, the web process itself, or nobody (tests only).",
+            one_of("worker", "none"),
+            purpose="Who delivers events: RQ workers, or the relay alone, which needs no Redis (none).",
         ),
     ] = "worker"
     event_bus_delivery_interval_ms: Annotated[

@@ -1,6 +1,5 @@
 """The bell: wakes whoever delivers events. It carries no fact, so a lost one costs a second and nothing else."""
 
-import threading
 import time
 from collections.abc import Callable
 
@@ -25,19 +24,12 @@ _JOB_SECONDS = 120
 _ANSWERS_WITHIN = 0.25
 _QUIET_SECONDS = 2.0
 
-woken = threading.Event()
-"""Set by a ring where the web process itself delivers events."""
-
 _quiet_until = 0.0
 
 
 def ring() -> bool:
     """Say that there is something to deliver. Returns whether somebody could be told."""
-    dispatcher = settings().event_bus_dispatcher
-    if dispatcher == "web":
-        woken.set()
-        return True
-    return dispatcher == "worker" and _with_redis(_ring)
+    return settings().event_bus_dispatcher == "worker" and _with_redis(_ring)
 
 
 def clear() -> None:

@@ -63,7 +63,7 @@ def run(app: Flask, stop: threading.Event) -> None:
             except Exception:
                 # The relay is what makes up for failures: it goes on.
                 log.exception("relay_failed")
-        _rest(app, stop, interval)
+        stop.wait(interval)
     for keeper in keepers:
         keeper.join(timeout=CLOCK_LEASE_SECONDS)
 
@@ -87,15 +87,6 @@ def look() -> None:
     # A time ahead of now was told by a clock that has been put right since: how long ago it was, nobody knows.
     if not is_told or (longest is not None and abs(clock.now() - longest) > PATIENCE):
         drain(OWN_DRAIN_SECONDS)
-
-
-def _rest(app: Flask, stop: threading.Event, seconds: float) -> None:
-    """Wait for the next look; in the web process a bell ends it."""
-    if app.config["KAROKAR"].event_bus_dispatcher == "web":
-        bell.woken.wait(seconds)
-        bell.woken.clear()
-    else:
-        stop.wait(seconds)
 
 
 # The clock ------------------------------------------------------------------------------------------------------------

@@ -17,10 +17,6 @@ def init_app(app: Flask) -> None:
     app.cli.add_command(cli.events)
     app.cli.add_command(cli_replay.replay_events)
     app.extensions["karokar.redis_ping"] = bell.ping
-    if app.config["KAROKAR"].event_bus_dispatcher == "web":
-        from karokar.outbox import background
-
-        background.init_app(app)
 
 
 __all__ = ["init_app", "upkeep", "verify"]

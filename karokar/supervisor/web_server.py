@@ -41,10 +41,3 @@ def when_ready(_server: Any) -> None:
 def post_fork(server: Any, _worker: Any) -> None:
     """End a worker whose server was killed, so that nobody serves beside the next one."""
     die_with_parent(parent=server.pid)
-
-
-def post_worker_init(worker: Any) -> None:
-    """Let a worker that delivers events itself (EVENT_BUS_DISPATCHER=web) begin before the first visitor comes."""
-    begin = worker.wsgi.extensions.get("karokar.begin_to_serve")
-    if begin is not None:
-        begin()

@@ -3,14 +3,14 @@
 import argparse
 import logging
 import shutil
+import threading
 import time
-from dataclasses import replace
 from pathlib import Path
 
 from playwright.sync_api import BrowserContext, sync_playwright
 
 from karokar.config import PROJECT
-from karokar.outbox import background
+from karokar.outbox import relay
 from tests.browser import site
 from tests.servers import chromium, keeper
 from tests.servers.databases import Databases
@@ -52,9 +52,11 @@ def main() -> None:
         path = site.copy_of(databases.sqlite_template(), keeper.run_directory() / "pictures.sqlite3")
         site.load_example_data(databases.config("sqlite"), path)
         # Events are delivered while the pictures are taken, as they would be.
-        app = site.make_app(replace(databases.config("sqlite"), event_bus_dispatcher="web"), path)
+        app = site.make_app(databases.config("sqlite"), path)
+        stop = threading.Event()
+        relaying = threading.Thread(target=relay.run, args=(app, stop), daemon=True)
         with site.served(app) as address, sync_playwright() as playwright:
-            background.start(app)
+            relaying.start()
             time.sleep(SETTLES_SECONDS)
             browser = playwright.chromium.launch(executable_path=chromium.provide(), args=["--no-sandbox"])
             if not options.roles:
@@ -75,7 +77,8 @@ def main() -> None:
                     take(context, address, role=role, urls=urls, target=target, variant=variant)
                     context.close()
             browser.close()
-            background.stop(app)
+            stop.set()
+            relaying.join()
     finally:
         databases.close()
         keeper.end_run()

@@ -33,7 +33,6 @@ SETTINGS = """
 from karokar.supervisor import web_worker
 from karokar.supervisor.web_server import *
 workers, threads, preload_app = 1, 2, False
-post_worker_init = lambda worker: None
 for name, value in {clocks}.items():
     setattr(web_worker, name, value)
 """

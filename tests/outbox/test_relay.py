@@ -1,6 +1,7 @@
 """The bell, the relay and the clock: who is woken, and who makes up for what got lost."""
 
 import dataclasses
+import threading
 from datetime import timedelta
 
 import pytest
@@ -9,7 +10,7 @@ from sqlalchemy import text
 from karokar.kernel import clock
 from karokar.kernel.db import transaction
 from karokar.kernel.schedule import JOBS, Job
-from karokar.outbox import background, bell, relay, subscriptions, upkeep
+from karokar.outbox import bell, relay, subscriptions, upkeep
 from karokar.outbox import drain as drains
 from karokar.outbox.drain import drain
 from karokar.outbox.leases import Lease
@@ -68,19 +69,22 @@ def test_the_bell_of_a_worker_that_died_awake_rings_again(app_with_redis):
     assert wait_until(lambda: bell.ring() and bell.count_rings() == 1, within=20)
 
 
-def test_the_web_process_alone_delivers_events(databases):
+def test_without_workers_the_relay_delivers_events(databases):
     config = dataclasses.replace(
-        databases.config("sqlite"), event_bus_dispatcher="web", event_bus_delivery_interval_ms=50
+        databases.config("sqlite"), event_bus_dispatcher="none", event_bus_delivery_interval_ms=50
     )
     with databases.fresh_app("sqlite", config) as app, things.in_the_catalog():
         things.make_tables()
         subscribe("watch")
-        background.start(app)
+        stop = threading.Event()
+        relaying = threading.Thread(target=relay.run, args=(app, stop), daemon=True)
+        relaying.start()
         try:
             token = make_thing()
             assert wait_until(lambda: sequences("watch", token.aggregate_id) == [1], within=20)
         finally:
-            background.stop(app)
+            stop.set()
+            relaying.join()
 
 
 def test_a_lease_is_held_by_one_and_ends_by_itself(any_app):
