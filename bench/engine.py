@@ -27,7 +27,7 @@ from bench import workload
 from karokar.kernel import clock
 from karokar.kernel.db import db, transaction
 from karokar.outbox import relay, subscriptions, trouble
-from karokar.outbox.bell import QUEUE
+from karokar.outbox.bell import JOB, QUEUE
 from karokar.outbox.drain import drain
 from karokar.outbox.models import EventLog, EventRow, Handled, Subscription
 from karokar.outbox.store import open_store

@@ -39,9 +39,10 @@ class OnlyJob(Job):
     """The one job there is. What Redis holds can say that it is due, and nothing else.
 
     RQ lets a job name any function, callback or web address, and pickles its arguments: whoever may write to Redis
-    would run code here. So jobs are JSON, and only a job that names `work`, without arguments, does it.
+    would run code here. So jobs are JSON, and only a job named `job_name`, without arguments, does the work.
     """
 
+    job_name: ClassVar[str]
     work: ClassVar["staticmethod[[], None]"]
 
     def restore(self, raw_data: Any) -> Any:
@@ -54,14 +55,9 @@ class OnlyJob(Job):
     @property
     def func(self) -> Callable[[], None]:
         """The work. Raises RefusedJob for a job that names anything else."""
-        if self.instance is not None or self.args or self.kwargs or self.func_name != name_of(self.work):
+        if self.instance is not None or self.args or self.kwargs or self.func_name != self.job_name:
             raise RefusedJob("A job in Redis was refused: it names something else than the worker's own work.")
         return self.work
-
-
-def name_of(work: Callable[[], None]) -> str:
-    """Return the name under which a worker's work stands in Redis."""
-    return f"{work.__module__}.{work.__qualname__}"
 
 
 class Worker(SimpleWorker):
@@ -95,22 +91,22 @@ class Worker(SimpleWorker):
         super().request_stop(signum, frame)  # type: ignore[no-untyped-call] # RQ has no types here
 
 
-def make_worker(app: Flask, queue: str, work: Callable[[], None], connection: Redis) -> Worker:
-    """Return a worker that does `work`, and nothing else, whenever a job in the queue asks for it."""
+def make_worker(app: Flask, queue: str, job_name: str, work: Callable[[], None], connection: Redis) -> Worker:
+    """Return a worker that does `work`, and nothing else, whenever the queue holds a job named `job_name`."""
     worker = Worker(
         [queue],
         connection=connection,
         worker_ttl=WORKER_TTL,
         log_job_description=False,
-        job_class=type("OnlyThisJob", (OnlyJob,), {"work": staticmethod(work)}),
+        job_class=type("OnlyThisJob", (OnlyJob,), {"job_name": job_name, "work": staticmethod(work)}),
         serializer=JSONSerializer,
     )
     worker.application = app
     return worker
 
 
-def run(app: Flask, queue: str, work: Callable[[], None], *, max_jobs: int = JOBS_PER_LIFE) -> None:
-    """Do `work` whenever a job in one queue asks for it, until asked to stop, or until `max_jobs` are done.
+def run(app: Flask, queue: str, job_name: str, work: Callable[[], None], *, max_jobs: int = JOBS_PER_LIFE) -> None:
+    """Do `work` whenever one queue holds a job named `job_name`, until asked to stop, or until `max_jobs` are done.
 
     Waits for a Redis that is away.
 
@@ -126,7 +122,7 @@ def run(app: Flask, queue: str, work: Callable[[], None], *, max_jobs: int = JOB
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, _leave)
         _wait_for(connection)
-        worker = make_worker(app, queue, work, connection)
+        worker = make_worker(app, queue, job_name, work, connection)
         worker.work(logging_level="WARNING", max_jobs=left)
         if worker.is_asked_to_stop:
             return

@@ -13,8 +13,11 @@ from karokar.kernel.log import get_logger
 from karokar.kernel.settings import settings
 
 QUEUE = "events"
+JOB = "karokar.outbox.drain.attend"
+"""What the job is called in Redis. It names no place in the code: versions before and after this one run side by side
+during an update, and work off each other's jobs. So it never changes."""
+
 _BELL = "karokar:bell"
-_JOB = "karokar.outbox.drain.attend"
 # A bell that was rung and led to nothing may be rung again after this long.
 _RINGS_FOR_SECONDS = 5
 HELD_FOR_SECONDS = 0.9
@@ -64,7 +67,7 @@ def _ping(redis: Redis) -> None:
 
 def _ring(redis: Redis) -> None:
     if redis.set(_BELL, 1, nx=True, ex=_RINGS_FOR_SECONDS):
-        _queue(redis).enqueue_call(_JOB, timeout=_JOB_SECONDS, result_ttl=0, failure_ttl=0)
+        _queue(redis).enqueue_call(JOB, timeout=_JOB_SECONDS, result_ttl=0, failure_ttl=0)
 
 
 def _queue(redis: Redis) -> Queue:

@@ -13,7 +13,7 @@ from karokar.kernel.memory import keep_what_is_loaded
 from karokar.kernel.settings import settings
 from karokar.outbox import relay as relays
 from karokar.outbox import subscriptions
-from karokar.outbox.bell import QUEUE
+from karokar.outbox.bell import JOB, QUEUE
 from karokar.outbox.cli_catalog import catalog, lock
 from karokar.outbox.cli_deliveries import COMMANDS
 
@@ -47,7 +47,7 @@ def worker() -> None:
     keep_what_is_loaded()
     _warn()
     app = current_app._get_current_object()  # type: ignore[attr-defined] # noqa: SLF001 - a worker needs the app itself
-    run(app, QUEUE, attend)
+    run(app, QUEUE, JOB, attend)
 
 
 def _warn() -> None:

@@ -37,7 +37,7 @@ from karokar.kernel.errors import Busy
 from karokar.kernel.ids import new_id
 from karokar.outbox import actions, relay, subscriptions
 from karokar.outbox.actions import Selection
-from karokar.outbox.bell import QUEUE
+from karokar.outbox.bell import JOB, QUEUE
 from karokar.outbox.drain import attend, drain
 from karokar.outbox.models import EventRow, Trouble
 from karokar.outbox.store import open_store
@@ -192,7 +192,7 @@ def _work_off(app: Flask, options: argparse.Namespace, seed: int) -> Callable[[]
         chance = Chance(seed, kill=options.kill, freeze=options.freeze, fail=options.fail)
         plant(chance)
         _declare(chance)
-        run(app, QUEUE, attend)
+        run(app, QUEUE, JOB, attend)
 
     return work
 

@@ -28,7 +28,7 @@ def work():
     done = pathlib.Path(sys.argv[2])
     (done / f"done-{len(list(done.glob('done-*')))}").mkdir()
 
-run(create_app(), 'tests', work, max_jobs=int(sys.argv[1]))
+run(create_app(), 'tests', '__main__.work', work, max_jobs=int(sys.argv[1]))
 """
 
 

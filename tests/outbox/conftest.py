@@ -8,7 +8,7 @@ from flask import Flask
 
 from karokar.kernel.db import db, transaction
 from karokar.outbox import subscriptions, trouble
-from karokar.outbox.bell import QUEUE
+from karokar.outbox.bell import JOB, QUEUE
 from karokar.outbox.drain import attend, drain
 from karokar.outbox.verify import verify
 from karokar.supervisor.process import wait_until
@@ -117,7 +117,7 @@ def _worked_off(app: Flask) -> Callable[[], None]:
         subscriptions.sync()
         # A Redis that was slow once is left in peace for two seconds; here it is asked until it was told.
         assert wait_until(is_rung, within=20)
-        worker = make_worker(app, QUEUE, attend, app.extensions["karokar.redis"])
+        worker = make_worker(app, QUEUE, JOB, attend, app.extensions["karokar.redis"])
         worker.work(burst=True, logging_level="ERROR")
 
     return deliver

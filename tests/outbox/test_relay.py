@@ -5,6 +5,8 @@ import threading
 from datetime import timedelta
 
 import pytest
+from rq import Queue
+from rq.serializers import JSONSerializer
 from sqlalchemy import text
 
 from karokar.kernel import clock
@@ -16,6 +18,7 @@ from karokar.outbox.drain import drain
 from karokar.outbox.leases import Lease
 from karokar.outbox.models import Start
 from karokar.supervisor.process import wait_until
+from karokar.worker import make_worker
 from tests.outbox import things
 from tests.outbox.things import make_moved, make_thing, move_thing, sequences, subscribe
 
@@ -67,6 +70,27 @@ def test_while_a_worker_is_awake_a_ring_queues_no_job_and_afterwards_one_does(ap
 def test_the_bell_of_a_worker_that_died_awake_rings_again(app_with_redis):
     assert wait_until(bell.hold, within=20)
     assert wait_until(lambda: bell.ring() and bell.count_rings() == 1, within=20)
+
+
+def test_jobs_queued_by_the_version_before_are_worked_off(app_with_redis):
+    """The name is written out, because it is what stands in Redis whatever the code is called."""
+    with things.in_the_catalog():
+        things.make_tables()
+        subscribe("watch")
+        subscriptions.sync()
+        assert wait_until(bell.hold, within=20)
+        thing_id = make_moved(0)
+        redis = app_with_redis.extensions["karokar.redis"]
+        queued = Queue("events", connection=redis, serializer=JSONSerializer)
+        queued.enqueue_call("karokar.outbox.drain.attend", result_ttl=0, failure_ttl=0)
+        make_worker(app_with_redis, bell.QUEUE, bell.JOB, drains.attend, redis).work(burst=True, logging_level="ERROR")
+        assert sequences("watch", thing_id) == [1]
+
+
+def test_the_version_before_knows_the_jobs_of_this_one(app_with_redis):
+    assert wait_until(lambda: bell.ring() and bell.count_rings() == 1, within=20)
+    queued = Queue("events", connection=app_with_redis.extensions["karokar.redis"], serializer=JSONSerializer)
+    assert [job.func_name for job in queued.jobs] == ["karokar.outbox.drain.attend"]
 
 
 def test_without_workers_the_relay_delivers_events(databases):
