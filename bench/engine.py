@@ -28,7 +28,7 @@ from karokar.kernel import clock
 from karokar.kernel.db import db, transaction
 from karokar.outbox import relay, subscriptions, trouble
 from karokar.outbox.bell import JOB, QUEUE
-from karokar.outbox.drain import drain
+from karokar.outbox.drain import attend, drain
 from karokar.outbox.models import EventLog, EventRow, Handled, Subscription
 from karokar.outbox.store import open_store
 from tests.servers import postgresql, valkey
@@ -230,7 +230,7 @@ def measure_latency(_events: int) -> Iterator[Figure]:
 def _work(app: Flask) -> None:
     from karokar.worker import run
 
-    run(app, QUEUE)
+    run(app, QUEUE, JOB, attend)
 
 
 def measure_actions(_events: int) -> Iterator[Figure]:

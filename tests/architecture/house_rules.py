@@ -181,7 +181,7 @@ def only_the_producer_makes_its_events(root: Path) -> list[str]:
         foreign: dict[str, str] = {}
         for _, module, names in imports(tree):
             producer = module.removeprefix("karokar.events.")
-            if module.startswith("karokar.events.") and producer not in {"base", "bus", "visibility"}:
+            if producer in {*CONTEXTS, *PRODUCER_PACKAGES}:
                 owner = PRODUCER_PACKAGES.get(producer, producer)
                 if owner != package:
                     foreign.update({as_name: producer for name, as_name in names if name[:1].isupper()})
