@@ -34,11 +34,6 @@ def csrf_token() -> str:
     return base64.urlsafe_b64encode(pad + masked).decode()
 
 
-def renew() -> None:
-    """Forget the secret, so that tokens from before a sign-in are worth nothing after it."""
-    session.pop(_SECRET, None)
-
-
 def _is_valid(token: str) -> bool:
     if _SECRET not in session:
         return False

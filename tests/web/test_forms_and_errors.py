@@ -60,6 +60,15 @@ def test_each_rendering_masks_the_token_anew(desk):
     assert desk.token(client)["csrf_token"] != desk.token(client)["csrf_token"]
 
 
+def test_a_form_opened_before_the_secret_key_was_changed_can_still_be_sent(desk, monkeypatch):
+    client = desk.client()
+    data = {**desk.token(client), "title": "Oil"}
+    monkeypatch.setitem(desk.app.config, "SECRET_KEY_FALLBACKS", [desk.app.config["SECRET_KEY"]])
+    monkeypatch.setitem(desk.app.config, "SECRET_KEY", "Rotated-xV1mB9sLkT4wRnC8yH2pGfD6jA")
+    assert client.post("/note", data=data).status_code == 303
+    assert desk.done == ["Oil"]
+
+
 def test_a_form_sent_twice_does_its_work_once_and_leads_to_the_same_place(desk):
     client = desk.client()
     data = {**desk.token(client), "title": "Oil"}
