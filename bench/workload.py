@@ -22,10 +22,10 @@ from karokar.events.base import Event, OrganizationId, VehicleId, fact
 from karokar.events.bus import publish
 from karokar.kernel import clock, log
 from karokar.kernel.actor import SYSTEM, Cause
-from karokar.kernel.bulk import insert_rows
 from karokar.kernel.db import Aggregate, Base, action, db, transaction
 from karokar.kernel.ids import new_id
 from karokar.kernel.memory import keep_what_is_loaded
+from karokar.kernel.rows import insert_rows
 from karokar.outbox.models import EventRow
 from karokar.outbox.recorder import metadata_of, shard_of
 from karokar.outbox.registry import HANDLERS, handles

@@ -5,7 +5,6 @@ from datetime import UTC, date, datetime
 from uuid import UUID, uuid5
 
 from sqlalchemy import select
-from sqlalchemy.dialects import postgresql, sqlite
 
 from karokar.administration.models import DailyFact, ReportedUse, ReportedVehicle
 from karokar.events.assignment import AssignmentActivated, AssignmentClosed, AssignmentCompleted
@@ -21,6 +20,7 @@ from karokar.events.booking import (
 )
 from karokar.events.fleet import VehicleCreated, VehicleRetired, VehicleUpdated
 from karokar.kernel.db import db
+from karokar.kernel.rows import insert_missing
 from karokar.outbox.registry import handles
 
 Counted = BookingRequested | BookingApproved | BookingRejected | BookingCancelled
@@ -96,9 +96,7 @@ def count_day(envelope: Envelope[Counted]) -> None:
         for measure, day, seconds, reason in facts
         for side, organization_id in sides
     ]
-    if rows:
-        dialect = postgresql if db.session.get_bind().dialect.name == "postgresql" else sqlite
-        db.session.execute(dialect.insert(DailyFact).values(rows).on_conflict_do_nothing(index_elements=["id"]))
+    insert_missing(DailyFact, rows)
 
 
 def _facts(envelope: Envelope[Counted]) -> Iterator[tuple[str, date, int, str]]:

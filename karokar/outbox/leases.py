@@ -7,11 +7,11 @@ import time
 from datetime import timedelta
 
 from sqlalchemy import literal, or_, select
-from sqlalchemy.dialects import postgresql, sqlite
 
 from karokar.kernel import clock
 from karokar.kernel.db import database_now, transaction
 from karokar.kernel.ids import new_id
+from karokar.kernel.rows import upsert
 from karokar.outbox.models import Lease as LeaseRow
 
 
@@ -39,8 +39,7 @@ class Lease:
             until = LeaseRow.until
             # One that ends later than its own length from now was written by a clock that has been put right since.
             is_void = until > literal(now + self._length + clock.TOLERANCE, until.type)
-            dialect = postgresql if session.get_bind().dialect.name == "postgresql" else sqlite
-            statement = dialect.insert(LeaseRow).values(name=self._name, holder=self._holder, until=now + self._length)
+            statement = upsert(session, LeaseRow).values(name=self._name, holder=self._holder, until=now + self._length)
             statement = statement.on_conflict_do_update(
                 index_elements=[LeaseRow.name],
                 set_={"holder": statement.excluded.holder, "until": statement.excluded.until},

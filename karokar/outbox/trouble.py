@@ -11,7 +11,6 @@ from datetime import timedelta
 from typing import Any
 
 from sqlalchemy import Connection, and_, func, or_, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from karokar.events.base import LATEST
@@ -19,6 +18,7 @@ from karokar.events.bus import publish
 from karokar.events.delivery import DeliveryDeadLettered
 from karokar.kernel import clock
 from karokar.kernel.db import database_now
+from karokar.kernel.rows import upsert
 from karokar.kernel.settings import settings
 from karokar.outbox.models import OPEN_STATES, Trouble, has_state
 from karokar.outbox.plan import Waiting, key_of
@@ -51,8 +51,7 @@ def add_waiting(connection: Connection, waiting: Sequence[Waiting]) -> None:
         }
         for one in waiting
     ]
-    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
-    connection.execute(dialect.insert(Trouble).on_conflict_do_nothing(), rows)
+    connection.execute(upsert(connection, Trouble).on_conflict_do_nothing(), rows)
 
 
 def begin(session: Session, number: int, handler: Handler, event: StoredEvent) -> Trouble:

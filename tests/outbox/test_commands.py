@@ -7,8 +7,8 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from karokar.kernel.bulk import insert_rows
 from karokar.kernel.db import db, transaction
+from karokar.kernel.rows import insert_rows
 from karokar.outbox.drain import drain_all
 from karokar.outbox.registry import handles
 from tests.outbox.test_conformance import Poison
