@@ -1,5 +1,6 @@
 """What the documents point to is there."""
 
+import pkgutil
 import re
 import subprocess
 
@@ -9,6 +10,10 @@ from karokar.config import PROJECT
 from karokar.supervisor.up import ACCOUNTS
 
 DOCUMENTS = sorted([*PROJECT.glob("*.md"), *(PROJECT / "docs").rglob("*.md")])
+# What was decided on a day speaks of the files of that day.
+CURRENT = [path for path in DOCUMENTS if "decisions" not in path.parts]
+PLACES = (PROJECT, PROJECT / "karokar")
+LOGGERS = {"karokar.security"}
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(PROJECT)))
@@ -39,3 +44,21 @@ def test_no_lock_holds_an_address_or_a_path():
         packages = re.findall(r"^[A-Za-z0-9._-]+(?:\[[^\]]*\])?==.*?(?=^\S|\Z)", text, re.MULTILINE | re.DOTALL)
         assert packages
         assert [package.split()[0] for package in packages if "--hash=sha256:" not in package] == []
+
+
+@pytest.mark.parametrize("document", CURRENT, ids=lambda path: str(path.relative_to(PROJECT)))
+def test_every_file_and_module_that_a_document_names_exists(document):
+    text = document.read_text(encoding="utf-8")
+    files = {name for name in re.findall(r"`([\w./-]+\.(?:py|js|css|html|toml))`", text) if "/" in name}
+    names = set(re.findall(r"`(karokar(?:\.\w+)+)`", text)) - LOGGERS
+    assert {name for name in files if not any((place / name).exists() for place in PLACES)} == set()
+    assert {name for name in names if not is_there(name)} == set()
+
+
+def is_there(dotted: str) -> bool:
+    """Whether a dotted name leads to a module or to something in one."""
+    try:
+        pkgutil.resolve_name(dotted)
+    except (ImportError, AttributeError):
+        return False
+    return True
