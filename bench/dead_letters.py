@@ -52,7 +52,7 @@ def fill(count: int) -> None:
             {
                 "handler": number, "position": position, "event_id": position, "shard": position % count % 16,
                 "stream": f"Booking:{position % count}", "since": now, "error": "ValueError: broken",
-                "state": "dead" if position <= count else "waiting", "failed": 8 if position <= count else 0,
+                "state": "dead" if position <= count else "waiting", "reason": "behind", "failed": 8 if position <= count else 0,
                 "started": 8 if position <= count else 0,
                 "fingerprint": FINGERPRINT if position <= count else None,
             }

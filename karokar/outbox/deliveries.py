@@ -12,6 +12,7 @@ from karokar.kernel.db import db
 from karokar.outbox.models import (
     OPEN_STATES,
     SHARDS,
+    UNKNOWN,
     EventLog,
     EventRow,
     Handled,
@@ -58,6 +59,7 @@ def deliveries(positions: Iterable[int]) -> dict[int, list[Delivery]]:
     rows = db.session.execute(
         select(
             EventLog.position,
+            EventRow.version,
             Handled,
             Subscription,
             Trouble,
@@ -78,14 +80,16 @@ def deliveries(positions: Iterable[int]) -> dict[int, list[Delivery]]:
         .where(EventLog.position.in_(wanted))
         .order_by(EventLog.position, Subscription.name)
     ).all()
-    is_waiting = any(trouble is not None and trouble.state == "waiting" for _, _, _, trouble, _ in rows)
+    is_waiting = any(trouble is not None and trouble.state == "waiting" for _, _, _, _, trouble, _ in rows)
     blockers = _blockers(wanted) if is_waiting else {}
     found: dict[int, list[Delivery]] = {position: [] for position, *_rest in rows}
-    for position, handled, subscription, trouble, far in rows:
+    for position, version, handled, subscription, trouble, far in rows:
         if subscription is not None:
             behind = 0 if handled is not None else position - (far or 0)
             blocker = blockers.get((subscription.handler, position))
-            found[position].append(_delivery(subscription, position, handled, trouble, behind=behind, blocker=blocker))
+            found[position].append(
+                _delivery(subscription, position, version, handled, trouble, behind=behind, blocker=blocker)
+            )
     return found
 
 
@@ -123,6 +127,7 @@ def _blockers(positions: Collection[int]) -> dict[tuple[int, int], int]:
 def _delivery(
     subscription: Subscription,
     position: int,
+    version: int,
     handled: Handled | None,
     trouble: Trouble | None,
     *,
@@ -157,11 +162,11 @@ def _delivery(
         due_at=trouble.due_at,
         since=trouble.since,
         blocked_by=blocker,
-        why=_why(trouble, subscription, blocker),
+        why=_why(trouble, subscription, version, blocker),
     )
 
 
-def _why(trouble: Trouble, subscription: Subscription, blocker: int | None) -> str:
+def _why(trouble: Trouble, subscription: Subscription, version: int, blocker: int | None) -> str:
     if trouble.state == "retrying":
         return f"Failed {_times(trouble.failed)}; runs again by itself."
     if trouble.state == "dead":
@@ -174,8 +179,8 @@ def _why(trouble: Trouble, subscription: Subscription, blocker: int | None) -> s
         return "Waits behind an earlier event of the same key that this handler could not take."
     if subscription.name not in HANDLERS:
         return "No code here is called by the handler's name: it waits for the version that knows it."
-    if trouble.error:
-        return trouble.error
+    if trouble.reason in UNKNOWN:
+        return f"This code does not know {subscription.event_type} version {version}: it waits for the one that does."
     return "Nothing holds it any more: it runs next."
 
 

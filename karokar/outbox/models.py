@@ -185,8 +185,19 @@ class Handled(Base):
     us: Mapped[list[int]] = mapped_column(Integers)
 
 
+BEHIND = "behind"
+PAUSED = "paused"
+UNKNOWN_HANDLER = "unknown handler"
+UNKNOWN_CONTRACT = "unknown contract"
+UNKNOWN = frozenset({UNKNOWN_HANDLER, UNKNOWN_CONTRACT})
+"""Why a delivery waits for another version of this code."""
+
+
 class Trouble(Base):
     """A delivery that did not go by itself.
+
+    `reason` says why one waits: behind an earlier event of its key, for a paused handler, or for code that knows it.
+    `error` is the error of its newest failed attempt.
 
     `stream` is the key by which its handler keeps order. `started` counts attempts begun, `failed` those that failed:
     a difference is an attempt that ended with its process. `since` is when the trouble began, or when it came to its
@@ -223,6 +234,7 @@ class Trouble(Base):
     started: Mapped[int] = mapped_column(default=0, server_default=text("0"))
     failed: Mapped[int] = mapped_column(default=0, server_default=text("0"))
     due_at: Mapped[datetime | None]
+    reason: Mapped[str | None] = mapped_column(Text)
     error: Mapped[str | None] = mapped_column(Text)
     fingerprint: Mapped[str | None] = mapped_column(Text)
     since: Mapped[datetime]

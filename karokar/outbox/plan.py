@@ -10,13 +10,10 @@ from sqlalchemy import Connection
 
 from karokar.events.base import Envelope, Event
 from karokar.outbox.catalog import UnknownContract, decode
+from karokar.outbox.models import BEHIND, PAUSED, UNKNOWN_CONTRACT, UNKNOWN_HANDLER
 from karokar.outbox.registry import HANDLERS, Handler
 from karokar.outbox.store import Store, StoredEvent
 from karokar.outbox.store.base import Standing
-
-BEHIND = "Waits for an earlier event of the same key."
-PAUSED = "The handler is paused."
-UNKNOWN = "This code does not know "
 
 _decode_document = msgspec.json.Decoder(dict[str, Any]).decode
 
@@ -62,7 +59,7 @@ class Subscriber(NamedTuple):
 
 
 class Waiting(NamedTuple):
-    """A delivery that must wait, and why."""
+    """A delivery that must wait, and the reason, one of `troubles`."""
 
     number: int
     event: StoredEvent
@@ -134,7 +131,7 @@ def make_plan(standing: Standing, events: Sequence[StoredEvent]) -> Plan:
         except UnknownContract:
             envelope = None
         for one in wanting:
-            reason = _reason_to_wait(one, event, is_known=envelope is not None)
+            reason = _reason_to_wait(one, is_known=envelope is not None)
             # Keys are asked for only where something is open: nearly never.
             if reason is None and one.number in troubled:
                 is_blocked = (event.shard, one.number, key_of(one.key, event)) in blocked
@@ -197,9 +194,9 @@ def envelope_of(event: StoredEvent) -> Envelope[Event]:
     )
 
 
-def _reason_to_wait(subscriber: Subscriber, event: StoredEvent, *, is_known: bool) -> str | None:
+def _reason_to_wait(subscriber: Subscriber, *, is_known: bool) -> str | None:
     if subscriber.handler is None:
-        return f"{UNKNOWN}the handler {subscriber.name} for {event.event_type}."
+        return UNKNOWN_HANDLER
     if not is_known:
-        return f"{UNKNOWN}{event.event_type} version {event.version}."
+        return UNKNOWN_CONTRACT
     return PAUSED if subscriber.is_paused else None

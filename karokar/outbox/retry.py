@@ -15,8 +15,8 @@ from karokar.outbox import subscriptions, trouble
 from karokar.outbox.careful import LOST_ATTEMPTS, again_while_passing
 from karokar.outbox.catalog import UnknownContract
 from karokar.outbox.catch_up import catch_up
-from karokar.outbox.models import Subscription, Trouble, has_state
-from karokar.outbox.plan import PAUSED, UNKNOWN, Overtaken, Reaction, envelope_of, types_of
+from karokar.outbox.models import PAUSED, UNKNOWN_CONTRACT, UNKNOWN_HANDLER, Subscription, Trouble, has_state
+from karokar.outbox.plan import Overtaken, Reaction, envelope_of, types_of
 from karokar.outbox.react import react
 from karokar.outbox.registry import HANDLERS, Handler
 from karokar.outbox.store import Store, StoredEvent
@@ -127,13 +127,13 @@ def _begin(store: type[Store], number: int, handler: Handler, event: StoredEvent
             try:
                 reaction = Reaction(number, handler, [envelope_of(event)])
             except UnknownContract:
-                reason = f"{UNKNOWN}{event.event_type} version {event.version}."
+                reason = UNKNOWN_CONTRACT
             except ValueError as error:  # The stored payload breaks its contract.
                 row.started += 1
                 trouble.fail(session, row, handler, event, error)
                 return None
         if reason is not None:
-            row.state, row.due_at, row.error = "waiting", None, reason
+            row.state, row.due_at, row.reason = "waiting", None, reason
             return None
         row.started += 1
         row.due_at = database_now(session) + BEGUN_ATTEMPT
@@ -142,7 +142,7 @@ def _begin(store: type[Store], number: int, handler: Handler, event: StoredEvent
 
 def _reason_to_wait(session: Session, number: int, handler: Handler, event: StoredEvent) -> str | None:
     if event.event_type not in types_of(handler):
-        return f"{UNKNOWN}the handler {handler.name} for {event.event_type}."
+        return UNKNOWN_HANDLER
     return PAUSED if subscriptions.is_paused(session, number) else None
 
 

@@ -8,8 +8,8 @@ from sqlalchemy.orm import Session
 
 from karokar.kernel.db import transaction
 from karokar.outbox import trouble
-from karokar.outbox.models import OPEN_STATES, EventLog, EventRow, Subscription, Trouble, has_state
-from karokar.outbox.plan import BEHIND, UNKNOWN, Waiting, key_of, types_of
+from karokar.outbox.models import BEHIND, OPEN_STATES, UNKNOWN, EventLog, EventRow, Subscription, Trouble, has_state
+from karokar.outbox.plan import Waiting, key_of, types_of
 from karokar.outbox.registry import HANDLERS, Handler
 from karokar.outbox.store import Store, StoredEvent, store_class
 from karokar.outbox.store.base import ALL_SHARDS
@@ -42,11 +42,11 @@ def sync() -> None:
 def release_known(session: Session) -> int:
     """Make due what waited for code that is here now; returns how many deliveries."""
     waiting = session.scalars(
-        select(Trouble.handler).where(has_state(Trouble, "waiting"), Trouble.error.startswith(UNKNOWN)).distinct()
+        select(Trouble.handler).where(has_state(Trouble, "waiting"), Trouble.reason.in_(UNKNOWN)).distinct()
     ).all()
     rows = session.execute(select(Subscription.handler, Subscription.name).distinct())
     known = {number for number, name in rows if name in HANDLERS}
-    return sum(trouble.release_all(session, number, UNKNOWN) for number in waiting if number in known)
+    return sum(trouble.release_all(session, number, reasons=UNKNOWN) for number in waiting if number in known)
 
 
 def _read(session: Session) -> Known:

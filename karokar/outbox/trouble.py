@@ -46,7 +46,7 @@ def add_waiting(connection: Connection, waiting: Sequence[Waiting]) -> None:
             "shard": one.event.shard,
             "stream": one.key,
             "state": "waiting",
-            "error": one.reason,
+            "reason": one.reason,
             "since": now,
         }
         for one in waiting
@@ -145,11 +145,12 @@ def release_next(session: Session, number: int, shard: int, stream: str) -> None
 
 
 def release_all(
-    session: Session, number: int, reason: str | None = None, *, streams: Collection[str] | None = None
+    session: Session, number: int, *, reasons: Collection[str] | None = None, streams: Collection[str] | None = None
 ) -> int:
     """Make the first waiting delivery of each of a handler's keys due, where nothing before it is open.
 
-    With `reason`, only those that wait for this; with `streams`, only of these keys. Returns how many became due.
+    With `reasons`, only those that wait for one of these; with `streams`, only of these keys. Returns how many became
+    due.
     """
     # Of each key the first open one, in one pass and by row number: where many wait, a look-up for each takes minutes,
     # and a database that has not counted them yet plans just that.
@@ -157,10 +158,10 @@ def release_all(
     if streams is not None:
         among.append(Trouble.stream.in_(streams))
     place = func.row_number().over(partition_by=(Trouble.shard, Trouble.stream), order_by=Trouble.position)
-    ranked = select(Trouble.position, Trouble.state, Trouble.error, place.label("place")).where(*among).subquery()
+    ranked = select(Trouble.position, Trouble.state, Trouble.reason, place.label("place")).where(*among).subquery()
     firsts = select(ranked.c.position).where(ranked.c.place == 1, ranked.c.state == "waiting")
-    if reason is not None:
-        firsts = firsts.where(ranked.c.error.startswith(reason, autoescape=True))
+    if reasons is not None:
+        firsts = firsts.where(ranked.c.reason.in_(reasons))
     positions = session.scalars(firsts).all()
     released = 0
     for begin_at in range(0, len(positions), RELEASED_AT_ONCE):

@@ -14,7 +14,6 @@ from karokar.kernel import clock
 from karokar.kernel.db import AGGREGATES, action, db
 from karokar.kernel.schedule import every
 from karokar.outbox.models import EventLog, Verification
-from karokar.outbox.plan import PAUSED, UNKNOWN
 
 SHOWN = 20
 
@@ -75,7 +74,7 @@ select e.aggregate_type, e.aggregate_seq from event_log l join events e on e.id 
 select t.position, t.stream from troubles t
   join {_REACHED} p on p.shard = t.shard and t.position <= p.position
  where (t.state = 'retrying' and t.due_at is null)
-    or (t.state = 'waiting' and t.error not like :paused and t.error not like :unknown and not exists (
+    or (t.state = 'waiting' and coalesce(t.reason, 'behind') = 'behind' and not exists (
         select 1 from troubles b where b.handler = t.handler and b.shard = t.shard and b.stream = t.stream
            and b.position < t.position and b.state in ('retrying', 'waiting', 'dead')))""",
 }
@@ -163,7 +162,7 @@ def _newest_events_of_aggregates(session: Session) -> str:
 
 
 def _look(session: Session, statement: str, since: int, until: int) -> list[tuple[object, object]]:
-    given = {"since": since, "until": until, "paused": f"{PAUSED}%", "unknown": f"{UNKNOWN}%"}
+    given = {"since": since, "until": until}
     wanted = {name: value for name, value in given.items() if f":{name}" in statement}
     rows = session.execute(text(f"{statement} limit {SHOWN}"), wanted)
     return [(row[0], row[1]) for row in rows]

@@ -8,7 +8,7 @@ from flask import Flask
 
 from karokar.kernel.db import db, transaction
 from karokar.kernel.ids import new_id
-from karokar.outbox import subscriptions
+from karokar.outbox import actions, subscriptions
 from karokar.outbox.deliveries import Delivery, deliveries
 from karokar.outbox.drain import drain, drain_all
 from karokar.outbox.models import Subscription
@@ -183,6 +183,18 @@ def test_events_in_trouble_are_found_by_the_platform_alone(planted: Flask, keepe
     in_trouble = EventFilter(is_in_trouble=True)
     assert [found.event_id for found in list_events(in_trouble, platform_admin).rows] == [broken]
     assert {found.event_id for found in list_events(in_trouble, vendor_admin).rows} == {fine, broken}
+
+
+def test_a_delivery_that_waited_shows_no_error_once_it_is_handled(planted: Flask) -> None:
+    actions.pause_handler("planted.keeper", "A look at its data.")
+    record(requested())
+    drain()
+    position = newest_position()
+    assert delivery_of(position, "planted.keeper").why == "The handler is paused."
+    actions.resume_handler("planted.keeper")
+    drain_all()
+    handled = delivery_of(position, "planted.keeper")
+    assert (handled.state, handled.error) == ("handled", None)
 
 
 def test_an_event_of_an_unknown_version_waits_and_says_for_what(planted: Flask) -> None:
