@@ -19,6 +19,7 @@ from karokar.kernel.permissions import requires
 from karokar.runs.views.exports import ListExport
 from karokar.web.exports import Column
 from karokar.web.filters import Choice, Day, Filters, Text
+from karokar.web.links import look_up
 from karokar.web.story import KIND_OF_FIELD, NOT_SHOWN
 from karokar.web.words import Names, as_uuid, is_empty, kind_in_words, label, name_of, names_by_kind, show
 
@@ -53,6 +54,7 @@ def index() -> str:
     filters = _filters()
     page = queries.list_records(**filters.values, cursor=filters.cursor)
     names = _names(page.rows)
+    look_up((record.entity_type, record.entity_id) for record in page.rows)
     return render_template(
         "audit/index.html",
         page=page,

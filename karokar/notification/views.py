@@ -16,7 +16,7 @@ from karokar.notification.permissions import MAIL_READ, NOTIFICATION_READ
 from karokar.notification.rules.matrix import KINDS, Kind, kinds_for
 from karokar.organization import queries as organizations
 from karokar.web.filters import Choice, Day, Filters
-from karokar.web.links import entity_url
+from karokar.web.links import entity_url, look_up
 from karokar.web.states import state_choices
 
 bp = Blueprint("notification", __name__)
@@ -80,6 +80,7 @@ def show(notification_id: UUID) -> Any:
     actions.mark_read(notification_id)
     url = None
     if message.subject_type and message.subject_id:
+        look_up([(message.subject_type, message.subject_id)])
         url = entity_url(message.subject_type, message.subject_id)
     return redirect(url or url_for("notification.index"), 303)
 

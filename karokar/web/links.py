@@ -1,19 +1,22 @@
 """Addresses of things and of the page one is on."""
 
+from collections.abc import Iterable
 from typing import Any
 from urllib.parse import urlencode
 from uuid import UUID
 
 from flask import current_app, g, request, url_for
+from sqlalchemy import union
 
 from karokar.kernel.actor import Scope, current_actor
+from karokar.kernel.db import db
 from karokar.kernel.permissions import scope_of
 from karokar.web import saved_views
+from karokar.web.asking import questions
 
 PAGES = {
     "organization": ("organization.show",),
     "user": ("identity.person", "identity.show"),
-    "person": ("identity.person", "identity.show"),
     "membership": ("identity.member",),
     "verification": ("verification.show",),
     "vehicle": ("fleet.show",),
@@ -21,7 +24,6 @@ PAGES = {
     "booking": ("booking.show",),
     "assignment": ("assignment.show",),
     "availabilityconflict": ("availability.conflict", "availability.show_conflict"),
-    "conflict": ("availability.conflict", "availability.show_conflict"),
     "event": ("administration.event", "administration.show_event"),
     "role": ("identity.role", "identity.edit_role"),
     "run": ("runs.show",),
@@ -32,10 +34,14 @@ NO_BREAK_SPACE = "\N{NO-BREAK SPACE}"
 
 
 def entity_url(type_: str, id_: UUID | str) -> str | None:
-    """Return the address of a thing's page, None where its kind has no page or the acting person may not open it."""
-    if type_.lower() == "organization" and not _reads_organization(id_):
+    """Return the address of a thing's page, None where its kind has no page or the acting person may not open it.
+
+    Whether they may open this one of its kind is known for organizations, and for what `look_up` was asked about.
+    """
+    kind = _kind_of(type_)
+    if (kind == "organization" and not _reads_organization(id_)) or str(id_) in g.get("closed", ()):
         return None
-    for endpoint in PAGES.get(type_.replace("_", "").lower(), ()):
+    for endpoint in PAGES.get(kind, ()):
         if not _opens(endpoint):
             continue
         rules = list(current_app.url_map.iter_rules(endpoint)) if endpoint in current_app.view_functions else []
@@ -44,6 +50,27 @@ def entity_url(type_: str, id_: UUID | str) -> str | None:
                 values: dict[str, Any] = {next(iter(rule.arguments)): id_}
                 return url_for(endpoint, **values)
     return None
+
+
+def look_up(things: Iterable[tuple[str, UUID]]) -> None:
+    """Find out, with one question for all of them, which of these (type, id) the acting person may open: on this page
+    `entity_url` then leads to those alone. For whatever names things that the reader need not be able to open.
+    """
+    wanted: dict[str, set[UUID]] = {}
+    for type_, id_ in things:
+        wanted.setdefault(_kind_of(type_), set()).add(id_)
+    known = {kind: statement for answer in questions("openable") for kind, statement in answer().items()}
+    asked = [kind for kind in wanted if kind in known and any(_opens(endpoint) for endpoint in PAGES[kind])]
+    if not asked:
+        return
+    parts = [known[kind].where(known[kind].selected_columns[0].in_(wanted[kind])) for kind in asked]
+    found = set(db.session.scalars(union(*parts)))
+    g.closed = g.get("closed", frozenset()) | {str(id_) for kind in asked for id_ in wanted[kind] - found}
+
+
+def _kind_of(type_: str) -> str:
+    kind = type_.replace("_", "").lower()
+    return {"person": "user", "conflict": "availabilityconflict"}.get(kind, kind)
 
 
 def _reads_organization(id_: UUID | str) -> bool:

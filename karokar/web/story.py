@@ -12,6 +12,7 @@ from karokar.outbox.deliveries import Delivery
 from karokar.outbox.registry import HANDLERS
 from karokar.outbox.search import FoundEvent
 from karokar.outbox.timeline import Entry, StateThen
+from karokar.web.links import look_up
 from karokar.web.words import (
     NOTE,
     Names,
@@ -173,11 +174,12 @@ def names_of(entries: Iterable[Entry], fields: Mapping[str, Any] | None = None) 
 def lines(
     entries: Sequence[Entry], viewer: Actor, of: tuple[str, UUID] | None = None, names: Names | None = None
 ) -> list[Line]:
-    """Return entries in words, for a story `of` a thing (which is then not named in each line).
+    """Return entries in words, for a story `of` a thing (which is then not named in each line), to be shown on a page.
 
     `names` are theirs, where they were asked for already.
     """
     names = names or names_of(entries)
+    look_up(thing for entry in entries for event in (entry.event, *entry.followed) for thing in event.subjects)
     return [
         line(
             entry.event,

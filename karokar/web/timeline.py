@@ -43,7 +43,7 @@ from karokar.web import story, words
 from karokar.web.asking import ask
 from karokar.web.exports import safe
 from karokar.web.filters import Choice, Day, Filters, Text, asked_moment
-from karokar.web.links import entity_url
+from karokar.web.links import entity_url, look_up
 from karokar.web.times import NO_MOMENT, iso, local_day, to_local, viewer_zone
 
 bp = Blueprint("timeline", __name__, url_prefix="/timeline")
@@ -81,7 +81,9 @@ def show(kind: str, subject_id: UUID) -> str:
         wanted = replace(wanted, until=then["at"] + timedelta(microseconds=1))
     before = _uuid(request.args.get("before", ""))
     found = read_timeline(*subject, current_actor(), wanted, before=before)
-    if not found.entries and not filters.is_filtered and before is None:
+    look_up([subject])
+    # Its own page leads here, whether or not anything in its story is the reader's to see.
+    if not found.entries and not filters.is_filtered and before is None and not entity_url(*subject):
         raise NotFound("timeline")
     part = _part(subject, found, is_filtered=filters.is_filtered, is_first=before is None, then=then)
     if request.args.get("part"):
@@ -297,6 +299,8 @@ def _name(subject: tuple[str, UUID], part: Mapping[str, Any]) -> str:
         if reference:
             return str(reference)
     names: words.Names = part["names"]
+    if subject_id not in names.by_id and entity_url(*subject):
+        names = words.names_by_kind({kind: {subject_id}})
     return names.of(subject_id)
 
 

@@ -30,7 +30,7 @@ from karokar.outbox.causes import CauseTree, cause_tree
 from karokar.outbox.deliveries import Delivery, deliveries
 from karokar.outbox.search import EventFilter, EventPage, find_at, find_event, list_events
 from karokar.web.filters import Choice, Day, Field, Filters
-from karokar.web.links import page_url
+from karokar.web.links import look_up, page_url
 
 
 @dataclass(frozen=True)
@@ -74,6 +74,7 @@ def events() -> str:
     filters, wanted = _asked()
     page = _page(wanted, PAGE)
     names = names_for(page.rows)
+    look_up(thing for found in page.rows for thing in found.subjects)
     is_operator = sees_everything(viewer)
     positions = [found.position for found in page.rows if found.position is not None]
     return render_template(
@@ -112,6 +113,7 @@ def event(event_id: UUID) -> str:
         reports = deliveries([found.position]).get(found.position, [])
     blockers = find_at([one.blocked_by for one in reports if one.blocked_by is not None], viewer) if reports else {}
     names = names_for([found, *(node.event for node in tree.nodes)])
+    look_up(found.subjects)
     class_ = LATEST.get(found.event_type)
     return render_template(
         "administration/event.html",

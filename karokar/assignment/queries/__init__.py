@@ -23,6 +23,7 @@ from karokar.assignment.queries.pages import (
     get_seen,
     list_assignments,
     list_photos,
+    openable,
 )
 from karokar.assignment.queries.waiting import list_figures_for, list_waiting_for
 
@@ -48,6 +49,7 @@ __all__ = [
     "list_waiting_for",
     "live_in_period",
     "of_booking",
+    "openable",
     "overlapping",
     "own_today",
     "who_had",

@@ -47,6 +47,11 @@ def get_seen(assignment_id: UUID) -> Assignment:
     return row
 
 
+def openable() -> dict[str, Select[UUID]]:
+    """Return the ids of the things whose page the acting person may open, by kind."""
+    return {"assignment": select(Assignment.id).where(permitted(Assignment, ASSIGNMENT_READ))}
+
+
 def find_handovers(assignment_id: UUID) -> dict[str, HandoverFacts]:
     """Return what was found when a company's own vehicle went OUT and came IN, as far as it has."""
     rows = db.session.scalars(select(AssignmentHandover).where(AssignmentHandover.assignment_id == assignment_id))

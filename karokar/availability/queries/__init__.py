@@ -19,6 +19,7 @@ from karokar.availability.queries.conflicts import (
     list_figures_for,
     list_waiting_for,
     open_conflicts,
+    openable,
 )
 
 __all__ = [
@@ -37,5 +38,6 @@ __all__ = [
     "list_figures_for",
     "list_waiting_for",
     "open_conflicts",
+    "openable",
     "vehicles_of_company",
 ]

@@ -157,6 +157,13 @@ def get_conflict(conflict_id: UUID) -> ConflictFacts:
     return _conflict_facts(row)
 
 
+def openable() -> dict[str, Select[UUID]]:
+    """Return the ids of the things whose page the acting person may open, by kind."""
+    return {
+        "availabilityconflict": select(AvailabilityConflict.id).where(permitted(AvailabilityConflict, CONFLICT_READ))
+    }
+
+
 def _way_out(row: AvailabilityConflict, actor: Actor) -> str:
     """Return what the acting side can do about a conflict, in one sentence."""
     sources = {row.first_source_type, row.second_source_type}

@@ -37,6 +37,7 @@ from karokar.booking.queries.pages import (
     list_comments,
     list_photos,
     neighbours,
+    openable,
     today,
 )
 from karokar.booking.queries.waiting import list_figures_for, list_waiting_for, search
@@ -75,6 +76,7 @@ __all__ = [
     "list_waiting_for",
     "live_in_period",
     "neighbours",
+    "openable",
     "references",
     "requests_in_period",
     "search",

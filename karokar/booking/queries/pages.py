@@ -54,6 +54,11 @@ def get_seen(booking_id: UUID) -> Booking:
     return row
 
 
+def openable() -> dict[str, Select[UUID]]:
+    """Return the ids of the things whose page the acting person may open, by kind."""
+    return {"booking": select(Booking.id).where(permitted(Booking, BOOKING_READ))}
+
+
 def list_bookings(
     wanted: BookingFilter, *, cursor: str | None = None, size: int = PAGE_SIZE, counted: bool = True
 ) -> Page[Booking]:

@@ -12,6 +12,7 @@ from karokar.fleet.queries.lists import (
     list_readings,
     list_vehicles,
     list_windows,
+    openable,
 )
 from karokar.fleet.queries.market import candidate_ids, list_candidates
 from karokar.fleet.queries.records import (
@@ -62,6 +63,7 @@ __all__ = [
     "list_waiting_for",
     "list_windows",
     "lock_calendar",
+    "openable",
     "plate_key",
     "same_plate",
     "search",

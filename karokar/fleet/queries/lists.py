@@ -127,6 +127,15 @@ def get_seen(vehicle_id: UUID) -> VehicleFacts:
     return vehicle_facts(row)
 
 
+def openable() -> dict[str, Select[UUID]]:
+    """Return the ids of the things whose page the acting person may open, by kind."""
+    vehicles = select(Vehicle.id).where(permitted(Vehicle, VEHICLE_READ))
+    windows = select(MaintenanceWindow.id).where(
+        MaintenanceWindow.vehicle_id.in_(select(Vehicle.id).where(own_or_all(current_actor())))
+    )
+    return {"vehicle": vehicles, "maintenancewindow": windows}
+
+
 def list_cities(*, offered_only: bool = False) -> list[str]:
     """Return the cities with vehicles that the acting person may see, in alphabetical order."""
     statement = select(func.min(Vehicle.city)).where(

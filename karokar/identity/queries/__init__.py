@@ -38,6 +38,7 @@ from karokar.identity.queries.members import (
     get_member_row,
     invitations_from,
     list_member_rows,
+    openable,
     search,
     standings,
 )
@@ -126,6 +127,7 @@ __all__ = [
     "list_tokens_to_manage",
     "may_give",
     "may_touch",
+    "openable",
     "outranked",
     "outranks",
     "people",

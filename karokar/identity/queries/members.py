@@ -9,7 +9,7 @@ from uuid import UUID
 from sqlalchemy import Select, func, select
 
 from karokar.identity import rules
-from karokar.identity.models import Membership, Role, User
+from karokar.identity.models import Membership, Role, User, can_be_given
 from karokar.identity.permissions import EMPLOYEE_MANAGE
 from karokar.identity.queries.authority import may_give
 from karokar.identity.queries.people import is_stranger, matches, shown_name
@@ -128,6 +128,18 @@ def find_member_row(user_id: UUID, organization_id: UUID | None) -> MemberRow | 
         statement = statement.where(Membership.organization_id == organization_id)
     row = db.session.execute(statement.order_by(None).order_by(Membership.id).limit(1)).one_or_none()
     return _row(*row) if row else None
+
+
+def openable() -> dict[str, Select[UUID]]:
+    """Return the ids of the things whose page the acting person may open, by kind."""
+    actor, may_manage = current_actor(), permitted(Membership, EMPLOYEE_MANAGE)
+    found: dict[str, Select[UUID]] = {
+        "user": select(Membership.user_id).where(may_manage),
+        "membership": select(Membership.id).where(may_manage),
+    }
+    if actor.organization_id is not None and actor.organization_type is not None:
+        found["role"] = select(Role.id).where(can_be_given(actor.organization_id, actor.organization_type))
+    return found
 
 
 def count_admins(organization_id: UUID) -> int:

@@ -30,6 +30,7 @@ from karokar.verification.queries.reviews import (
     list_openings,
     list_tries,
     list_waiting,
+    openable,
     openings,
     paged,
 )
@@ -63,6 +64,7 @@ __all__ = [
     "list_tries",
     "list_waiting",
     "list_waiting_for",
+    "openable",
     "openings",
     "paged",
 ]

@@ -92,6 +92,11 @@ def get_page(verification_id: UUID) -> VerificationPage:
     return _page(row)
 
 
+def openable() -> dict[str, Select[UUID]]:
+    """Return the ids of the things whose page the acting person may open, by kind."""
+    return {"verification": select(Verification.id).where(permitted(Verification, VERIFICATION_READ))}
+
+
 SORTS = {"requested": Verification.requested_at, "expires": Verification.expires_at}
 """What the list of verifications can be sorted by."""
 
