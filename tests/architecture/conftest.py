@@ -56,7 +56,7 @@ def unnoticed(root: Path, rule: Rule, breaches: Sequence[tuple[str, str, str]]) 
     nothing else in the file gives it away.
     """
     placed = [
-        (where if Path(where).suffix else f"{where}/planted_{number}.py", code, named)
+        (where if Path(where).suffix or (root / where).is_file() else f"{where}/planted_{number}.py", code, named)
         for number, (where, code, named) in enumerate(breaches)
     ]
     with ExitStack() as stack:
@@ -66,5 +66,5 @@ def unnoticed(root: Path, rule: Rule, breaches: Sequence[tuple[str, str, str]]) 
     return [
         f"{name}: {code!r} is not reported as {named!r}"
         for name, code, named in placed
-        if not any(line.startswith(name) and named in line for line in lines)
+        if not any(named in line and (line.startswith(name) or named.startswith(line.split(" ")[0])) for line in lines)
     ]
