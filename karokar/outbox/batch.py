@@ -2,8 +2,8 @@
 
 Shards with few events make a batch together, so that a trickle costs one transaction, not one per shard. A batch that
 fails is rolled back and runs shard by shard, and where it fails again, its events run one by one (`careful`). A start
-that was left behind tells that a worker was lost on the way: its events run one delivery at a time, each begun in
-writing, so that one which ends every worker is found and given up.
+that was left behind tells that a worker was lost on the way: its deliveries become retries. These run one at a
+time, each begun in writing, so that one which ends every worker is found and given up.
 """
 
 import time
@@ -13,7 +13,7 @@ from karokar.kernel.db import transaction
 from karokar.kernel.heartbeat import beat
 from karokar.kernel.log import get_logger
 from karokar.outbox import careful, trouble
-from karokar.outbox.plan import Overtaken, Plan, claim_untouched, make_plan, types_in, types_of
+from karokar.outbox.plan import Overtaken, Plan, claim, make_plan, types_in, types_of
 from karokar.outbox.react import is_passing, react
 from karokar.outbox.registry import HANDLERS
 from karokar.outbox.store import Store, StoredEvent
@@ -79,14 +79,15 @@ def _deliver_group(store: Store, progress: dict[int, int]) -> bool:
 
 
 def _deliver_lost(store: Store, shard: int) -> bool:
-    # Looked at again: meanwhile somebody may have begun to make up for the loss, and one is enough.
+    # Looked at again: meanwhile somebody may have made up for the loss.
     ahead = next((ahead for ahead in store.look().shards if ahead.shard == shard), None)
     if ahead is None or ahead.lost is None or not _is_gone(ahead.lost):
         return False
     until, progress = ahead.lost.until, ahead.progress
     log.warning("worker_lost", shard=shard, until=until, progress=progress)
     events = store.read(shard, progress, store.batch_size)
-    return careful.deliver_alone(store, shard, progress, [event for event in events if event.position <= until])
+    # The loss counts as an attempt of those that may have caused it.
+    return careful.defer(store, shard, progress, [event for event in events if event.position <= until], started=1)
 
 
 def _is_gone(lost: Lost) -> bool:
@@ -148,12 +149,12 @@ def _deliver_together(store: type[Store], progress: Mapping[int, int], events: S
     with transaction() as session:
         connection = session.connection()
         seen = {event.shard: progress[event.shard] for event in events}
-        standing = claim_untouched(store, connection, seen, types_in(events))
+        standing = claim(store, connection, seen, types_in(events))
         ours = [event for event in events if event.shard in standing.progress]
         plan = make_plan(standing, ours)
         times = {number: react(reaction) for number, reaction in plan.reactions.items()}
         session.flush()
-        trouble.add_waiting(connection, plan.waiting)
+        trouble.add_deferred(session, plan.waiting)
         # In position order: the last one of a shard stays.
         store.add_progress(connection, handled_rows(ours, plan, times), {event.shard: event.position for event in ours})
     return set(standing.progress)

@@ -58,13 +58,13 @@ class Subscriber(NamedTuple):
         return self.since < position and (self.until is None or position <= self.until)
 
 
-class Waiting(NamedTuple):
-    """A delivery that must wait, and the reason, one of `troubles`."""
+class Deferred(NamedTuple):
+    """A delivery left to `retry`: waiting for one of the reasons of `troubles`, or without one, due now."""
 
     number: int
     event: StoredEvent
     key: str
-    reason: str
+    reason: str | None
 
 
 @dataclass(slots=True)
@@ -81,7 +81,7 @@ class Plan:
     """What is to be done with a batch."""
 
     reactions: dict[int, Reaction] = field(default_factory=dict)
-    waiting: list[Waiting] = field(default_factory=list)
+    waiting: list[Deferred] = field(default_factory=list)
 
 
 class Overtaken(Exception):
@@ -96,24 +96,10 @@ def claim(
     Raises Overtaken where none is left. The subscriptions are read here, after the events: see docs/events.md.
     """
     standing = store.claim(connection, progress, event_types)
-    return _keep(standing, {shard for shard, position in standing.progress.items() if position == progress[shard]})
-
-
-def claim_untouched(
-    store: type[Store], connection: Connection, progress: Mapping[int, int], event_types: Collection[str]
-) -> Standing:
-    """Claim shards as `claim` does, for several deliveries at once: those without any that are begun already.
-
-    They are while somebody else, who took us for lost, delivers one by one: some of it is done, and we are late.
-    """
-    standing = claim(store, connection, progress, event_types)
-    return _keep(standing, standing.progress.keys() - standing.begun)
-
-
-def _keep(standing: Standing, shards: set[int]) -> Standing:
-    if not shards:
+    unmoved = {shard: position for shard, position in standing.progress.items() if position == progress[shard]}
+    if not unmoved:
         raise Overtaken
-    return standing._replace(progress={shard: standing.progress[shard] for shard in shards})
+    return standing._replace(progress=unmoved)
 
 
 def make_plan(standing: Standing, events: Sequence[StoredEvent]) -> Plan:
@@ -138,7 +124,7 @@ def make_plan(standing: Standing, events: Sequence[StoredEvent]) -> Plan:
                 reason = BEHIND if is_blocked else None
             if reason is not None or one.handler is None or envelope is None:
                 key = key_of(one.key, event)
-                plan.waiting.append(Waiting(one.number, event, key, reason or BEHIND))
+                plan.waiting.append(Deferred(one.number, event, key, reason or BEHIND))
                 blocked.add((event.shard, one.number, key))
                 troubled.add(one.number)
                 continue
@@ -147,6 +133,25 @@ def make_plan(standing: Standing, events: Sequence[StoredEvent]) -> Plan:
                 reaction = plan.reactions[one.number] = Reaction(one.number, one.handler)
             reaction.envelopes.append(envelope)
     return plan
+
+
+def defer_all(standing: Standing, events: Sequence[StoredEvent], done: Mapping[int, Collection[int]]) -> list[Deferred]:
+    """Leave every delivery of these events to `retry`, the first of each key due now; nothing is read or run.
+
+    `done` has, by position, the handlers that are done with an event already.
+    """
+    subscribers = _subscribers(standing)
+    blocked = set(standing.blocked)
+    deferred: list[Deferred] = []
+    for event in events:
+        for one in subscribers.get(event.event_type, ()):
+            if not one.wants(event.position) or one.number in done[event.position]:
+                continue
+            key = (event.shard, one.number, key_of(one.key, event))
+            reason = _reason_to_wait(one, is_known=True) or (BEHIND if key in blocked else None)
+            deferred.append(Deferred(one.number, event, key[-1], reason))
+            blocked.add(key)
+    return deferred
 
 
 def types_in(events: Iterable[StoredEvent]) -> set[str]:

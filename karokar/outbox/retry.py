@@ -12,7 +12,7 @@ from karokar.kernel.errors import Busy
 from karokar.kernel.heartbeat import beat
 from karokar.kernel.log import get_logger
 from karokar.outbox import subscriptions, trouble
-from karokar.outbox.careful import LOST_ATTEMPTS, again_while_passing
+from karokar.outbox.careful import again_while_passing
 from karokar.outbox.catalog import UnknownContract
 from karokar.outbox.catch_up import catch_up
 from karokar.outbox.models import PAUSED, UNKNOWN_CONTRACT, UNKNOWN_HANDLER, Subscription, Trouble, has_state
@@ -23,6 +23,7 @@ from karokar.outbox.store import Store, StoredEvent
 from karokar.outbox.trouble import BEGUN_ATTEMPT
 
 AT_A_TIME = 50
+LOST_ATTEMPTS = 3
 
 
 def retry_due(store: Store) -> bool:

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 from karokar.kernel.db import transaction
 from karokar.outbox import trouble
 from karokar.outbox.models import BEHIND, OPEN_STATES, UNKNOWN, EventLog, EventRow, Subscription, Trouble, has_state
-from karokar.outbox.plan import Waiting, key_of, types_of
+from karokar.outbox.plan import Deferred, key_of, types_of
 from karokar.outbox.registry import HANDLERS, Handler
 from karokar.outbox.store import Store, StoredEvent, store_class
 from karokar.outbox.store.base import ALL_SHARDS
@@ -120,13 +120,13 @@ def _catch_up(session: Session, store: type[Store], number: int, handler: Handle
         )
         for chunk in rows.partitions(CHUNK):
             waiting = [_waiting(number, handler, position, event) for position, event in chunk]
-            trouble.add_waiting(session.connection(), waiting)
+            trouble.add_deferred(session, waiting)
     trouble.release_all(session, number)
 
 
-def _waiting(number: int, handler: Handler, position: int, event: EventRow) -> Waiting:
+def _waiting(number: int, handler: Handler, position: int, event: EventRow) -> Deferred:
     stored = _stored(position, event)
-    return Waiting(number, stored, key_of(handler.key, stored), BEHIND)
+    return Deferred(number, stored, key_of(handler.key, stored), BEHIND)
 
 
 def _stored(position: int, event: EventRow) -> StoredEvent:

@@ -10,7 +10,7 @@ from collections.abc import Collection, Sequence
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import Connection, and_, func, or_, select, update
+from sqlalchemy import and_, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from karokar.events.base import LATEST
@@ -21,7 +21,7 @@ from karokar.kernel.db import database_now
 from karokar.kernel.rows import upsert
 from karokar.kernel.settings import settings
 from karokar.outbox.models import OPEN_STATES, Trouble, has_state
-from karokar.outbox.plan import Waiting, key_of
+from karokar.outbox.plan import Deferred, key_of
 from karokar.outbox.registry import Handler
 from karokar.outbox.store import StoredEvent
 
@@ -33,11 +33,14 @@ LONGEST_ERROR = 4000
 RELEASED_AT_ONCE = 1000
 
 
-def add_waiting(connection: Connection, waiting: Sequence[Waiting]) -> None:
-    """Write down the deliveries that must wait; one that is known already stays as it is."""
-    if not waiting:
+def add_deferred(session: Session, deferred: Sequence[Deferred], *, started: int = 0) -> None:
+    """Write down the deliveries that are left to `retry`; one that is known already stays as it is.
+
+    `started` counts the attempts that those due now have behind them.
+    """
+    if not deferred:
         return
-    now = clock.now()
+    now, due_at = clock.now(), database_now(session)
     rows = [
         {
             "handler": one.number,
@@ -45,13 +48,15 @@ def add_waiting(connection: Connection, waiting: Sequence[Waiting]) -> None:
             "event_id": one.event.number,
             "shard": one.event.shard,
             "stream": one.key,
-            "state": "waiting",
+            "state": "waiting" if one.reason else "retrying",
             "reason": one.reason,
+            "started": 0 if one.reason else started,
+            "due_at": None if one.reason else due_at,
             "since": now,
         }
-        for one in waiting
+        for one in deferred
     ]
-    connection.execute(upsert(connection, Trouble).on_conflict_do_nothing(), rows)
+    session.execute(upsert(session, Trouble).on_conflict_do_nothing(), rows)
 
 
 def begin(session: Session, number: int, handler: Handler, event: StoredEvent) -> Trouble:

@@ -6,10 +6,11 @@ import signal
 import time
 
 from karokar.kernel.db import transaction
-from karokar.outbox import batch, trouble
+from karokar.outbox import batch, careful, trouble
 from karokar.outbox.batch import handled_rows
-from karokar.outbox.plan import claim, make_plan, types_in
+from karokar.outbox.plan import Overtaken, claim, defer_all, make_plan, types_in
 from karokar.outbox.react import react
+from karokar.outbox.store.base import Row
 from karokar.outbox.store.postgresql import PostgresqlStore
 
 DIES_BETWEEN = 0.3
@@ -33,12 +34,38 @@ def commit_effects_and_progress_apart() -> None:
         with transaction() as session:
             connection = session.connection()
             claim(store, connection, standing.progress)
-            trouble.add_waiting(connection, plan.waiting)
+            trouble.add_deferred(session, plan.waiting)
             reached = {event.shard: event.position for event in ours}
             store.add_progress(connection, handled_rows(ours, plan, times), reached)
         return set(reached)
 
     batch._deliver_together = deliver_together
+
+
+def make_up_for_losses_apart() -> None:
+    """Move the progress of a lost batch first, leave its deliveries to retries afterwards: who dies between loses them."""
+
+    chance = random.SystemRandom()
+
+    def defer(store, shard, progress, events, *, started=0):
+        if not events:
+            return False
+        try:
+            with transaction() as session:
+                connection = session.connection()
+                standing = claim(type(store), connection, {shard: progress}, types_in(events))
+                rows = [Row(event.position, [], []) for event in events]
+                store.add_progress(connection, rows, {shard: events[-1].position})
+        except Overtaken:
+            return False
+        if chance.random() < DIES_BETWEEN:
+            os.kill(os.getpid(), signal.SIGKILL)
+        with transaction() as session:
+            deferred = defer_all(standing, events, {event.position: () for event in events})
+            trouble.add_deferred(session, deferred, started=started)
+        return True
+
+    careful.defer = defer
 
 
 def poll_by_cursor() -> None:
@@ -67,4 +94,8 @@ def slow_commits(seconds: float) -> None:
     recorder.add_event = add_event
 
 
-BROKEN = {"apart": commit_effects_and_progress_apart, "cursor": poll_by_cursor}
+BROKEN = {
+    "apart": commit_effects_and_progress_apart,
+    "losses apart": make_up_for_losses_apart,
+    "cursor": poll_by_cursor,
+}

@@ -21,6 +21,7 @@ POINTS = (
     "before commit",
     "after commit",
     "attempt begun",
+    "loss made up",
     "bell cleared",
     "bell held",
 )
@@ -47,12 +48,13 @@ class Chance:
 
 def plant(chance: Chance) -> None:
     """Put the points into this process's engine. Handlers call `handler started` themselves."""
-    for module, name in ((batch, "claim_untouched"), (careful, "claim"), (careful, "claim_untouched")):
+    for module, name in ((batch, "claim"), (careful, "claim")):
         setattr(module, name, before(getattr(module, name), lambda: chance.at("before claim")))
     for store in (PostgresqlStore, SqliteStore):
         store.add_progress = classmethod(after(store.add_progress.__func__, lambda: chance.at("before commit")))
     batch._deliver_together = after(batch._deliver_together, lambda: chance.at("after commit"))
     careful._deliver_one = after(careful._deliver_one, lambda: chance.at("after commit"))
+    careful.defer = after(careful.defer, lambda: chance.at("loss made up"))
     retry._begin = after(retry._begin, lambda: chance.at("attempt begun"))
     bell.clear = after(bell.clear, lambda: chance.at("bell cleared"))
     bell._hold = after(bell._hold, lambda: chance.at("bell held"))

@@ -24,6 +24,10 @@ BROKEN = {
         "done twice",
         ("--broken", "apart", "--events", "60", "--kill", "0", "--freeze", "0"),
     ),
+    "a lost batch's progress committed before its retries": (
+        "lost",
+        ("--broken", "losses apart", "--events", "100", "--kill", "0.05", "--freeze", "0"),
+    ),
     "events read by a cursor": (
         "lost",
         ("--broken", "cursor", "--database", "postgresql", "--events", "100", "--kill", "0", "--freeze", "0"),

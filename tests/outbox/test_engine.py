@@ -6,19 +6,20 @@ import time
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import insert, select, text
+from sqlalchemy import delete, insert, select, text
 
 from karokar.events.bus import PublishedOutsideAction, publish
 from karokar.kernel import clock
 from karokar.kernel.db import action, db, transaction
 from karokar.kernel.errors import Busy, StaleVersion
 from karokar.kernel.ids import new_id
-from karokar.outbox import batch, careful, subscriptions
+from karokar.outbox import batch, careful, retry, subscriptions
 from karokar.outbox.drain import drain
-from karokar.outbox.models import EventRow, Handled, Start, Subscription, Trouble
+from karokar.outbox.models import EventLog, EventRow, Handled, Start, Subscription, Trouble
 from karokar.outbox.registry import HANDLERS, handles
 from karokar.outbox.store import open_store
-from karokar.outbox.trouble import ENDED_THE_WORKER, pause_after
+from karokar.outbox.trouble import ENDED_THE_WORKER, make_all_due, pause_after
+from karokar.outbox.verify import verify
 from tests.outbox.test_conformance import Poison
 from tests.outbox.things import Thing, ThingMoved, effects, make_moved, make_thing, move_thing, sequences, subscribe
 
@@ -160,6 +161,7 @@ def let_signs_of_life_age() -> None:
     with transaction() as session:
         for table in ("starts", "progress"):
             session.execute(text(f"update {table} set at = '2026-01-01 00:00:00.000000'"))
+        make_all_due(session)
 
 
 def test_a_shard_at_which_somebody_just_began_is_left_alone(quick_bus):
@@ -175,11 +177,58 @@ def test_after_a_lost_worker_each_delivery_is_begun_in_writing(quick_bus):
     subscribe("watch_lists", many=True)
     thing_id = make_moved(2)
     leave_a_start(timedelta(seconds=2))
-    quick_bus.deliver()
+    quick_bus.settle()
     assert sequences("watch", thing_id) == [1, 2, 3]
-    rows = db.session.scalars(select(Trouble)).all()
-    assert {(row.state, row.started, row.failed) for row in rows} == {("done", 1, 0)}
+    rows = db.session.scalars(select(Trouble).order_by(Trouble.position)).all()
+    # The loss was an attempt of the first of each key; those behind it had none before.
+    assert [(row.state, row.started, row.failed) for row in rows] == [("done", 2, 0)] * 2 + [("done", 1, 0)] * 4
     assert [len(row.handlers) for row in db.session.scalars(select(Handled))] == [2, 2, 2]
+
+
+def test_a_loss_changes_nothing_where_the_worker_was_only_late_and_is_done_first(quick_bus, monkeypatch):
+    subscribe("watch")
+    subscriptions.sync()
+    thing_id = make_moved(1)
+    leave_a_start(timedelta(seconds=2))
+    make_up = careful.defer
+
+    def come_second(*arguments, **options):
+        monkeypatch.setattr(careful, "defer", make_up)
+        with transaction() as session:
+            session.execute(delete(Start))
+        drain()
+        assert sequences("watch", thing_id) == [1, 2]
+        return make_up(*arguments, **options)
+
+    monkeypatch.setattr(careful, "defer", come_second)
+    drain()
+    quick_bus.settle()
+    assert sequences("watch", thing_id) == [1, 2]
+    assert db.session.scalars(select(Trouble)).all() == []
+
+
+def test_what_the_version_before_began_beyond_the_progress_comes_to_its_end_once(quick_bus):
+    subscribe("watch")
+    subscribe("watch_late")
+    subscriptions.sync()
+    thing_id = make_moved(1)
+    numbers = {row.name: row.handler for row in db.session.scalars(select(Subscription))}
+    first = db.session.scalars(select(EventLog).order_by(EventLog.position)).first()
+    with transaction() as session:
+        event = session.get_one(EventRow, first.event_id)
+        for name, state in (("test.watch", "done"), ("test.watch_late", "retrying")):
+            session.add(
+                Trouble(
+                    handler=numbers[name], position=first.position, event_id=event.id, shard=event.shard,
+                    stream=f"{event.aggregate_type}:{event.aggregate_id}", state=state, started=1, due_at=clock.now(),
+                    since=clock.now(),
+                )
+            )  # fmt: skip
+    leave_a_start(timedelta(seconds=2))
+    quick_bus.settle()
+    assert sequences("watch", thing_id) == [2]
+    assert sequences("watch_late", thing_id) == [1, 2]
+    assert verify().problems == {}
 
 
 class Killed(BaseException):
@@ -212,14 +261,14 @@ def dies_second(quick_bus):
 def test_of_two_that_make_up_for_a_loss_at_once_none_does_what_the_other_did(quick_bus, dies_second, monkeypatch):
     thing_id = make_moved(1)
     leave_a_start(timedelta(seconds=2))
-    run_again = careful.again_while_passing
+    run_again = retry.again_while_passing
 
     def let_the_other_first(run):
-        monkeypatch.setattr(careful, "again_while_passing", run_again)
+        monkeypatch.setattr(retry, "again_while_passing", run_again)
         make_up_and_die()
         return run_again(run)
 
-    monkeypatch.setattr(careful, "again_while_passing", let_the_other_first)
+    monkeypatch.setattr(retry, "again_while_passing", let_the_other_first)
     drain()
     let_signs_of_life_age()
     quick_bus.settle()
@@ -272,8 +321,9 @@ def test_what_the_database_refuses_for_a_while_is_no_failure(quick_bus):
     assert db.session.scalars(select(Start)).all() == []
     leave_a_start(timedelta(seconds=2))
     quick_bus.deliver()
-    (row,) = db.session.scalars(select(Trouble)).all()
-    assert (row.started, row.failed) == (0, 0)
+    rows = db.session.scalars(select(Trouble).order_by(Trouble.position)).all()
+    # The lost worker's attempt alone counts.
+    assert [(row.state, row.started, row.failed) for row in rows] == [("retrying", 1, 0), ("waiting", 0, 0)]
     refusing[0] = False
     let_signs_of_life_age()
     quick_bus.settle()

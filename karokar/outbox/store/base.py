@@ -93,15 +93,11 @@ class SubscriptionRow(NamedTuple):
 
 
 class Standing(NamedTuple):
-    """How shards stand: the progress of each, the subscriptions asked for, and what is blocked: (shard, handler, key).
-
-    `begun`: the shards beyond whose progress somebody delivers one delivery at a time, or died at that.
-    """
+    """How shards stand: how far each is, the subscriptions asked for, and what is blocked: (shard, handler, key)."""
 
     progress: Mapping[int, int]
     subscriptions: Sequence[SubscriptionRow]
     blocked: set[tuple[int, int, str]]
-    begun: set[int]
 
 
 class Row(NamedTuple):
@@ -192,12 +188,9 @@ class Store(ABC):
     def begin(self, progress: Mapping[int, int]) -> tuple[Mapping[int, int], list[StoredEvent]]:
         """Return the next events of shards after their progress, a batch of each at most, in position order.
 
-        With them, for each shard that has any, the number of a note that their delivery begins.
+        With them, for each shard that has any, the number of a note that their delivery begins, which does not wait for
+        the disk.
         """
-
-    @abstractmethod
-    def note_start(self, shard: int, until: int) -> int:
-        """Leave word that delivery up to `until` begins, without waiting for the disk; return the note's number."""
 
     @abstractmethod
     def take_back_start(self, number: int) -> None:

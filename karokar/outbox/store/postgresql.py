@@ -50,10 +50,6 @@ _READ = f"{_SELECT} where l.shard = %s and l.position > %s order by l.position l
 
 # The setting holds for the statement's own transaction: losing a note in a crash of the server is harmless.
 _QUICKLY = "quick as materialized (select set_config('synchronous_commit', 'off', true))"
-_NOTE_START = f"""
-with {_QUICKLY}
-insert into starts(shard, until, at) select %s, %s, clock_timestamp() from quick returning id
-"""
 _BEGIN = f"""
 with {_QUICKLY},
 batch as materialized (
@@ -103,9 +99,7 @@ select
    from subscriptions s where s.event_type = any(%s)),
   (select json_agg(json_build_array(shards.shard, coalesce(p.position, 0),
      (select json_agg(distinct jsonb_build_array(t.handler, t.stream)) from troubles t
-      where t.shard = shards.shard and t.position <= p.position and t.state in ('retrying', 'waiting', 'dead')),
-     exists (select 1 from subscriptions s join troubles t on t.handler = s.handler
-      where s.event_type = any(%s) and t.shard = shards.shard and t.position > coalesce(p.position, 0))))
+      where t.shard = shards.shard and t.state in ('retrying', 'waiting', 'dead'))))
    from {_SHARDS}
    left join lateral (
      select position from progress where progress.shard = shards.shard order by position desc limit 1) p on true
@@ -212,9 +206,6 @@ class PostgresqlStore(Store):
         rows = self._execute(f"{_SELECT} where l.position = any(%s) order by l.position", (list(positions),))
         return [_stored(row) for row in rows]
 
-    def note_start(self, shard: int, until: int) -> int:  # noqa: D102
-        return int(self._execute(_NOTE_START, (shard, until))[0][0])
-
     def take_back_start(self, number: int) -> None:  # noqa: D102
         self._execute("delete from starts where id = %s", (number,))
 
@@ -228,13 +219,12 @@ class PostgresqlStore(Store):
     ) -> Standing:
         types, bits = list(event_types), sum(1 << shard for shard in shards)
         taken = {shard for shard, is_taken, *_ in driver.run(connection, _LOCK, (list(shards),)) if is_taken}
-        ((subscriptions, standing),) = driver.run(connection, _STANDING, (types, types, bits))
+        ((subscriptions, standing),) = driver.run(connection, _STANDING, (types, bits))
         rows = [row for row in standing or () if row[0] in taken]
         return Standing(
-            {shard: progress for shard, progress, _blocked, _is_begun in rows},
+            {shard: progress for shard, progress, _blocked in rows},
             [SubscriptionRow._make(one) for one in subscriptions or ()],
-            {(shard, handler, key) for shard, _progress, blocked, _is_begun in rows for handler, key in blocked or ()},
-            {shard for shard, _progress, _blocked, is_begun in rows if is_begun},
+            {(shard, handler, key) for shard, _progress, blocked in rows for handler, key in blocked or ()},
         )
 
     @classmethod

@@ -53,18 +53,8 @@ select
 _SUBSCRIPTIONS = (
     "select event_type, handler, name, key, since_position, until_position, paused_at is not null from subscriptions"
 )
-_IS_ANY_TROUBLE = (
-    "select exists (select 1 from troubles where position > ?)"
-    " or exists (select 1 from troubles where state in ('retrying', 'waiting', 'dead'))"
-)
-_BLOCKED = (
-    "select distinct handler, stream from troubles where shard = ? and position <= ?"
-    " and state in ('retrying', 'waiting', 'dead')"
-)
-_BEGUN = (
-    "select exists (select 1 from subscriptions s join troubles t on t.handler = s.handler"
-    " where s.event_type in ({marks}) and t.shard = ? and t.position > ?)"
-)
+_IS_ANY_TROUBLE = "select exists (select 1 from troubles where state in ('retrying', 'waiting', 'dead'))"
+_BLOCKED = "select distinct handler, stream from troubles where shard = ? and state in ('retrying', 'waiting', 'dead')"
 _ADD_HANDLED = f"insert into handled(position, at, handlers, us) values (?, {_NOW}, ?, ?)"
 _ADVANCE = f"insert into progress(shard, position, at) values (?, ?, {_NOW})"
 
@@ -157,9 +147,6 @@ class SqliteStore(Store):
         notes = self._note_starts({event.shard: event.position for event in events})
         return notes, events
 
-    def note_start(self, shard: int, until: int) -> int:  # noqa: D102
-        return self._note_starts({shard: until})[shard]
-
     def _note_starts(self, until: Mapping[int, int]) -> dict[int, int]:
         if not until:
             return {}
@@ -198,19 +185,12 @@ class SqliteStore(Store):
             subscriptions = [SubscriptionRow(*row) for row in rows]
         progress = {shard: cls.progress_in(connection, shard) for shard in shards}
         # Nearly never is there any trouble: one look instead of two for each shard.
-        if not driver.run(connection, _IS_ANY_TROUBLE, (min(progress.values(), default=0),))[0][0]:
-            return Standing(progress, subscriptions, set(), set())
+        if not driver.run(connection, _IS_ANY_TROUBLE)[0][0]:
+            return Standing(progress, subscriptions, set())
         blocked = {
-            (shard, handler, key)
-            for shard, position in progress.items()
-            for handler, key in driver.run(connection, _BLOCKED, (shard, position))
+            (shard, handler, key) for shard in progress for handler, key in driver.run(connection, _BLOCKED, (shard,))
         }
-        begun = {
-            shard
-            for shard, position in progress.items()
-            if event_types and driver.run(connection, _BEGUN.format(marks=marks), (*event_types, shard, position))[0][0]
-        }
-        return Standing(progress, subscriptions, blocked, begun)
+        return Standing(progress, subscriptions, blocked)
 
     @classmethod
     def add_progress(  # noqa: D102
