@@ -206,8 +206,7 @@ class Store(ABC):
 
     def look(self) -> Look:
         """Return what there is to do now, in one statement: it is asked for again after every round."""
-        # The clock is the database's, unless time stands still here.
-        moment = clock.stands_at()
+        moment = self.moment_of_look()
         ((shards, is_retry_due, is_canary_waiting),) = self._execute(
             self.what_is_there, (None if moment is None else self.moment(moment),)
         )
@@ -219,6 +218,10 @@ class Store(ABC):
             bool(is_retry_due),
             bool(is_canary_waiting),
         )
+
+    def moment_of_look(self) -> datetime | None:
+        """Return up to when retries are due; None: now by the database's clock, unless time stands still here."""
+        return clock.stands_at()
 
     def oldest_waiting(self) -> datetime | None:
         """Return when the oldest event that no shard has reached occurred; None where every shard is at its end."""

@@ -10,7 +10,7 @@ from uuid import UUID
 import msgspec
 from sqlalchemy import Connection, Engine
 
-from karokar.kernel import driver
+from karokar.kernel import clock, driver
 from karokar.outbox.store.base import (
     ADDED_COLUMNS,
     ALL_SHARDS,
@@ -47,7 +47,7 @@ select
                  coalesce((select max(position) from progress p where p.shard = shards.shard), 0) as progress
                from ({_SHARDS}) shards) r) s
    where s.events > 0),
-  exists (select 1 from troubles where state = 'retrying' and due_at <= coalesce(?, {_NOW})),
+  exists (select 1 from troubles where state = 'retrying' and due_at <= ?),
   exists (select 1 from canaries where answered_at is null)
 """
 _SUBSCRIPTIONS = (
@@ -112,6 +112,10 @@ class SqliteStore(Store):
     def mend(self) -> bool:
         """Do nothing: positions are part of the file that was restored."""
         return False
+
+    def moment_of_look(self) -> datetime:
+        """Return now by this machine's clock, by which retries are due: SQLite's own drops the microseconds."""
+        return clock.now()
 
     def read(self, shard: int, after: int, limit: int) -> list[StoredEvent]:  # noqa: D102
         sql = f"{_SELECT} where l.shard = ? and l.position > ? order by l.position limit ?"
