@@ -44,6 +44,8 @@ PLANTED = {
         ("karokar/audit/handlers.py", "import flask", "karokar.audit.handlers -> flask"),
         ("karokar/identity/queries.py", "import flask_login", "karokar.identity.queries -> flask_login"),
         ("karokar/events/planted.py", "import flask", "karokar.events.planted -> flask"),
+        ("karokar/booking/actions.py", "import werkzeug", "karokar.booking.actions -> werkzeug"),
+        ("karokar/fleet/queries.py", "import karokar.web", "karokar.fleet.queries -> karokar.web"),
     ],
     NO_QUEUE: [
         ("karokar/booking/actions.py", "import redis", "karokar.booking.actions -> redis"),
