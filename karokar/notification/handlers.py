@@ -21,6 +21,7 @@ from karokar.booking.queries import BookingFacts
 from karokar.events.availability import AvailabilityConflictDetected, AvailabilityConflictResolved
 from karokar.events.base import Envelope, Event
 from karokar.events.visibility import told_to_affected, visible
+from karokar.fleet import queries as fleet
 from karokar.identity import queries as identity
 from karokar.kernel.actor import Actor, Scope
 from karokar.kernel.db import db
@@ -37,6 +38,7 @@ from karokar.notification.rules.matrix import (
     notification_id,
     wanted_channels,
 )
+from karokar.notification.rules.obstacles import FIELD, PROMISING, Obstacle, reader_of
 from karokar.organization import queries as organizations
 from karokar.outbox.models import EventRow
 from karokar.outbox.registry import handles
@@ -155,7 +157,7 @@ def _tell(envelope: Envelope[Event]) -> None:
             known.channels.update(channels)
             known.reads_organization |= found.reads_organization
     choices = _choices(row.kind, recipients)
-    affected = _affected_bookings(envelope)
+    affected, obstacles = _affected_bookings(envelope), _obstacles(envelope.event)
     notifications, mails = [], []
     for recipient in recipients.values():
         data = _data_for(recipient, envelope, payload)
@@ -164,6 +166,10 @@ def _tell(envelope: Envelope[Event]) -> None:
         mine = [one.reference for one in affected if _concerns(one, recipient)]
         if mine:
             data = {**data, "affected": mine}
+        if obstacles:
+            is_driver = not recipient.reads_organization
+            reader = reader_of(envelope.event, recipient.organization_id, is_driver=is_driver)
+            data = {**data, FIELD: {"reader": reader.value, "found": obstacles}}
         for channel in wanted_channels(row.kind, tuple(sorted(recipient.channels)), choices.get(recipient.user_id, {})):
             made = _notification(envelope, row.kind, recipient, channel, data)
             notifications.append(made)
@@ -344,6 +350,19 @@ def _affected_bookings(envelope: Envelope[Event]) -> list[BookingFacts]:
     start = getattr(event, "start", None) or envelope.occurred_at
     end = getattr(event, "end", None) or start + _FOR_GOOD
     return bookings.live_in_period([getattr(event, "vehicle_id")], start, end)  # noqa: B009 - each of them names it
+
+
+def _obstacles(event: Event) -> list[str]:
+    """Return what keeps the vehicle that an event promises from being handed over as things stand now."""
+    if event.event_type not in PROMISING:
+        return []
+    vehicle_id, booking_id = getattr(event, "vehicle_id"), getattr(event, "booking_id")  # noqa: B009 - each names both
+    vehicle = fleet.vehicles([vehicle_id]).get(vehicle_id)
+    found = [] if vehicle is not None and vehicle.status == "ACTIVE" else [Obstacle.OFF_THE_ROAD.value]
+    # That a vehicle is late is what BookingDelayed is about.
+    if booking_id and event.event_type != "BookingDelayed" and bookings.due_back(booking_id) is not None:
+        found.append(Obstacle.STILL_OUT.value)
+    return found
 
 
 def _conflicts(event: Event) -> list[ConflictFacts]:

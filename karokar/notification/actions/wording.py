@@ -74,6 +74,7 @@ def render_mail(
         "name": person.name,
         "title": said.title,
         "body": said.body,
+        "warning": said.warning,
         "button": said.button,
         "link": _link(notification_id, said, data) if with_links or not said.link else HIDDEN_LINK,
         "is_link_shown": with_links or not said.link,

@@ -17,6 +17,7 @@ from karokar.kernel.days import day_in_words, last_day, zone_of
 from karokar.kernel.references import REFERENCE, REMOVED
 from karokar.kernel.text import isolated
 from karokar.kernel.zones import zone_word
+from karokar.notification.rules.obstacles import warning
 
 
 @dataclass(frozen=True)
@@ -132,7 +133,7 @@ TEXTS: Mapping[str, Text] = {
     ),
     "BookingAssigned": Text(
         "{company} assigned an employee to booking {reference}",
-        "{vehicle}, from {start} to {end}. It can be handed over when the employee has accepted.",
+        "{vehicle}, from {start} to {end}. Next, the employee accepts or declines.",
         "Open the booking",
     ),
     "BookingActivated": Text(
@@ -364,6 +365,8 @@ class Words:
     button: str
     link: str
     path: str = ""
+    warning: str = ""
+    """What stands in the way of what the message is about, with the way out; empty: nothing did."""
 
 
 def entities_named(data: Mapping[str, Any]) -> set[tuple[str, UUID]]:
@@ -379,7 +382,12 @@ def words(template: str, data: Mapping[str, Any], names: Mapping[UUID, str], zon
     text = _of_its_kind(template, data) or TEXTS.get(template) or Text(_sentence(template))
     facts = _Facts(LATEST[template].aggregate_type if template in LATEST else "", data, names, zone)
     title = text.title.format_map(facts)
-    return Words(title[:1].upper() + title[1:], text.body.format_map(facts), text.button, text.link, text.path)
+    said, warned = text.body.format_map(facts), warning(data).format_map(facts)
+    return Words(_capital(title), said, text.button, text.link, text.path, _capital(warned))
+
+
+def _capital(sentence: str) -> str:
+    return sentence[:1].upper() + sentence[1:]
 
 
 def _of_its_kind(template: str, data: Mapping[str, Any]) -> Text | None:
