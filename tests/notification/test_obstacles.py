@@ -56,7 +56,7 @@ def test_a_driver_is_not_asked_to_collect_a_vehicle_that_is_off_the_road_without
     driver = mail_to(world.employee, "AssignmentCreated")
     assert OFF_THE_ROAD in words(driver)
     assert "Call the vendor before you travel to collect it." in words(driver)
-    assert re.search(r'<p style="color: #b42318"><strong>[^<]*' + "is off the road", driver.html)
+    assert re.search(r'<p class="warning"><strong>[^<]*' + "is off the road", driver.html)
     vendor = mail_to(world.vendor_admin, "BookingAssigned")
     assert OFF_THE_ROAD in words(vendor)
     assert "Put it back on the road, or cancel the booking." in words(vendor)
