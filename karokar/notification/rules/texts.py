@@ -381,13 +381,9 @@ def words(template: str, data: Mapping[str, Any], names: Mapping[UUID, str], zon
     """
     text = _of_its_kind(template, data) or TEXTS.get(template) or Text(_sentence(template))
     facts = _Facts(LATEST[template].aggregate_type if template in LATEST else "", data, names, zone)
-    title = text.title.format_map(facts)
-    said, warned = text.body.format_map(facts), warning(data).format_map(facts)
-    return Words(_capital(title), said, text.button, text.link, text.path, _capital(warned))
-
-
-def _capital(sentence: str) -> str:
-    return sentence[:1].upper() + sentence[1:]
+    said = (text.title.format_map(facts), warning(data).format_map(facts))
+    title, warned = (one[:1].upper() + one[1:] for one in said)
+    return Words(title, text.body.format_map(facts), text.button, text.link, text.path, warned)
 
 
 def _of_its_kind(template: str, data: Mapping[str, Any]) -> Text | None:
