@@ -188,6 +188,14 @@ class Config:
         bool,
         Setting("KAROKAR_REQUIRE_2FA", parse_truth, purpose="Everybody must set up a second factor before going on."),
     ] = False
+    max_sessions: Annotated[
+        int,
+        Setting(
+            "KAROKAR_MAX_SESSIONS",
+            whole_number(1, 1000),
+            purpose="Browsers in which one person can be signed in; one more ends the session used longest ago.",
+        ),
+    ] = 10
     max_upload_mb: Annotated[
         int,
         Setting(

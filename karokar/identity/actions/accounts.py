@@ -1,5 +1,6 @@
 """A person's own account: profile, password, second factor."""
 
+from collections.abc import Iterable
 from uuid import UUID
 
 from sqlalchemy import delete, select, update
@@ -105,7 +106,12 @@ def check_new_password(user: User, password: str, *, field: str) -> None:
     of_user = select(Membership.organization_id).where(Membership.user_id == user.id)
     organizations = organization.organizations(db.session.scalars(of_user)).values()
     names = (user.first_name, user.last_name, user.email.rpartition(".")[0], *(facts.name for facts in organizations))
-    problem = passwords.problem_of(password, words=names)
+    check_password_for(names, password, field=field)
+
+
+def check_password_for(words: Iterable[str], password: str, *, field: str) -> None:
+    """Raise RuleBroken for a password that is too short, known, or contains one of these words."""
+    problem = passwords.problem_of(password, words=words)
     if problem:
         raise RuleBroken("PASSWORD_NOT_ACCEPTED", problem, fields={field: problem})
 

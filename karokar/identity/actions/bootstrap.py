@@ -30,14 +30,25 @@ def create_platform_admin(
     if unsendable:
         raise RuleBroken("EMAIL_NOT_ACCEPTED", unsendable)
     normal = normal_email(email)
-    if db.session.scalar(select(User.id).where(User.email == normal)) is not None:
-        raise RuleBroken("EMAIL_TAKEN", f"{normal} has an account already.")
     platform = organization.list_platform_ids()[0]
+    user = db.session.scalars(select(User).where(User.email == normal).with_for_update()).one_or_none()
+    if user is not None and user.password_hash is not None:
+        raise RuleBroken("EMAIL_TAKEN", f"{normal} has an account already.")
+    if user is not None and _is_invited(user, platform):
+        raise RuleBroken("EMAIL_TAKEN", f"{normal} is invited to the platform already.")
     facts = organization.get_organization(platform)
     role = db.session.scalars(select(Role).where(Role.code == rules.ADMIN_ROLES[facts.type])).one()
-    user = User(first_name=first_name, last_name=last_name, email=normal, time_zone=facts.time_zone)
-    db.session.add(user)
-    publish(user.register())
+    if user is None:
+        user = User(first_name=first_name, last_name=last_name, email=normal, time_zone=facts.time_zone)
+        db.session.add(user)
+        publish(user.register())
+    else:
+        # Somebody invited this address somewhere: that is no account, and its name is only what they typed.
+        changed = user.update(
+            first_name=first_name, last_name=last_name, phone=user.phone, locale=user.locale,
+            time_zone=facts.time_zone, theme=user.theme,
+        )  # fmt: skip
+        publish(changed)
     membership = Membership(user_id=user.id, organization_id=platform)
     invited = membership.invite(role, invited_by=None, nonce=tokens.new_nonce())
     db.session.add(membership)
@@ -49,3 +60,8 @@ def create_platform_admin(
         publish(user.set_password(passwords.hash_password(password, cheap=settings().testing), by_link=False))
         publish(membership.accept())
     return membership.id
+
+
+def _is_invited(user: User, organization_id: UUID) -> bool:
+    conditions = (Membership.user_id == user.id, Membership.organization_id == organization_id)
+    return db.session.scalar(select(Membership.id).where(*conditions)) is not None

@@ -6,7 +6,7 @@ from sqlalchemy import select
 
 from karokar.events.bus import publish
 from karokar.identity import rules
-from karokar.identity.actions.accounts import LINK_ENDED, set_password
+from karokar.identity.actions.accounts import LINK_ENDED, check_password_for, set_password
 from karokar.identity.actions.oneself import as_oneself, lock_user
 from karokar.identity.models import Membership, Role, User, can_be_given
 from karokar.identity.permissions import EMPLOYEE_MANAGE
@@ -209,6 +209,11 @@ def accept_invitation(token: str, *, password: str | None = None, is_example: bo
     # Two clicks at once: whoever comes second finds the link used.
     if find_invitation(token) is None:
         raise LINK_ENDED
+    if current_actor().user_id != user.id and not is_example:
+        # Asked for every address alike, before anything depends on who has an account: else a password that is refused
+        # anyway would tell which.
+        words = (user.email.rpartition(".")[0], organization.get_organization(membership.organization_id).name)
+        check_password_for(words, password or "", field="password")
     if user.password_hash is not None and current_actor().user_id != user.id:
         raise StateConflict("SIGN_IN_FIRST", f"Sign in as {user.email} first, then open the link again.")
     # A link that the inviter took may have come by any way, so that it proves nothing about the mailbox.

@@ -61,6 +61,7 @@ def open_session(
         if must and not user.has_second_factor:
             raise StateConflict("SECOND_FACTOR_MISSING", "Set up the second factor first, then sign in again.")
         now = clock.now()
+        _make_room(user)
         secret = tokens.new_token()
         session = UserSession(
             user_id=user.id,
@@ -79,6 +80,21 @@ def open_session(
             publish(user.note_new_browser(session.id))
         publish(user.log_in(session.id, with_second_factor=user.has_second_factor))
     return secret
+
+
+def _make_room(user: User) -> None:
+    """End the sessions used longest ago, so that with one more the person has no more than the setting allows."""
+    live = (
+        select(UserSession)
+        .where(UserSession.user_id == user.id, UserSession.is_live(clock.now()))
+        .order_by(UserSession.last_used_at.desc(), UserSession.id.desc())
+        .offset(settings().max_sessions - 1)
+    )
+    surplus = list(db.session.scalars(live))
+    for session in surplus:
+        session.ended_at = clock.now()
+    if surplus:
+        publish(user.end_sessions(len(surplus), "too many sessions"))
 
 
 def _passes(user: User, code: str | None, *, has_enrolled: bool) -> bool:

@@ -26,7 +26,7 @@ _LIFE = {
 
 @dataclass(frozen=True)
 class OpenInvitation:
-    """An invitation that its link still opens. `has_account`: the person signs in instead of choosing a password."""
+    """An invitation that its link still opens."""
 
     membership_id: UUID
     user_id: UUID
@@ -34,7 +34,6 @@ class OpenInvitation:
     role_name: str
     name: str
     email: str
-    has_account: bool
     open_until: datetime
 
 
@@ -88,7 +87,6 @@ def find_invitation(token: str) -> OpenInvitation | None:
         role_name=membership.role.name,
         name=user.name,
         email=user.email,
-        has_account=user.password_hash is not None,
         open_until=membership.open_until,
     )
 

@@ -19,7 +19,7 @@ from karokar.web.session_end import sign_in_url
 @bp.get("/invitation")
 @public
 def invitation() -> ResponseReturnValue:
-    """Show who invites, and ask for a password, or for a yes from somebody who has an account."""
+    """Show who invites, and offer to sign in or to choose a password; ask whoever is signed in for a yes."""
     return _page(_token(), None)
 
 
@@ -36,14 +36,22 @@ def accept() -> ResponseReturnValue:
     found = queries.find_invitation(token)
     if found is None:
         return _page(token, None)
-    form: Form = JoinForm() if found.has_account else InvitationForm()
+    form = _form(found)
     if not form.is_sent():
         return _page(token, form)
     is_joined = False
     with form.refusals(DomainError):
-        actions.accept_invitation(token, password=None if found.has_account else form["password"].data)
+        actions.accept_invitation(token, password=None if _is_oneself(found) else form["password"].data)
         is_joined = True
     return _welcome(found) if is_joined else _page(token, form)
+
+
+def _is_oneself(found: queries.OpenInvitation) -> bool:
+    return current_actor().user_id == found.user_id
+
+
+def _form(found: queries.OpenInvitation) -> Form:
+    return JoinForm() if _is_oneself(found) else InvitationForm()
 
 
 def _welcome(joined: queries.OpenInvitation) -> ResponseReturnValue:
@@ -62,14 +70,13 @@ def _page(token: str, form: Form | None) -> ResponseReturnValue:
     if found is None:
         return render_template("identity/invitation_ended.html"), 410
     inviter = organization.get_organization(found.organization_id)
-    is_somebody_else = current_actor().user_id not in {None, found.user_id}
     page = render_template(
         "identity/invitation.html",
         invitation=found,
         organization=inviter,
-        form=form or (JoinForm() if found.has_account else InvitationForm()),
-        needs_sign_in=found.has_account and current_actor().user_id is None,
-        is_somebody_else=is_somebody_else,
+        form=form or _form(found),
+        is_oneself=_is_oneself(found),
+        is_somebody_else=current_actor().user_id not in {None, found.user_id},
         sign_in_url=sign_in_url(request.full_path.rstrip("?")),
     )
     return page, form.status if form else 200, NO_REFERRER
