@@ -272,7 +272,7 @@ def _decide(company: Company, status: str, reviewer: Somebody) -> None:
 
 
 def _some_reviewer() -> Somebody:
-    members = identity.list_members(PLATFORM_ID)
+    members = identity.list_members(PLATFORM_ID, permission="verification.review")
     return _somebody(members[0].membership_id) if members else platform_admin()
 
 

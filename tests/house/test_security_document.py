@@ -32,6 +32,15 @@ def test_each_line_says_how_it_is_met_or_what_is_missing(number, state, how):
         assert (PROJECT / "docs" / path).exists(), f"{number} links to {path}"
 
 
+def test_sections_that_a_line_names_stand_above_the_lines():
+    before = TEXT.partition("## OWASP ASVS")[0]
+    named = re.findall(r"Section “([^”]+)” (\w+)", "".join(how for _number, _state, how in ROWS))
+    assert named
+    for title, where in named:
+        assert where == "above"
+        assert re.search(rf"(?m)^##+ {re.escape(title)}$", before), title
+
+
 def test_who_finds_something_is_told_how_to_report_it():
     text = (PROJECT / "SECURITY.md").read_text(encoding="utf-8")
     assert "privately" in text
