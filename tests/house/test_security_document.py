@@ -34,7 +34,7 @@ def test_each_line_says_how_it_is_met_or_what_is_missing(number, state, how):
 
 def test_sections_that_a_line_names_stand_above_the_lines():
     before = TEXT.partition("## OWASP ASVS")[0]
-    named = re.findall(r"Section “([^”]+)” (\w+)", "".join(how for _number, _state, how in ROWS))
+    named = re.findall(r"Section “([^”]+)” (\w+)", "\n".join(how for _number, _state, how in ROWS))
     assert named
     for title, where in named:
         assert where == "above"
