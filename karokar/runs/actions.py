@@ -15,7 +15,7 @@ from karokar.kernel.permissions import check
 from karokar.kernel.rows import insert_rows
 from karokar.runs.kinds import KINDS, Item
 from karokar.runs.models import ImportFile, Run, RunRow
-from karokar.runs.queries import seen_by
+from karokar.runs.queries import seen_by, shows_rows
 
 _AT_ONCE = 1000
 
@@ -154,8 +154,13 @@ def resume_run(run_id: UUID) -> None:
 
 @action
 def retry_failed_rows(run_id: UUID) -> int:
-    """Queue a run's refused rows again and return how many they are. Raises NotFound, and StateConflict with none."""
+    """Queue a run's refused rows again and return how many they are.
+
+    Raises NotFound (also for somebody who may not do what the run does), and StateConflict with none.
+    """
     run = _own(run_id)
+    if not shows_rows(run):
+        raise NotFound("run")
     failed = db.session.scalar(select(func.count()).where(RunRow.run_id == run_id, RunRow.status == "FAILED")) or 0
     if run.is_open or not failed:
         raise StateConflict("NOTHING_TO_RETRY", "This run has no refused rows that could be tried again.")

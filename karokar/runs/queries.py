@@ -29,10 +29,22 @@ def seen_by(actor: Actor) -> ColumnElement[bool]:
     if actor.user_id is None or actor.organization_id is None:
         return false()
     scope = scope_of(_OVERSEES, actor)
-    if scope is Scope.ALL:
-        return true()
     own: ColumnElement[bool] = (Run.organization_id == actor.organization_id) & _may_still(actor)
+    if scope is Scope.ALL:
+        # Of other tenants' runs the platform sees that they ran; for its own, its people need the right like anybody.
+        return Run.organization_id.is_distinct_from(actor.organization_id) | own
     return own if scope is not None else own & (Run.user_id == actor.user_id)
+
+
+def shows_rows(run: Run) -> bool:
+    """Whether the actor may read what a run's rows say: those of their own organization's runs that they see, and of
+    other tenants' whoever may everywhere do what the run does.
+    """
+    actor = current_actor()
+    if actor.is_system or run.organization_id == actor.organization_id:
+        return True
+    known = KINDS.get(run.kind)
+    return known is not None and scope_of(known.permission, actor) is Scope.ALL
 
 
 def _may_still(actor: Actor) -> ColumnElement[bool]:

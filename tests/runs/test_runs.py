@@ -277,6 +277,24 @@ def test_whoever_lost_the_right_to_do_it_sees_neither_the_run_nor_its_results(as
         assert queries.get_run(run_id).id == run_id
 
 
+def test_oversight_of_every_organization_is_no_right_to_what_its_runs_did(asha, work):
+    work.troubles = {2: RuleBroken("NO", "Not this one.")}
+    run_id = start()
+    worker.work()
+    limited = {"setting.manage": Scope.ALL}
+    with acting_as(member(permissions=limited)):
+        assert not queries.shows_rows(queries.get_run(run_id))
+        with pytest.raises(NotFound):
+            actions.retry_failed_rows(run_id)
+    with acting_as(member(organization_id=asha.organization_id, permissions=limited)):
+        with pytest.raises(NotFound):
+            queries.get_run(run_id)
+        assert queries.list_runs().rows == []
+    with acting_as(member(permissions={**limited, "report.read": Scope.ALL})):
+        assert queries.shows_rows(queries.get_run(run_id))
+        assert actions.retry_failed_rows(run_id) == 1
+
+
 @pytest.fixture
 def names():
     """A kind that writes a name with each step; `dies_at` is the step whose state is not kept any more."""

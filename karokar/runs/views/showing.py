@@ -46,11 +46,13 @@ def show(run_id: UUID) -> str:
 def _seen(run_id: UUID) -> dict[str, Any]:
     run = queries.get_run(run_id)
     filters = Filters.of_request(ROW_FILTERS)
+    is_shown = run.is_listed and queries.shows_rows(run)
     return {
         "run": run,
         "state": _state(run),
         "filters": filters,
-        "page": queries.list_rows(run_id, **filters.values, cursor=filters.cursor) if run.is_listed else None,
+        "page": queries.list_rows(run_id, **filters.values, cursor=filters.cursor) if is_shown else None,
+        "may_retry": queries.shows_rows(run),
         "is_own": run.organization_id == current_actor().organization_id,
     }
 
