@@ -406,3 +406,17 @@ def test_a_token_is_made_on_the_command_line(app, client):
     assert unclear.exit_code == 1
     assert other.name in unclear.output
     assert runner.invoke(args=["identity", "create-token", "nobody@example.com"]).exit_code == 1
+
+
+def test_an_authenticator_app_that_was_only_begun_ends_with_the_password(app):
+    person = people.make_vendor().admin
+    with people.acting(person):
+        actions.begin_enrolment(person.user_id)
+        seen = identity.find_enrolment(person.user_id)
+        actions.change_password(current=people.PASSWORD, new="correct fog battery lamp", kept_session_id=None)
+        assert identity.find_enrolment(person.user_id) is None
+        actions.begin_enrolment(person.user_id)
+        begun = identity.find_enrolment(person.user_id)
+    assert seen is not None
+    assert begun is not None
+    assert seen.secret != begun.secret

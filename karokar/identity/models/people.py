@@ -159,9 +159,11 @@ class User(Aggregate):
         return PasswordResetRequested(user_id=self.id)
 
     def set_password(self, password_hash: str, *, by_link: bool) -> PasswordChanged:
-        """Set another password. Links for that purpose stop working."""
+        """Set another password. Links for that purpose stop working, and an authenticator app that was begun and not
+        confirmed is forgotten: whoever knew the former password may have seen its secret.
+        """
         self.password_hash = password_hash
-        self.reset_nonce = None
+        self.reset_nonce = self.pending_totp_secret = None
         return PasswordChanged(user_id=self.id, by_link=by_link)
 
     def end_sessions(self, count: int, reason: str) -> SessionsEnded:
