@@ -90,6 +90,13 @@ def scope_of(permission: str, actor: Actor | None = None) -> Scope | None:
     return Scope.ALL if actor.is_system else actor.permissions.get(permission)
 
 
+def reaches_others(permission: str, actor: Actor | None = None) -> bool:
+    """Whether the actor holds the permission for more than their own things: what a page about something else needs
+    before it tells of them.
+    """
+    return scope_of(permission, actor) not in {None, Scope.SELF}
+
+
 def may(permission: str, actor: Actor | None = None) -> bool:
     """Whether the actor holds the permission here and the organization's status lets it be used."""
     actor = actor or current_actor()

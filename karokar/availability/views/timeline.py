@@ -18,7 +18,7 @@ from karokar.fleet.queries import CATEGORIES, VehicleFacts
 from karokar.kernel import clock
 from karokar.kernel.actor import Scope, current_actor
 from karokar.kernel.errors import NotFound
-from karokar.kernel.permissions import may, requires, scope_of
+from karokar.kernel.permissions import may, reaches_others, requires, scope_of
 from karokar.web.filters import Choice, Filters, Text, asked_day, asked_moment
 from karokar.web.grid import Cell, Grid
 from karokar.web.states import state_of
@@ -154,13 +154,13 @@ def _vehicles(filters: Filters, grid: Grid, then: datetime | None) -> tuple[list
 def _rows(vehicles: Sequence[VehicleFacts], grid: Grid, then: datetime | None) -> list[Row]:
     ids = [vehicle.id for vehicle in vehicles]
     blocks = queries.blocks(ids, grid.start, grid.end, at=then)
-    known = bookings.references(
-        {block.source_id for found in blocks.values() for block in found if block.source_type == "Booking"}
-    )
+    booked = {block.source_id for found in blocks.values() for block in found if block.source_type == "Booking"}
+    reads_bookings = reaches_others("booking.read")
+    known = bookings.references(booked) if reads_bookings else {}
     if then:
         # How a booking stands is known for now only.
         known = {booking_id: (reference, "") for booking_id, (reference, _) in known.items()}
-    requests = bookings.requests_in_period(ids, grid.start, grid.end, at=then)
+    requests = bookings.requests_in_period(ids, grid.start, grid.end, at=then) if reads_bookings else []
     conflicts: dict[tuple[str, UUID], UUID] = {}
     if may("conflict.read"):
         for conflict in queries.open_conflicts(vehicle_ids=ids, at=then):
@@ -209,7 +209,7 @@ def _bar(
         reference, state = known[block.source_id]
         # What is planned reads as the booking does: the vehicle is held, and nobody is to collect it.
         label = f"{reference} {(state_of('booking', state).word if state in bookings.VACANCIES else label).lower()}"
-        url = url_for("booking.show", booking_id=block.source_id) if may("booking.read") else None
+        url = url_for("booking.show", booking_id=block.source_id)
     elif block.source_type == "Assignment" and may("assignment.read"):
         url = url_for("assignment.show", assignment_id=block.source_id)
     elif block.source_type == "MaintenanceWindow":

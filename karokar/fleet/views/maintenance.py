@@ -20,7 +20,7 @@ from karokar.fleet.views.hits import Hit, hits
 from karokar.kernel import clock
 from karokar.kernel.actor import Scope, current_actor
 from karokar.kernel.errors import NotFound, RuleBroken, StateConflict
-from karokar.kernel.permissions import may, requires, scope_of
+from karokar.kernel.permissions import may, reaches_others, requires, scope_of
 from karokar.web.filters import Choice, Filters, asked_moment
 from karokar.web.forms import sent_version
 from karokar.web.states import state_choices
@@ -111,11 +111,12 @@ def _window_page(window_id: UUID, complete_form: CompleteForm, cancel_form: Canc
     found = queries.get_window(window_id)
     is_open = found.status in {WindowStatus.SCHEDULED, WindowStatus.IN_PROGRESS}
     mine = found.organization_id == current_actor().organization_id
+    tells_hits = is_open and reaches_others("booking.read")
     page = render_template(
         "fleet/window.html",
         window=found,
         vehicle=queries.get_vehicle(found.vehicle_id),
-        hit=hits(found.vehicle_id, found.start, found.end) if is_open else [],
+        hit=hits(found.vehicle_id, found.start, found.end) if tells_hits else [],
         complete_form=complete_form,
         cancel_form=cancel_form,
         can={

@@ -41,7 +41,7 @@ from karokar.kernel.actor import Scope, current_actor
 from karokar.kernel.countries import country_of
 from karokar.kernel.errors import NotFound, RuleBroken, StateConflict
 from karokar.kernel.paging import Page
-from karokar.kernel.permissions import may, requires, scope_of
+from karokar.kernel.permissions import may, reaches_others, requires, scope_of
 from karokar.organization import queries as organizations
 from karokar.runs.views.exports import ListExport
 from karokar.verification import queries as verifications
@@ -182,7 +182,10 @@ def page_of(vehicle_id: UUID, *, reading_form: ReadingForm | None = None) -> Any
 def _users_of(vehicle: VehicleFacts, now: datetime) -> dict[str, Any]:
     """Return who has the vehicle and who will: by booking a vendor's, by assignment a company's own."""
     since, until = now - timedelta(days=30), now + timedelta(days=730)
-    if vehicle.ownership_type != "CORPORATE_OWNED":
+    by_booking = vehicle.ownership_type != "CORPORATE_OWNED"
+    if not reaches_others("booking.read" if by_booking else "assignment.read"):
+        return {"hides_users": True}
+    if by_booking:
         return {"bookings": bookings.live_in_period([vehicle.id], since, until)}
     given = assignments.live_in_period([vehicle.id], since, until)
     return {"assignments": given, "people": identity.people({one.employee_id for one in given})}

@@ -19,7 +19,7 @@ from karokar.identity import queries as identity
 from karokar.kernel import clock
 from karokar.kernel.actor import Scope, current_actor
 from karokar.kernel.errors import NotFound
-from karokar.kernel.permissions import requires, scope_of
+from karokar.kernel.permissions import reaches_others, requires, scope_of
 from karokar.organization import queries as organizations
 from karokar.web.forms import Form, LocalTimeField
 
@@ -88,17 +88,20 @@ def _answers(vehicle: VehicleFacts, at: datetime) -> list[Answer]:
     for one in assigned:
         booking = booked.get(one.booking_id) if one.booking_id is not None else None
         vendor_id = booking.vendor_organization_id if booking else None
-        if not _is_party(one.corporate_organization_id, vendor_id):
+        is_on_side = _is_party(one.corporate_organization_id, None)
+        reads_booking = booking is not None and reaches_others("booking.read")
+        reads_assignment = is_on_side and reaches_others("assignment.read")
+        if not (_is_party(one.corporate_organization_id, vendor_id) and (reads_booking or reads_assignment)):
             continue
         ended_at = one.actual_end or (booking.ended_at if booking else one.end)
         sees_driver = _sees_driver(one.corporate_organization_id, ended_at)
         found.append(
             Answer(
                 vehicle=vehicle,
-                booking_id=booking.id if booking else None,
-                reference=booking.reference if booking else "",
+                booking_id=booking.id if booking and reads_booking else None,
+                reference=booking.reference if booking and reads_booking else "",
                 company=organizations.get_organization(one.corporate_organization_id).name,
-                assignment_id=one.id if _is_party(one.corporate_organization_id, None) else None,
+                assignment_id=one.id if reads_assignment else None,
                 driver=_name(one.employee_id) if sees_driver else "",
                 start=one.activated_at or one.start,
                 end=one.actual_end,
