@@ -159,7 +159,7 @@ def milliseconds(runs: int, *works: Callable[[], object]) -> list[list[float]]:
 def measure(
     app: Flask, story: Story, runs: int
 ) -> tuple[list[float], list[float], list[float], list[float], int, float]:
-    def page(before: UUID | None) -> object:
+    def page(before: int | None) -> object:
         return timeline(story.kind, story.id, story.viewer, before=before)
 
     before, followed = None, 0

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import CTE, ColumnElement, ScalarSelect, Select, Text, and_, cast, exists, func, or_, select
+from sqlalchemy import CTE, ColumnElement, Select, Text, and_, cast, exists, func, or_, select
 from sqlalchemy.orm import aliased
 
 from karokar.events.base import SUBJECT_TYPES
@@ -53,9 +53,7 @@ class Story:
     statement: Select[Any]
     position: Any
 
-    def numbers_below(
-        self, edge: int | ScalarSelect[int] | None, size: int, need: int
-    ) -> tuple[list[int], int | None, int]:
+    def numbers_below(self, edge: int | None, size: int, need: int) -> tuple[list[int], int | None, int]:
         """The numbers of those of the entity's next events below one (None: the newest) that name who asks, downwards.
 
         At most `need` of the next `size`. With them the last number that was looked at, None where the story ends here,

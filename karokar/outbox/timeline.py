@@ -13,7 +13,7 @@ from hashlib import sha256
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ScalarSelect, select
+from sqlalchemy import select
 
 from karokar.events.base import LATEST
 from karokar.events.visibility import reads_organization, sees_everything
@@ -68,13 +68,14 @@ class Entry:
 
 @dataclass(frozen=True, kw_only=True)
 class Timeline:
-    """A page of the story. `next` is the event below which the next page begins, None at the story's beginning.
+    """A page of the story. `next` is the number of the last event that was looked at, below which the next page begins,
+    None at the story's beginning. It may be of an event that is not the viewer's: hide it before it is handed out.
 
     `head` is the position up to which the log was read: what is new comes after it.
     """
 
     entries: Sequence[Entry]
-    next: UUID | None
+    next: int | None
     head: int
 
 
@@ -108,31 +109,36 @@ def timeline(
     viewer: Actor,
     wanted: TimelineFilter | None = None,
     *,
-    before: UUID | None = None,
+    before: int | None = None,
     limit: int = PAGE,
 ) -> Timeline:
-    """Return a page of an entity's story as the viewer may see it, from the newest event or from below `before`."""
+    """Return a page of an entity's story as the viewer may see it, from the newest event or from below `before`.
+
+    Where much is hidden from the viewer the page is short, or empty, and its `next` leads past what was looked at.
+    """
     story = story_of(subject_type, subject_id, viewer, wanted or TimelineFilter())
-    edge: Any = _number_of(before) if before is not None else None
+    edge = before
     head: int | None = None
     found: list[FoundEvent] = []
+    number_of: dict[UUID, int] = {}
     is_read_out = False
     # More than is shown: even of an own story a part is hidden, and another round costs more than a few more rows.
     size, need = _FIRST_CHUNK, 2 * limit
     for _ in range(_CHUNKS):
         numbers, edge, newest = story.numbers_below(edge, size, need)
         head = newest if head is None else head
-        found += _seen(story.rows(numbers, head), viewer, subject_type, subject_id)
+        rows = story.rows(numbers, head)
+        number_of |= {row.event_id: row.id for _position, row in rows}
+        found += _seen(rows, viewer, subject_type, subject_id)
         is_read_out = edge is None
         if is_read_out or len(found) > limit:
             break
         # Where little of it is the viewer's, larger steps find it sooner.
         size, need = min(size * 4, _LARGEST_CHUNK), min(need * 4, _LARGEST_CHUNK)
     shown = found[:limit]
-    is_more = len(found) > limit or not is_read_out
-    return Timeline(
-        entries=_entries(shown, viewer), next=shown[-1].event_id if is_more and shown else None, head=head or 0
-    )
+    # A page that is full ends at its last event, a short one where it stopped looking.
+    below = number_of[shown[-1].event_id] if len(found) > limit else edge
+    return Timeline(entries=_entries(shown, viewer), next=below, head=head or 0)
 
 
 def entries_of(event_ids: Sequence[UUID], viewer: Actor) -> list[Entry]:
@@ -161,9 +167,10 @@ def news(subject_type: str, subject_id: UUID, viewer: Actor, after: int, wanted:
             .cte("fresh")
             .prefix_with("materialized", dialect="postgresql")
         )
-        rows = db.session.execute(story.among(fresh).limit(MOST_NEWS)).all()
+        rows = db.session.execute(story.among(fresh).order_by(story.position).limit(MOST_NEWS)).all()
         count += len(_seen(rows, viewer, subject_type, subject_id))
-        after = until
+        # As many as were asked for: the rest of them comes after the last, hidden as these may have been.
+        after = until if len(rows) < MOST_NEWS else rows[-1][0]
     return News(count=min(count, MOST_NEWS), head=head, is_more=count >= MOST_NEWS)
 
 
@@ -276,11 +283,6 @@ def _followed(
         else:
             followed[cause].append(seen)
     return followed, hidden
-
-
-def _number_of(event_id: UUID) -> ScalarSelect[int]:
-    """Return the row number of an event, found on the way; below an unknown one there is nothing."""
-    return select(EventRow.id).where(EventRow.event_id == event_id).scalar_subquery()
 
 
 def families() -> Mapping[str, tuple[str, ...]]:

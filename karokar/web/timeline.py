@@ -22,7 +22,7 @@ from karokar.events.visibility import reads_organization, sees_everything
 from karokar.kernel import clock
 from karokar.kernel.actor import Actor, current_actor
 from karokar.kernel.db import primitive
-from karokar.kernel.errors import NotFound
+from karokar.kernel.errors import NotFound, RuleBroken
 from karokar.kernel.notes import texts_of
 from karokar.kernel.permissions import signed_in
 from karokar.kernel.references import notes_in
@@ -79,11 +79,12 @@ def show(kind: str, subject_id: UUID) -> str:
     wanted, then = _wanted(filters), _then(subject)
     if then and then.get("at"):
         wanted = replace(wanted, until=then["at"] + timedelta(microseconds=1))
-    before = _uuid(request.args.get("before", ""))
+    before = _before()
     found = read_timeline(*subject, current_actor(), wanted, before=before)
     look_up([subject])
     # Its own page leads here, whether or not anything in its story is the reader's to see.
-    if not found.entries and not filters.is_filtered and before is None and not entity_url(*subject):
+    is_nothing = not found.entries and found.next is None and not filters.is_filtered and before is None
+    if is_nothing and not entity_url(*subject):
         raise NotFound("timeline")
     part = _part(subject, found, is_filtered=filters.is_filtered, is_first=before is None, then=then)
     if request.args.get("part"):
@@ -240,7 +241,9 @@ def _part(
         "names": names,
         "then": _in_words(then, names, kind),
         "days": _days(lines),
-        "next_url": url_for("timeline.show", **{**address, "before": found.next}) if found.next else None,
+        "next_url": url_for("timeline.show", **{**address, "before": _hide(found.next, viewer)})
+        if found.next
+        else None,
         "all_url": url_for("timeline.show", kind=kind, subject_id=subject_id),
         "download_url": url_for("timeline.download", **address),
         "part_url": url_for("timeline.show", **{**address, "part": 1}),
@@ -316,6 +319,14 @@ def _reader(viewer: Actor) -> str:
 
 def _hide(position: int, viewer: Actor) -> str:
     return hide(position, settings().secret_key, _reader(viewer))
+
+
+def _before() -> int | None:
+    """Return below which event the page asked for begins; None for the newest, and for a place not given out here."""
+    try:
+        return reveal(request.args.get("before", ""), settings().secret_keys, _reader(current_actor()))
+    except RuleBroken:
+        return None
 
 
 def _watched(text: str) -> dict[UUID, str]:

@@ -117,6 +117,39 @@ def test_pages_follow_each_other_without_gap_or_repetition_while_new_events_arri
     assert read == whole
 
 
+def test_a_page_moves_on_past_however_much_is_hidden_from_the_reader(world: World, monkeypatch: pytest.MonkeyPatch):
+    world.requested()
+    for number in range(8):
+        world.drafted(start=world.start + timedelta(days=9, hours=number), end=world.end + timedelta(days=9))
+    world.deliver()
+    whole = [event.event_id for event in whole_story("Vehicle", world.vehicle, world.vendor_admin)]
+    assert whole
+    # As if the drafts, which are the company's alone, were more than a page looks at.
+    monkeypatch.setattr("karokar.outbox.timeline._CHUNKS", 1)
+    monkeypatch.setattr("karokar.outbox.timeline._FIRST_CHUNK", 2)
+    first = timeline("Vehicle", world.vehicle, world.vendor_admin)
+    assert not first.entries
+    read, before, pages = [], None, 0
+    while pages == 0 or before is not None:
+        page = timeline("Vehicle", world.vehicle, world.vendor_admin, before=before)
+        assert page.next is None or before is None or page.next < before
+        read += [entry.event.event_id for entry in page.entries]
+        before, pages = page.next, pages + 1
+    assert read == whole
+    assert pages > 3
+
+
+def test_news_are_counted_however_much_hidden_comes_before_them(world: World, monkeypatch: pytest.MonkeyPatch):
+    world.deliver()
+    head = timeline("Vehicle", world.vehicle, world.vendor_admin).head
+    for number in range(4):
+        world.drafted(start=world.start + timedelta(days=9, hours=number), end=world.end + timedelta(days=9))
+    world.requested()
+    world.deliver()
+    monkeypatch.setattr("karokar.outbox.timeline.MOST_NEWS", 2)
+    assert news("Vehicle", world.vehicle, world.vendor_admin, head).count == 1
+
+
 def test_news_are_what_came_after_the_page_and_only_what_one_may_see(world: World):
     world.approved()
     world.deliver()
