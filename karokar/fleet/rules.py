@@ -150,12 +150,14 @@ UNLIKELY_AT_REGISTRATION_KM = 1_000_000
 """Nor is a vehicle likely to have been driven this far when it is registered."""
 
 LONGEST_PLATE = 15
+_HYPHENS = str.maketrans(dict.fromkeys("‐‑‒–—−", "-"))
+"""Phones and word processors make longer dashes of a plate's hyphen."""
 LONGEST_CITY = 80
 
 
 def tidy_plate(text: str) -> str:
     """Return a licence plate as it is shown: upper case, single spaces. Raises RuleBroken for one that cannot be."""
-    plate = " ".join(_upper(text).split())
+    plate = " ".join(_upper(text).translate(_HYPHENS).split())
     is_made_of_these = all(is_of_a_word(sign) or sign in " ·.-" for sign in plate)
     if not is_made_of_these or not 2 <= len(plate_key(plate)) <= len(plate) <= LONGEST_PLATE:
         raise RuleBroken(

@@ -52,7 +52,7 @@ class Problem:
     @property
     def place(self) -> str:
         """The column in words, empty for the whole line."""
-        return f"{self.column} ({self.heading})" if self.column else self.heading
+        return f"{self.column} ({self.heading})" if self.column and self.heading else self.column or self.heading
 
 
 @dataclass(frozen=True)

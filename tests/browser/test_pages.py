@@ -56,6 +56,12 @@ NOT_PAGES = {
     "notification.show",
 }
 
+SMALL_DESKTOP = 1280
+TABLES_AS_WIDE_AS_NEEDED = {"availability.timeline"}
+"""A grid of days, which moves to the side under its rows' names."""
+_CUT_TABLES = """() => [...document.querySelectorAll('main .kk-scroll')]
+  .filter(box => box.scrollWidth > box.clientWidth + 1).map(box => `${box.ariaLabel}: ${box.scrollWidth} in ${box.clientWidth}`)"""
+
 
 def pages_of(crawls, role, part):
     pages = sorted(crawls[role].pages.values(), key=lambda page: page.endpoint)
@@ -117,6 +123,18 @@ def test_pages_have_no_accessibility_violation_and_no_error(browse, crawls, role
     record_property("pages opened, each role counted", len(pages))
     record_property("looks at pages by axe-core", counted)
     assert wrongs == [], "\n".join(wrongs)
+
+
+@pytest.mark.parametrize("role", [*site.ROLES, *site.MORE_ROLES])
+def test_no_table_is_cut_off_on_a_small_desktop(browse, crawls, role):
+    watched = browse(role, viewport={"width": SMALL_DESKTOP, "height": 900})
+    cut = []
+    for page in crawls[role].pages.values():
+        if page.endpoint in TABLES_AS_WIDE_AS_NEEDED:
+            continue
+        watched.open(page.url)
+        cut += [f"{page.url} ({page.endpoint}, {role}): {label}" for label in watched.tab.evaluate(_CUT_TABLES)]
+    assert cut == [], "\n".join(cut)
 
 
 def too_wide(watched, page, width):

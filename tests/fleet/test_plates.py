@@ -28,6 +28,8 @@ REGISTRATION = "VEHICLE_REGISTRATION"
         ("أ ب ج 1234", "أ ب ج 1234", "أبج1234"),
         ("कि 01 1234", "कि 01 1234", "कि011234"),
         ("１２가 3456", "12가 3456", "12가3456"),
+        ("京A·12345", "京A·12345", "京A12345"),
+        *((f"b{dash}kk 123", "B-KK 123", "BKK123") for dash in "‐‑‒–—−"),
     ],
 )
 def test_letters_of_a_plate_are_letters_of_any_script_and_none_is_lost(typed, shown, key):

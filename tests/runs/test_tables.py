@@ -120,7 +120,7 @@ def test_an_empty_column_is_nothing_wherever_it_stands(text):
 
 def test_a_column_with_cells_and_no_heading_is_named():
     (problem,) = read("first_name,last_name,email,\nA,B,c@d.example,x\n", HEADINGS).problems
-    assert (problem.column, problem.sentence) == ("D", "This column has cells and no heading.")
+    assert (problem.place, problem.sentence) == ("D", "This column has cells and no heading.")
 
 
 def test_a_file_of_another_system_says_how_many_rows_it_has_and_which_headings_are_unknown(as_vendor):
