@@ -267,3 +267,26 @@ def test_booking_on_begins_where_the_booking_ends_and_its_turnaround_is_over(app
     assert "The request was sent" in follow(client, sent)
     early = send(client, page, do="send", start="2026-11-19T13:30", end="2026-11-20T14:00")
     assert f"Your own booking {made.reference} keeps the vehicle" in text_of(early)
+
+
+@pytest.mark.parametrize("side", ["vendor_admin", "company_admin"])
+def test_lists_say_that_a_promised_vehicle_is_off_the_road(world: World, client: FlaskClient, side: str) -> None:
+    made = world.accepted()
+    hand_over = f'href="/booking/{made.id}/activate"'
+    with clock.standing_at(world.start):
+        make.sign_in(client, getattr(world, side))
+        today = client.get("/booking/today")
+        assert hand_over in today.text
+        assert "Off the road" not in text_of(today)
+        make.change("vehicles", world.vehicle, status="SUSPENDED", suspended_by="OWNER")
+        for page in ("/booking/today", "/booking/"):
+            assert "Off the road" in text_of(client.get(page)), page
+        assert hand_over not in client.get("/booking/today").text
+
+
+def test_the_employee_s_list_says_that_the_vehicle_is_off_the_road(world: World, client: FlaskClient) -> None:
+    world.accepted()
+    make.sign_in(client, world.employee)
+    assert "Off the road" not in text_of(client.get("/assignment/"))
+    make.change("vehicles", world.vehicle, status="SUSPENDED", suspended_by="OWNER")
+    assert "Off the road" in text_of(client.get("/assignment/"))

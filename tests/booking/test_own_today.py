@@ -39,6 +39,14 @@ def test_today_lists_own_vehicles_that_go_out(world: World, as_company: FlaskCli
     assert "A quiet day" not in text_of(page)
 
 
+def test_today_says_that_an_own_vehicle_is_off_the_road(world: World, as_company: FlaskClient) -> None:
+    made = given(world, hours(2), hours(3))
+    make.change("vehicles", world.own_vehicle, status="SUSPENDED", suspended_by="OWNER")
+    page = as_company.get("/booking/today")
+    assert "Off the road" in text_of(page)
+    assert f'href="/assignment/{made}/start"' not in page.text
+
+
 @pytest.mark.parametrize(("length", "section"), [(hours(5), "Coming back 1"), (hours(1), "Late 1")])
 def test_today_lists_own_vehicles_that_come_back_or_are_late(
     world: World, as_company: FlaskClient, length: timedelta, section: str

@@ -127,7 +127,8 @@ def test_pages_have_no_accessibility_violation_and_no_error(browse, crawls, role
 
 @pytest.mark.parametrize("role", [*site.ROLES, *site.MORE_ROLES])
 def test_no_table_is_cut_off_on_a_small_desktop(browse, crawls, role):
-    watched = browse(role, viewport={"width": SMALL_DESKTOP, "height": 900})
+    watched = browse(role)
+    watched.tab.set_viewport_size({"width": SMALL_DESKTOP, "height": 900})
     cut = []
     for page in crawls[role].pages.values():
         if page.endpoint in TABLES_AS_WIDE_AS_NEEDED:

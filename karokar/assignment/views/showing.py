@@ -65,6 +65,12 @@ class Shown:
         return rules.reason_label(self.assignment.flag)
 
     @property
+    def is_off_road(self) -> bool:
+        """Whether the vehicle is still to be handed over and cannot be as it is."""
+        is_to_come = self.assignment.status in {Status.PENDING.value, Status.ACCEPTED.value}
+        return is_to_come and (self.vehicle is None or self.vehicle.status != "ACTIVE")
+
+    @property
     def is_late(self) -> bool:
         """Whether the vehicle should be back by now."""
         end = self.assignment.end
@@ -219,7 +225,7 @@ def _in_the_way(line: Shown) -> list[str]:
     if row.status not in {Status.PENDING.value, Status.ACCEPTED.value}:
         return []
     found = []
-    if line.vehicle is None or line.vehicle.status != "ACTIVE":
+    if line.is_off_road:
         found.append(f"{line.vehicle_label} is off the road, so it can't be handed over.")
     due_back = booking.due_back(row.booking_id) if row.booking_id else None
     if due_back is not None:

@@ -50,7 +50,7 @@ def in_the_way(line: Shown, out: Booking | None) -> list[MissingStep]:
     if booking.status not in {Status.APPROVED.value, Status.ASSIGNED.value}:
         return []
     found = []
-    if line.vehicle is None or line.vehicle.status != "ACTIVE":
+    if line.is_off_road:
         sentence = f"{line.vehicle_label} is off the road, so it can't be handed over."
         found.append(_with_way_out(line, sentence, "Put it back on the road, or cancel the booking."))
     if out is not None:

@@ -10,7 +10,6 @@ from werkzeug.wrappers import Response
 from karokar.assignment import queries as assignments
 from karokar.assignment.queries import OwnToday
 from karokar.booking import queries
-from karokar.booking.models import Booking
 from karokar.booking.permissions import BOOKING_ASSIGN, BOOKING_READ
 from karokar.booking.queries import SORTS, BookingFilter
 from karokar.booking.rules import Status, Vacancy
@@ -128,7 +127,7 @@ def today() -> str:
         is_vendor=current_actor().organization_type == "VENDOR",
         sections={name: [lines[row.id] for row in rows] for name, rows in sections.items()},
         answers=answers,
-        steps={row.id: step for row in found.going_out if (step := _step_before_handover(row))},
+        steps={row.id: step for row in found.going_out if (step := _step_before_handover(lines[row.id]))},
     )
 
 
@@ -140,8 +139,11 @@ def _own_today(now: datetime, day_end: datetime) -> OwnToday:
     return assignments.own_today(own, now, day_end)
 
 
-def _step_before_handover(booking: Booking) -> tuple[str, str] | None:
-    """Return what the company has to do first, as endpoint and words: nobody can collect the vehicle as it is."""
+def _step_before_handover(line: Shown) -> tuple[str, str] | None:
+    """Return what has to be done first, as endpoint and words: nobody can collect the vehicle as it is."""
+    booking = line.booking
+    if line.is_off_road:
+        return "booking.show", "Open"
     if current_actor().organization_id != booking.corporate_organization_id or not may(BOOKING_ASSIGN):
         return None
     if booking.status == Status.APPROVED.value:

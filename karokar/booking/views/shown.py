@@ -112,6 +112,12 @@ class Shown:
         return self.booking.is_awaited
 
     @property
+    def is_off_road(self) -> bool:
+        """Whether the vehicle is promised and cannot be handed over as it is."""
+        is_promised = self.booking.status in {Status.APPROVED.value, Status.ASSIGNED.value}
+        return is_promised and (self.vehicle is None or self.vehicle.status != "ACTIVE")
+
+    @property
     def is_late(self) -> bool:
         """Whether the vehicle should be back by now."""
         return self.booking.status == Status.ACTIVE.value and self.booking.end <= clock.now()
