@@ -179,6 +179,24 @@ def complete_assignment(
     return assignment
 
 
+@action
+def correct_odometer(assignment_id: UUID, kind: str, odometer: int, *, version: int | None = None) -> Assignment:
+    """Correct the odometer reading, in kilometres, of the handover ("OUT") or the return ("IN"), also after the end.
+
+    For whoever may record that handover or return. Raises FOLLOWS_BOOKING, NotFound (nothing recorded yet),
+    StaleVersion, READING_INVALID.
+    """
+    assignment = _hold_direct(assignment_id, ASSIGNMENT_START if kind == "OUT" else ASSIGNMENT_COMPLETE, version)
+    statement = select(AssignmentHandover).where(
+        AssignmentHandover.assignment_id == assignment.id, AssignmentHandover.kind == kind
+    )
+    handover = db.session.scalars(statement.execution_options(populate_existing=True)).one_or_none()
+    if handover is None:
+        raise NotFound("handover record")
+    publish(assignment.correct_odometer(handover, odometer, at=clock.now()))
+    return assignment
+
+
 def _keep_handover(assignment: Assignment, kind: str, found: Found, *, at: datetime) -> None:
     values = handover_values(kind, found, assignment.corporate_organization_id, at)
     handover = AssignmentHandover(assignment_id=assignment.id, **values)

@@ -21,13 +21,14 @@ from karokar.events.assignment import (
     AssignmentCompleted,
     AssignmentCreated,
     AssignmentFlagged,
+    AssignmentOdometerCorrected,
     AssignmentRejected,
     AssignmentReminded,
 )
 from karokar.kernel.actor import Actor, Scope
 from karokar.kernel.db import Aggregate, Base
 from karokar.kernel.errors import StateConflict
-from karokar.kernel.handover import HandoverColumns, PhotoColumns, check_reading, time_of_return
+from karokar.kernel.handover import HandoverColumns, PhotoColumns, check_reading, correct_reading, time_of_return
 from karokar.kernel.notes import TYPED, Note, new_note
 
 VEHICLE_OVERLAP = "ex_assignments_vehicle_no_overlap"
@@ -185,6 +186,13 @@ class Assignment(Aggregate):
         return AssignmentCompleted(
             **self._facts(), actual_end=self.actual_end, odometer=odometer, fuel_percent=fuel_percent
         )
+
+    def correct_odometer(
+        self, handover: HandoverColumns, odometer: int, *, at: datetime
+    ) -> AssignmentOdometerCorrected:
+        """Replace the reading of this assignment's handover or return, whatever its state. Raises READING_INVALID."""
+        told = correct_reading(handover, odometer, self.corporate_organization_id, at)
+        return AssignmentOdometerCorrected(**self._facts(), **told)
 
     def close(self, *, reason: str, at: datetime) -> AssignmentClosed:
         """End it administratively. Raises INVALID_ASSIGNMENT_TRANSITION."""

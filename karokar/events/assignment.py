@@ -1,6 +1,7 @@
 """Facts about assignments: which employee has which vehicle. Seen by the company and the employee."""
 
 from typing import ClassVar
+from uuid import UUID
 
 from karokar.events.base import (
     AssignmentId,
@@ -68,6 +69,19 @@ class AssignmentCompleted(_AssignmentEvent, frozen=True, kw_only=True):
     actual_end: Moment
     odometer: int | None = None
     fuel_percent: int | None = None
+
+
+@fact("AssignmentOdometerCorrected", "corrected an odometer reading", stream="vehicle_id")
+class AssignmentOdometerCorrected(_AssignmentEvent, frozen=True, kw_only=True):
+    """Sent when the odometer reading of a handover (`handover_kind` OUT) or return (IN) of a company's own vehicle was
+    corrected, in kilometres; `read_at` is when it was handed over or came back.
+    """
+
+    handover_id: UUID
+    handover_kind: Code
+    read_at: Moment
+    former_odometer: int
+    odometer: int
 
 
 @fact("AssignmentClosed", "closed the assignment", stream="vehicle_id")

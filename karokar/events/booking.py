@@ -169,6 +169,21 @@ class BookingVehicleReturned(_BookingEvent, frozen=True, kw_only=True):
     is_damaged: bool = False
 
 
+@fact("BookingOdometerCorrected", "corrected an odometer reading", stream="vehicle_id", private=_CORPORATE_ONLY)
+class BookingOdometerCorrected(_BookingEvent, frozen=True, kw_only=True):
+    """Sent when the odometer reading of a handover (`handover_kind` OUT) or return (IN) was corrected, in kilometres.
+
+    `read_at` is when the vehicle was handed over or came back.
+    """
+
+    employee_id: UserId | None = None
+    handover_id: UUID
+    handover_kind: Code
+    read_at: Moment
+    former_odometer: int
+    odometer: int
+
+
 @fact("BookingCommented", "wrote a message", stream="vehicle_id", private=_CORPORATE_ONLY)
 class BookingCommented(_BookingEvent, frozen=True, kw_only=True):
     """Sent when a side left the other a message; the text stays in the booking."""

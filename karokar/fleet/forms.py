@@ -4,8 +4,9 @@ from wtforms import DecimalField, IntegerField, SelectField, StringField, TextAr
 from wtforms.fields.choices import SelectChoice
 from wtforms.validators import DataRequired, InputRequired, Length, NumberRange, Optional, ValidationError
 
-from karokar.fleet.rules import CATEGORIES, MAX_KILOMETRES, MAX_SEATS, SUSPENSION_REASONS, WINDOW_KINDS, YEARS
+from karokar.fleet.rules import CATEGORIES, MAX_SEATS, SUSPENSION_REASONS, WINDOW_KINDS, YEARS
 from karokar.kernel.countries import countries
+from karokar.kernel.odometer import MAX_KILOMETRES
 from karokar.web.forms import Form, LocalTimeField, NameField, after, choose, time_zones
 from karokar.web.odometer import OdometerForm
 

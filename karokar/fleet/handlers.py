@@ -11,14 +11,20 @@ from karokar.events.assignment import (
     AssignmentClosed,
     AssignmentCompleted,
     AssignmentCreated,
+    AssignmentOdometerCorrected,
     AssignmentRejected,
 )
 from karokar.events.base import Envelope
-from karokar.events.booking import BookingActivated, BookingCompleted, BookingVehicleReturned
+from karokar.events.booking import (
+    BookingActivated,
+    BookingCompleted,
+    BookingOdometerCorrected,
+    BookingVehicleReturned,
+)
 from karokar.events.verification import VerificationApproved, VerificationExpired, VerificationRevoked
 from karokar.fleet import actions, queries
 from karokar.fleet.models import VehicleDriver
-from karokar.fleet.rules import REQUIRED_DOCUMENTS, ReadingSource, VehicleStatus
+from karokar.fleet.rules import REQUIRED_DOCUMENTS, SOURCE_OF, VehicleStatus
 from karokar.kernel.db import db
 from karokar.outbox.registry import handles
 
@@ -55,31 +61,46 @@ def lift_with_documents(envelope: Envelope[VerificationApproved]) -> None:
 
 
 _Read = BookingActivated | BookingCompleted | BookingVehicleReturned | AssignmentActivated | AssignmentCompleted
+_Corrected = BookingOdometerCorrected | AssignmentOdometerCorrected
 
 
 @handles(
     BookingActivated,
     BookingCompleted,
     BookingVehicleReturned,
+    BookingOdometerCorrected,
     AssignmentActivated,
     AssignmentCompleted,
+    AssignmentOdometerCorrected,
     effect="action",
     key="stream",
-    description="Takes the odometer readings of handovers and returns into the vehicle's log.",
+    description="Takes the odometer readings of handovers and returns into the vehicle's log, and their corrections.",
 )
-def log_odometer(envelope: Envelope[_Read]) -> None:
-    """Record the reading, under an id that the event gives, so that it is recorded once.
+def log_odometer(envelope: Envelope[_Read | _Corrected]) -> None:
+    """Record the reading, under an id that the event gives, so that it is recorded once; a correction replaces it.
 
     An assignment of a booking tells nothing new: the booking's own event has the reading.
     """
     event = envelope.event
-    if isinstance(event, AssignmentActivated | AssignmentCompleted):
+    if isinstance(event, AssignmentActivated | AssignmentCompleted | AssignmentOdometerCorrected):
         source_id, is_told_elsewhere = event.assignment_id, event.booking_id is not None
     else:
         source_id, is_told_elsewhere = event.booking_id, False
     if is_told_elsewhere or event.odometer is None:
         return
     found = queries.vehicles([event.vehicle_id]).get(event.vehicle_id)
+    if isinstance(event, BookingOdometerCorrected | AssignmentOdometerCorrected):
+        if found is not None:
+            actions.correct_odometer(
+                event.vehicle_id,
+                kilometres=event.odometer,
+                read_at=event.read_at,
+                source=SOURCE_OF[event.handover_kind].value,
+                source_id=source_id,
+                reason=f"Corrected to {event.odometer:,} km where it was recorded.",
+                reading_id=_reading_id(envelope.event_id),
+            )
+        return
     if found is None or found.status == VehicleStatus.RETIRED:
         return
     is_return = not isinstance(event, BookingActivated | AssignmentActivated)
@@ -87,7 +108,7 @@ def log_odometer(envelope: Envelope[_Read]) -> None:
         event.vehicle_id,
         kilometres=event.odometer,
         read_at=_read_at(event),
-        source=(ReadingSource.RETURN if is_return else ReadingSource.HANDOVER).value,
+        source=SOURCE_OF["IN" if is_return else "OUT"].value,
         source_id=source_id,
         reading_id=_reading_id(envelope.event_id),
     )

@@ -10,6 +10,7 @@ from karokar.kernel.clock import to_the_minute
 from karokar.kernel.codes import name_codes
 from karokar.kernel.countries import countries
 from karokar.kernel.errors import RuleBroken, StateConflict
+from karokar.kernel.odometer import MAX_KILOMETRES
 from karokar.kernel.text import is_of_a_word, search_key
 
 
@@ -55,12 +56,23 @@ class ReadingSource(StrEnum):
     RETURN = "RETURN"
 
 
+SOURCE_OF: dict[str, ReadingSource] = {"OUT": ReadingSource.HANDOVER, "IN": ReadingSource.RETURN}
+"""Which way a vehicle went → where the reading that was taken then comes from."""
+
+
 class ReadingMark(StrEnum):
     """What is odd about a reading; a marked one is kept but does not move the odometer."""
 
     NONE = ""
     OUT_OF_ORDER = "OUT_OF_ORDER"
     IMPLAUSIBLE = "IMPLAUSIBLE"
+
+
+MARK_SENTENCES: dict[str, str] = {
+    "OUT_OF_ORDER": "Out of order: it contradicts an earlier or later reading. It is kept, and does not count.",
+    "IMPLAUSIBLE": "Implausible: nobody drives that far in that time. It is kept, and does not count.",
+}
+"""What people are told of a marked reading."""
 
 
 VEHICLE_TRANSITIONS: dict[tuple[VehicleStatus, str], VehicleStatus] = {
@@ -137,7 +149,6 @@ REQUIRED_DOCUMENTS: dict[str, str] = {
 
 YEARS = range(1900, 2101)
 MAX_SEATS = 100
-MAX_KILOMETRES = 5_000_000
 LONGEST_WINDOW = timedelta(days=366)
 FASTEST_AVERAGE_KMH = 110
 """No vehicle covers more than this on average between two readings, breaks included."""
@@ -281,6 +292,18 @@ def judge_reading(kilometres: int, read_at: datetime, others: Sequence[Reading])
         if kilometres - before.kilometres > hours * FASTEST_AVERAGE_KMH + READING_TOLERANCE_KM:
             return ReadingMark.IMPLAUSIBLE
     return ReadingMark.NONE
+
+
+def judge_anew(trusted: Sequence[Reading], marked: Sequence[Reading]) -> list[ReadingMark]:
+    """Judge marked readings again, in the order given: each against the trusted ones and those before it that are no
+    longer odd.
+    """
+    known, marks = list(trusted), []
+    for reading in marked:
+        marks.append(judge_reading(reading.kilometres, reading.read_at, known))
+        if not marks[-1]:
+            known.append(reading)
+    return marks
 
 
 @dataclass(frozen=True, kw_only=True)

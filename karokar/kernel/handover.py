@@ -7,7 +7,7 @@ in tables of its own, made of the columns here.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import Any, TypedDict, TypeVar
 from uuid import UUID
 
 from sqlalchemy import String
@@ -17,6 +17,7 @@ from karokar.kernel.actor import current_actor
 from karokar.kernel.clock import to_the_minute
 from karokar.kernel.db import db
 from karokar.kernel.errors import RuleBroken
+from karokar.kernel.odometer import MAX_KILOMETRES
 
 CHECKS: dict[str, str] = {
     "KEYS": "Keys, also the spare one",
@@ -76,6 +77,10 @@ class HandoverColumns:
     checks: Mapped[list[str]]
     is_damaged: Mapped[bool] = mapped_column(default=False)
     notes: Mapped[str] = mapped_column(String(2000), default="")
+    corrected_from: Mapped[int | None] = mapped_column(comment="The odometer before it was last corrected")
+    corrected_at: Mapped[datetime | None]
+    corrected_by: Mapped[UUID | None] = mapped_column(comment="identity.users")
+    corrected_for: Mapped[UUID | None] = mapped_column(comment="organization.organizations; whose person corrected it")
 
 
 class PhotoColumns:
@@ -90,7 +95,10 @@ class PhotoColumns:
 
 @dataclass(frozen=True, kw_only=True)
 class HandoverFacts:
-    """What was found when the vehicle went OUT or came IN; fuel in percent, odometer in kilometres."""
+    """What was found when the vehicle went OUT or came IN; fuel in percent, odometer in kilometres.
+
+    `corrected_from` is the odometer before it was last corrected, None where it never was.
+    """
 
     id: UUID
     kind: str
@@ -102,6 +110,10 @@ class HandoverFacts:
     checks: tuple[str, ...]
     is_damaged: bool
     notes: str
+    corrected_from: int | None
+    corrected_at: datetime | None
+    corrected_by: UUID | None
+    corrected_for: UUID | None
 
 
 def handover_facts(row: Any) -> HandoverFacts:
@@ -117,6 +129,10 @@ def handover_facts(row: Any) -> HandoverFacts:
         checks=tuple(row.checks),
         is_damaged=row.is_damaged,
         notes=row.notes,
+        corrected_from=row.corrected_from,
+        corrected_at=row.corrected_at,
+        corrected_by=row.corrected_by,
+        corrected_for=row.corrected_for,
     )
 
 
@@ -157,12 +173,44 @@ def handover_values(kind: str, found: Found, otherwise: UUID, at: datetime) -> d
 
 def check_reading(odometer: int, fuel_percent: int) -> None:
     """Raise READING_INVALID for an odometer or a fuel gauge that can't show this."""
-    if not 0 <= odometer <= 9_999_999:
-        sentence = "Enter the odometer in whole kilometres."
+    if not 0 <= odometer <= MAX_KILOMETRES:
+        sentence = f"Enter the odometer in whole kilometres, {MAX_KILOMETRES:,} at most."
         raise RuleBroken("READING_INVALID", sentence, fields={"odometer": sentence})
     if not 0 <= fuel_percent <= 100:
         sentence = "Enter the fuel or charge as a percentage from 0 to 100."
         raise RuleBroken("READING_INVALID", sentence, fields={"fuel_percent": sentence})
+
+
+class Correction(TypedDict):
+    """What an event says of a corrected reading."""
+
+    handover_id: UUID
+    handover_kind: str
+    read_at: datetime
+    former_odometer: int
+    odometer: int
+
+
+def correct_reading(handover: HandoverColumns, odometer: int, otherwise: UUID, at: datetime) -> Correction:
+    """Replace a handover's odometer reading and return what is told of it; `otherwise` as in `handover_values`.
+
+    Raises READING_INVALID, also for the reading that is recorded already.
+    """
+    check_reading(odometer, handover.fuel_percent)
+    former = handover.odometer
+    if odometer == former:
+        sentence = f"The reading is recorded as {former:,} km already. Enter the correct one."
+        raise RuleBroken("READING_INVALID", sentence, fields={"odometer": sentence})
+    actor = current_actor()
+    handover.odometer, handover.corrected_from, handover.corrected_at = odometer, former, at
+    handover.corrected_by, handover.corrected_for = actor.user_id, actor.organization_id or otherwise
+    return {
+        "handover_id": handover.id,
+        "handover_kind": handover.kind,
+        "read_at": handover.done_at,
+        "former_odometer": former,
+        "odometer": odometer,
+    }
 
 
 def time_of_return(returned_at: datetime, since: datetime | None, now: datetime) -> datetime:

@@ -2,8 +2,9 @@
 
 from typing import Any
 
-from flask import Response
+from flask import Flask, flash, redirect, url_for
 from flask_wtf.file import FileField, MultipleFileField
+from werkzeug.wrappers import Response
 from wtforms import BooleanField, IntegerField, SelectMultipleField, TextAreaField
 from wtforms.validators import InputRequired, Length, NumberRange, Optional
 from wtforms.widgets import CheckboxInput, ListWidget
@@ -11,16 +12,24 @@ from wtforms.widgets import CheckboxInput, ListWidget
 from karokar.files import kinds
 from karokar.files.cleaning import clean_photo
 from karokar.kernel import handover
+from karokar.kernel.actor import current_actor
 from karokar.kernel.db import db
-from karokar.kernel.handover import PhotoColumns, PhotoUpload
+from karokar.kernel.handover import HandoverFacts, PhotoColumns, PhotoUpload
 from karokar.kernel.log import get_logger
+from karokar.kernel.odometer import MAX_KILOMETRES
 from karokar.kernel.settings import settings
 from karokar.web.form_files import FileForm
 from karokar.web.forms import LocalTimeField, choices
 from karokar.web.odometer import OdometerForm
 from karokar.web.stored_files import send_lost, send_stored, state_of_content
+from karokar.web.words import names_by_kind
 
 _PICTURES = {"accept": kinds.ACCEPT_PICTURES}
+_DIGITS = {"inputmode": "numeric", "autocomplete": "off"}
+_READING = [
+    InputRequired("Read the odometer."),
+    NumberRange(0, MAX_KILOMETRES, f"Enter whole kilometres, {MAX_KILOMETRES:,} at most."),
+]
 _POSITIONS = {
     "photo_front": "front",
     "photo_back": "back",
@@ -44,11 +53,7 @@ class HandoverForm(FileForm, OdometerForm):
     accepts = kinds.PICTURES
     most_files = handover.MOST_PHOTOS
 
-    odometer = IntegerField(
-        "Odometer (km)",
-        [InputRequired("Read the odometer."), NumberRange(0, 9_999_999, "Enter whole kilometres.")],
-        render_kw={"inputmode": "numeric", "autocomplete": "off"},
-    )
+    odometer = IntegerField("Odometer (km)", _READING, render_kw=_DIGITS)
     fuel_percent = IntegerField(
         "Fuel or charge (%)",
         [InputRequired("Read the gauge."), NumberRange(0, 100, "Enter a percentage from 0 to 100.")],
@@ -82,6 +87,36 @@ class ReturnForm(HandoverForm):
         "Returned at", [Optional()], description="Leave it empty if the vehicle came back just now."
     )
     is_damaged = BooleanField("There is new damage (describe it in the notes)")
+
+
+class CorrectionForm(OdometerForm):
+    """What the odometer really showed at a handover or return."""
+
+    odometer = IntegerField("Odometer (km)", _READING, render_kw=_DIGITS)
+
+
+def corrector(found: HandoverFacts) -> str:
+    """Return who corrected a handover's reading, as the acting person may know it: people of others by organization."""
+    actor = current_actor()
+    is_named = actor.is_platform or found.corrected_for == actor.organization_id
+    kind, who = ("User", found.corrected_by) if is_named else ("Organization", found.corrected_for)
+    return names_by_kind({kind: {who}}).of(who) if who else "Somebody"
+
+
+def nothing_to_correct(endpoint: str, **values: Any) -> Response:
+    """Send somebody who would correct a reading that was never taken back to the page of the thing."""
+    flash("No reading has been recorded here yet, so there is none to correct.", "info")
+    return redirect(url_for(endpoint, **values), 303)
+
+
+def say_corrected(doubt: str) -> None:
+    """Say on the next page that a reading was corrected, and what is odd about the new one."""
+    flash(f"Corrected. {doubt}".strip(), "wait" if doubt else "good")
+
+
+def install(app: Flask) -> None:
+    """Give templates the name of who corrected a reading."""
+    app.jinja_env.filters["corrector"] = corrector
 
 
 def photo_limits() -> tuple[int, int]:

@@ -9,6 +9,7 @@ from karokar.web import (
     errors,
     form_files,
     forms,
+    handover,
     headers,
     hosts,
     incoming,
@@ -40,6 +41,7 @@ def init_app(app: Flask) -> None:
     submissions.install(app)
     forms.install(app)
     form_files.install(app)
+    handover.install(app)
     odometer.install(app)
     shell.init_app(app)
     app.register_blueprint(bp)

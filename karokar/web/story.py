@@ -248,7 +248,11 @@ def _who(event: FoundEvent, viewer: Actor, names: Names) -> tuple[str, str]:
 
 
 def _sentence(event: FoundEvent) -> str:
-    """Return what happened; of documents also which, since there are many of them."""
+    """Return what happened; of documents also which, since there are many, and of corrections from what to what."""
+    if "formerOdometer" in event.payload:
+        former, odometer = event.payload["formerOdometer"], event.payload["odometer"]
+        moment = "handover" if event.payload["handoverKind"] == "OUT" else "return"
+        return f"corrected the odometer at the {moment} from {former:,} to {odometer:,} km"
     kind = event.payload.get("kind") if event.aggregate_type == "Verification" else None
     return f"{event.sentence}: {show('kind', kind, Names(), 'Verification').lower()}" if kind else event.sentence
 
@@ -303,6 +307,8 @@ def _details(event: FoundEvent, names: Names) -> list[tuple[str, str]]:
     for key in _DETAILS:
         value = event.payload.get(key)
         if value is None or value == "" or _SAME.get(key, key).lower() in changed:
+            continue
+        if key == "odometer" and "formerOdometer" in event.payload:  # the sentence says it
             continue
         snake = "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in key)
         found.append((label(snake), show(snake, value, names, event.aggregate_type)))

@@ -74,10 +74,11 @@ SEEN_BY: dict[tuple[str, ...], str] = {
     ("vendor", "company", "driver"): """
         BookingAssigned BookingActivated BookingCompleted BookingCancelled BookingTerminated BookingOverdue
         BookingReminded BookingDelayed BookingVehicleAwaited BookingVehicleReturned
+        BookingOdometerCorrected
         """,
     ("company", "driver"): """
         AssignmentCreated AssignmentAccepted AssignmentRejected AssignmentActivated AssignmentCompleted
-        AssignmentClosed AssignmentReminded AssignmentFlagged
+        AssignmentClosed AssignmentReminded AssignmentFlagged AssignmentOdometerCorrected
         """,
     # Facts about a person: the person's own, whichever organization they act for, and the organization acted for.
     ("company", *PERSON): """

@@ -29,7 +29,15 @@ from karokar.kernel.permissions import requires
 from karokar.verification import queries as verification
 from karokar.web.filters import asked_moment
 from karokar.web.forms import choices, sent_version
-from karokar.web.handover import HandoverForm, ReturnForm, most_bytes, page_values
+from karokar.web.handover import (
+    CorrectionForm,
+    HandoverForm,
+    ReturnForm,
+    most_bytes,
+    nothing_to_correct,
+    page_values,
+    say_corrected,
+)
 from karokar.web.uploads import takes_up_to
 
 
@@ -136,6 +144,38 @@ def complete(assignment_id: UUID) -> Response | tuple[str, int]:
 def _is_mine(row: Assignment) -> bool:
     """Whether the vehicle is the acting person's: they receive and return what others hand over and take back."""
     return row.employee_id == current_actor().user_id
+
+
+@bp.route("/<uuid:assignment_id>/handover/odometer", methods=["GET", "POST"])
+@requires(ASSIGNMENT_START)
+def correct_handover(assignment_id: UUID) -> Response | tuple[str, int]:
+    """Correct the odometer reading of the handover of a company's own vehicle."""
+    return _correct(assignment_id, "OUT")
+
+
+@bp.route("/<uuid:assignment_id>/return/odometer", methods=["GET", "POST"])
+@requires(ASSIGNMENT_COMPLETE)
+def correct_return(assignment_id: UUID) -> Response | tuple[str, int]:
+    """Correct the odometer reading of the return of a company's own vehicle."""
+    return _correct(assignment_id, "IN")
+
+
+def _correct(assignment_id: UUID, kind: str) -> Response | tuple[str, int]:
+    row = queries.get_seen(assignment_id)
+    found = queries.find_handovers(assignment_id).get(kind)
+    if found is None:
+        return nothing_to_correct("assignment.show", assignment_id=assignment_id)
+    form = CorrectionForm()
+    instead_of = kind, assignment_id
+    likely = fleet.find_likely_readings(row.vehicle_id, found.done_at, instead_of=instead_of)
+    if form.is_sent() and form.is_sure(likely):
+        with form.refusals(RuleBroken):
+            doubt = fleet.doubt_correction(row.vehicle_id, form.odometer.data, found.done_at, instead_of)
+            actions.correct_odometer(assignment_id, kind, form.odometer.data, version=form.sent_version)
+            say_corrected(doubt)
+            return redirect(url_for("assignment.show", assignment_id=assignment_id), 303)
+    page = render_template("assignment/correct.html", form=form, likely=likely, line=shown(row), found=found)
+    return page, form.status
 
 
 @bp.route("/<uuid:assignment_id>/close", methods=["GET", "POST"])

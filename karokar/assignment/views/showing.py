@@ -112,6 +112,10 @@ def shown(row: Assignment) -> Shown:
     return shown_many([row])[0]
 
 
+_CORRECTIONS = {"start": "correct_handover", "complete": "correct_return"}
+"""Who may record a handover or a return may correct its reading, whatever the assignment's state."""
+
+
 def offers(row: Assignment) -> frozenset[str]:
     """Return the actions that the acting person may take on this assignment in its state."""
     actor = current_actor()
@@ -128,8 +132,11 @@ def offers(row: Assignment) -> frozenset[str]:
     ):
         is_in_scope = scope_of(permission, actor) is not Scope.SELF or is_named
         is_own = actor.organization_id == row.corporate_organization_id
-        if row.is_direct and is_own and is_in_scope and may(permission, actor) and rules.can(status, action):
-            found.add(action)
+        if row.is_direct and is_own and is_in_scope and may(permission, actor):
+            if rules.can(status, action):
+                found.add(action)
+            if action in _CORRECTIONS:
+                found.add(_CORRECTIONS[action])
     return frozenset(found)
 
 

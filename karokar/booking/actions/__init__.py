@@ -26,7 +26,7 @@ from karokar.booking.actions.ending import (
     release_after_repair,
     terminate_booking,
 )
-from karokar.booking.actions.giving import activate_booking, assign_booking
+from karokar.booking.actions.giving import activate_booking, assign_booking, correct_odometer
 
 __all__ = [
     "activate_booking",
@@ -38,6 +38,7 @@ __all__ = [
     "cancel_unanswered",
     "comment_booking",
     "complete_booking",
+    "correct_odometer",
     "create_booking",
     "discard_booking",
     "edit_booking",

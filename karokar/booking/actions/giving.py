@@ -4,17 +4,19 @@ from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
+from sqlalchemy import select
+
 from karokar.assignment import queries as assignment
 from karokar.booking import queries
 from karokar.booking.actions.loading import REFUSALS, acts_as_vendor, hold_booking
 from karokar.booking.models import Booking, BookingHandover, BookingPhoto
-from karokar.booking.permissions import BOOKING_ACTIVATE, BOOKING_ASSIGN
+from karokar.booking.permissions import BOOKING_ACTIVATE, BOOKING_ASSIGN, BOOKING_COMPLETE
 from karokar.events.bus import publish
 from karokar.fleet import queries as fleet
 from karokar.identity import queries as identity
 from karokar.kernel import clock
-from karokar.kernel.db import action
-from karokar.kernel.errors import RuleBroken, StateConflict
+from karokar.kernel.db import action, db
+from karokar.kernel.errors import NotFound, RuleBroken, StateConflict
 from karokar.kernel.handover import Found, PhotoUpload, handover_values, keep_handover
 from karokar.organization import queries as organization
 from karokar.verification import queries as verification
@@ -103,6 +105,22 @@ def _check_back(booking: Booking) -> None:
         reference=other.reference,
         phone=contact.contact_phone,
     )
+
+
+@action
+def correct_odometer(booking_id: UUID, kind: str, odometer: int, *, version: int | None = None) -> Booking:
+    """Correct the odometer reading, in kilometres, of the handover ("OUT") or the return ("IN"), also after the end.
+
+    For whoever may record that handover or return. Raises NotFound (nothing recorded yet), StaleVersion,
+    READING_INVALID.
+    """
+    booking = hold_booking(booking_id, BOOKING_ACTIVATE if kind == "OUT" else BOOKING_COMPLETE, version)
+    statement = select(BookingHandover).where(BookingHandover.booking_id == booking.id, BookingHandover.kind == kind)
+    handover = db.session.scalars(statement.execution_options(populate_existing=True)).one_or_none()
+    if handover is None:
+        raise NotFound("handover record")
+    publish(booking.correct_odometer(handover, odometer, at=clock.now()))
+    return booking
 
 
 def add_handover(booking: Booking, kind: str, found: Found, *, at: datetime) -> None:

@@ -26,6 +26,7 @@ from karokar.events.booking import (
     BookingDiscarded,
     BookingDrafted,
     BookingEdited,
+    BookingOdometerCorrected,
     BookingOverdue,
     BookingRejected,
     BookingReminded,
@@ -38,7 +39,7 @@ from karokar.kernel.actor import Actor, Scope
 from karokar.kernel.columns import NAME
 from karokar.kernel.db import Aggregate
 from karokar.kernel.errors import StateConflict
-from karokar.kernel.handover import check_reading, time_of_return
+from karokar.kernel.handover import HandoverColumns, check_reading, correct_reading, time_of_return
 from karokar.kernel.notes import TYPED, new_note
 
 
@@ -375,6 +376,11 @@ class Booking(Aggregate):
             fuel_percent=fuel_percent,
             is_damaged=is_damaged,
         )
+
+    def correct_odometer(self, handover: HandoverColumns, odometer: int, *, at: datetime) -> BookingOdometerCorrected:
+        """Replace the reading of this booking's handover or return, whatever its state. Raises READING_INVALID."""
+        told = correct_reading(handover, odometer, self.vendor_organization_id, at)
+        return BookingOdometerCorrected(**self._facts(), employee_id=self.employee_id, **told)
 
     # --- on the way ---------------------------------------------------------------------------------------------------
 

@@ -28,7 +28,15 @@ from karokar.kernel.errors import RuleBroken, StateConflict
 from karokar.kernel.permissions import requires
 from karokar.verification import queries as verification
 from karokar.web.forms import choices
-from karokar.web.handover import HandoverForm, ReturnForm, most_bytes, page_values
+from karokar.web.handover import (
+    CorrectionForm,
+    HandoverForm,
+    ReturnForm,
+    most_bytes,
+    nothing_to_correct,
+    page_values,
+    say_corrected,
+)
 from karokar.web.uploads import takes_up_to
 
 
@@ -106,6 +114,38 @@ def complete(booking_id: UUID) -> Response | tuple[str, int]:
         out=queries.find_handovers(booking_id).get("OUT"),
         photos=queries.list_photos(booking_id),
     )
+    return page, form.status
+
+
+@bp.route("/<uuid:booking_id>/handover/odometer", methods=["GET", "POST"])
+@requires(BOOKING_ACTIVATE)
+def correct_handover(booking_id: UUID) -> Response | tuple[str, int]:
+    """Correct the odometer reading of the handover."""
+    return _correct(booking_id, "OUT")
+
+
+@bp.route("/<uuid:booking_id>/return/odometer", methods=["GET", "POST"])
+@requires(BOOKING_COMPLETE)
+def correct_return(booking_id: UUID) -> Response | tuple[str, int]:
+    """Correct the odometer reading of the return."""
+    return _correct(booking_id, "IN")
+
+
+def _correct(booking_id: UUID, kind: str) -> Response | tuple[str, int]:
+    booking = queries.get_seen(booking_id)
+    found = queries.find_handovers(booking_id).get(kind)
+    if found is None:
+        return nothing_to_correct("booking.show", booking_id=booking_id)
+    form = CorrectionForm()
+    instead_of = kind, booking_id
+    likely = fleet.find_likely_readings(booking.vehicle_id, found.done_at, instead_of=instead_of)
+    if form.is_sent() and form.is_sure(likely):
+        with form.refusals(RuleBroken):
+            doubt = fleet.doubt_correction(booking.vehicle_id, form.odometer.data, found.done_at, instead_of)
+            actions.correct_odometer(booking_id, kind, form.odometer.data, version=form.sent_version)
+            say_corrected(doubt)
+            return redirect(url_for("booking.show", booking_id=booking_id), 303)
+    page = render_template("booking/correct.html", form=form, likely=likely, line=shown(booking), found=found)
     return page, form.status
 
 

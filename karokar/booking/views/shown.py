@@ -244,6 +244,9 @@ def offers(booking: Booking) -> frozenset[str]:
         found.add("comment")
     if is_corporate and may(BOOKING_CREATE, actor) and status is not Status.DRAFT:
         found.add("again")
+    for action, permission in (("correct_handover", BOOKING_ACTIVATE), ("correct_return", BOOKING_COMPLETE)):
+        if (is_vendor or is_corporate) and may(permission, actor):
+            found.add(action)
     return frozenset(found)
 
 

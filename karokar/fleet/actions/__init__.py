@@ -7,7 +7,7 @@ from karokar.fleet.actions.maintenance import (
     schedule_maintenance,
     start_maintenance,
 )
-from karokar.fleet.actions.odometer import record_odometer, void_odometer
+from karokar.fleet.actions.odometer import correct_odometer, record_odometer, void_odometer
 from karokar.fleet.actions.vehicles import (
     activate_vehicle,
     check_registration,
@@ -27,6 +27,7 @@ __all__ = [
     "change_maintenance",
     "check_registration",
     "complete_maintenance",
+    "correct_odometer",
     "edit_vehicle",
     "gates_of",
     "lift_document_suspension",

@@ -84,6 +84,39 @@ def void_odometer(vehicle_id: UUID, reading_id: UUID, *, reason: str) -> UUID:
     return reading.id
 
 
+@action
+def correct_odometer(
+    vehicle_id: UUID,
+    *,
+    kilometres: int,
+    read_at: datetime,
+    source: str,
+    source_id: UUID,
+    reason: str,
+    reading_id: UUID,
+) -> None:
+    """Void what was read at a handover or return, and take the correct reading into the log; a known `reading_id`
+    changes nothing.
+
+    Nor does a source of which the log never had a reading: the vehicle was retired before. Raises as `record_odometer`.
+    """
+    load(Vehicle, vehicle_id, VEHICLE_UPDATE, lock=True)
+    same_source = select(OdometerReading).where(
+        OdometerReading.vehicle_id == vehicle_id,
+        OdometerReading.source == source,
+        OdometerReading.source_id == source_id,
+    )
+    known = db.session.scalars(same_source.order_by(OdometerReading.id)).all()
+    if not known or any(row.id == reading_id for row in known):
+        return
+    for row in known:
+        if row.voided_at is None:
+            void_odometer(vehicle_id, row.id, reason=reason)
+    record_odometer(
+        vehicle_id, kilometres=kilometres, read_at=read_at, source=source, source_id=source_id, reading_id=reading_id
+    )
+
+
 def _trusted(vehicle_id: UUID) -> list[Reading]:
     rows = db.session.execute(
         select(OdometerReading.kilometres, OdometerReading.read_at).where(
@@ -104,12 +137,12 @@ def _judge_anew(vehicle_id: UUID) -> list[Reading]:
             OdometerReading.mark != ReadingMark.NONE.value,
         )
         .order_by(OdometerReading.recorded_at, OdometerReading.id)
-    )
-    for row in marked:
-        mark = rules.judge_reading(row.kilometres, row.read_at, trusted)
+    ).all()
+    readings = [Reading(row.kilometres, row.read_at) for row in marked]
+    for row, reading, mark in zip(marked, readings, rules.judge_anew(trusted, readings), strict=True):
         row.mark = mark.value
         if not mark:
-            trusted.append(Reading(row.kilometres, row.read_at))
+            trusted.append(reading)
     return trusted
 
 

@@ -18,6 +18,7 @@ from karokar.fleet.queries.market import candidate_ids, list_candidates
 from karokar.fleet.queries.records import (
     count_by_owner,
     count_vehicles,
+    doubt_correction,
     find_by_plate,
     find_likely_readings,
     get_vehicle,
@@ -45,6 +46,7 @@ __all__ = [
     "count_by_owner",
     "count_listed",
     "count_vehicles",
+    "doubt_correction",
     "find_by_plate",
     "find_likely_readings",
     "get_seen",

@@ -9,10 +9,14 @@ from sqlalchemy import and_, func, or_, select
 from karokar.fleet.models import MaintenanceWindow, OdometerReading, Vehicle, VehicleCalendar, VehicleDriver
 from karokar.fleet.queries.facts import VehicleFacts, WindowFacts, vehicle_facts, window_facts
 from karokar.fleet.rules import (
+    MARK_SENTENCES,
+    SOURCE_OF,
     LikelyReadings,
     Reading,
     VehicleStatus,
     WindowStatus,
+    judge_anew,
+    judge_reading,
     likely_readings,
     plate_key,
 )
@@ -102,13 +106,37 @@ def windows(
     return [window_facts(row) for row in db.session.scalars(statement)]
 
 
-def find_likely_readings(vehicle_id: UUID, at: datetime | None = None) -> LikelyReadings:
-    """Return between which readings the vehicle's odometer is likely to be, now or at a moment."""
-    statement = select(OdometerReading.kilometres, OdometerReading.read_at).where(
-        OdometerReading.vehicle_id == vehicle_id, OdometerReading.voided_at.is_(None), OdometerReading.mark == ""
+def find_likely_readings(
+    vehicle_id: UUID, at: datetime | None = None, *, instead_of: tuple[str, UUID] | None = None
+) -> LikelyReadings:
+    """Return between which readings the vehicle's odometer is likely to be, now or at a moment.
+
+    `instead_of` is a handover whose reading is to be corrected ("OUT" or "IN", and the id of its booking or
+    assignment): the others are judged as if it had not been taken.
+    """
+    return likely_readings(at or clock.now(), _trusted(vehicle_id, instead_of))
+
+
+def doubt_correction(vehicle_id: UUID, kilometres: int, at: datetime, instead_of: tuple[str, UUID]) -> str:
+    """Return what is odd about a reading that corrects a handover's, in a sentence; "" where it counts."""
+    return MARK_SENTENCES.get(judge_reading(kilometres, at, _trusted(vehicle_id, instead_of)).value, "")
+
+
+def _trusted(vehicle_id: UUID, without: tuple[str, UUID] | None) -> list[Reading]:
+    statement = (
+        select(OdometerReading)
+        .where(OdometerReading.vehicle_id == vehicle_id, OdometerReading.voided_at.is_(None))
+        .order_by(OdometerReading.recorded_at, OdometerReading.id)
     )
-    trusted = [Reading(kilometres, read_at) for kilometres, read_at in db.session.execute(statement)]
-    return likely_readings(at or clock.now(), trusted)
+    rows = [
+        row
+        for row in db.session.scalars(statement)
+        if without is None or (row.source, row.source_id) != (SOURCE_OF[without[0]].value, without[1])
+    ]
+    trusted = [Reading(row.kilometres, row.read_at) for row in rows if not row.mark]
+    marked = [Reading(row.kilometres, row.read_at) for row in rows if row.mark]
+    marks = judge_anew(trusted, marked)
+    return trusted + [reading for reading, mark in zip(marked, marks, strict=True) if not mark]
 
 
 def list_held(employee_id: UUID | None) -> set[UUID]:

@@ -8,15 +8,11 @@ from flask import flash, redirect, render_template, url_for
 from karokar.fleet import actions, queries
 from karokar.fleet.forms import ReadingForm, VoidForm
 from karokar.fleet.permissions import VEHICLE_UPDATE
+from karokar.fleet.rules import MARK_SENTENCES
 from karokar.fleet.views.blueprint import bp
 from karokar.fleet.views.vehicles import page_of
 from karokar.kernel.errors import NotFound, RuleBroken, StateConflict
 from karokar.kernel.permissions import requires
-
-MARKS = {
-    "OUT_OF_ORDER": "Out of order: it contradicts an earlier or later reading.",
-    "IMPLAUSIBLE": "Implausible: nobody drives that far in that time.",
-}
 
 
 @bp.post("/<uuid:vehicle_id>/readings")
@@ -34,7 +30,7 @@ def record(vehicle_id: UUID) -> Any:
             )
             mark = next((row.mark for row in queries.list_readings(vehicle_id) if row.id == reading_id), "")
             flash(
-                MARKS[mark] + " It is kept, and does not count." if mark else "Recorded.",
+                MARK_SENTENCES[mark] if mark else "Recorded.",
                 "wait" if mark else "good",
             )
             return redirect(url_for("fleet.show", vehicle_id=vehicle_id, _anchor="odometer"), 303)
