@@ -18,7 +18,7 @@ from typing import Any
 from uuid import UUID
 
 from karokar.app import PRODUCERS
-from karokar.outbox import catalog
+from karokar.events.contracts import codec
 
 EXAMPLE = Path(__file__).parents[1] / "tests" / "outbox" / "golden" / "BookingApproved.1.json"
 
@@ -59,13 +59,13 @@ def with_pydantic(text: bytes, document: dict[str, Any]) -> dict[str, Callable[[
 
 def with_msgspec(text: bytes, document: dict[str, Any]) -> dict[str, Callable[[], Any]]:
     """As the engine does it, through the catalog."""
-    event = catalog.decode("BookingApproved", 1, text)
+    event = codec.decode("BookingApproved", 1, text)
     values = {name: getattr(event, name) for name in event.__struct_fields__}
     return {
         "make": lambda: type(event)(**values),
-        "write": lambda: catalog.encode(event),
-        "read text": lambda: catalog.decode("BookingApproved", 1, text),
-        "read document": lambda: catalog.decode("BookingApproved", 1, document),
+        "write": lambda: codec.encode(event),
+        "read text": lambda: codec.decode("BookingApproved", 1, text),
+        "read document": lambda: codec.decode("BookingApproved", 1, document),
     }
 
 

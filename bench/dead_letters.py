@@ -19,9 +19,9 @@ from karokar.kernel import clock
 from karokar.kernel.actor import SYSTEM, acting_as
 from karokar.kernel.db import db, transaction
 from karokar.kernel.ids import new_id
-from karokar.outbox import subscriptions
-from karokar.outbox.actions import digest_of_open
+from karokar.outbox.delivery import subscriptions
 from karokar.outbox.models import EventLog, EventRow, Subscription, Trouble
+from karokar.outbox.operations.actions import digest_of_open
 from karokar.runs.kinds import Item
 from tests.servers import keeper
 from tests.servers.databases import Databases

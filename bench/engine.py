@@ -26,11 +26,12 @@ from sqlalchemy import func, select, text, update
 from bench import workload
 from karokar.kernel import clock
 from karokar.kernel.db import db, transaction
-from karokar.outbox import relay, subscriptions, trouble
-from karokar.outbox.bell import JOB, QUEUE
-from karokar.outbox.drain import attend, drain
+from karokar.outbox.delivery import deferred, subscriptions
+from karokar.outbox.delivery.drain import attend, drain
 from karokar.outbox.models import EventLog, EventRow, Handled, Subscription
+from karokar.outbox.processes import relay
 from karokar.outbox.store import open_store
+from karokar.outbox.wakeup import JOB, QUEUE
 from tests.servers import postgresql, valkey
 
 
@@ -309,7 +310,7 @@ def measure_waited(events: int) -> Iterator[Figure]:
                 pass
             with transaction() as session:
                 session.execute(update(Subscription).values(paused_at=None))
-                trouble.release_all(session, paused.handler)
+                deferred.release_all(session, paused.handler)
             began = time.perf_counter()
             while drain():
                 pass
@@ -345,7 +346,7 @@ def measure_recovery(_events: int) -> Iterator[Figure]:
 
 
 def _die_at_work() -> None:
-    from karokar.outbox import batch
+    from karokar.outbox.delivery import batch
 
     batch.react = lambda _reaction: os.kill(os.getpid(), signal.SIGKILL)
     drain()

@@ -27,7 +27,7 @@ from karokar.fleet.rules import city_key
 from karokar.kernel import clock
 from karokar.kernel.db import Base, db, transaction
 from karokar.kernel.ids import new_id
-from karokar.kernel.text import search_key
+from karokar.kernel.text.normalization import search_key
 
 CHUNK = 5_000
 CITIES = ("Bengaluru", "Chennai", "Delhi", "Hyderabad", "Kochi", "Mumbai", "Mysuru", "Pune")

@@ -22,10 +22,10 @@ from sqlalchemy import text
 
 from karokar.kernel.actor import Actor, Scope, acting_as
 from karokar.kernel.db import db
-from karokar.outbox import subscriptions
+from karokar.outbox.delivery import subscriptions
 from karokar.outbox.models import SHARDS
-from karokar.outbox.timeline import news, timeline
-from karokar.web.timeline import component
+from karokar.outbox.reading.timeline import news, timeline
+from karokar.web.timeline.timeline import component
 from tests.servers import keeper
 from tests.servers.databases import Databases
 

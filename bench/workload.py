@@ -20,15 +20,15 @@ from karokar.app import create_app
 from karokar.config import PROJECT, Config, load_config
 from karokar.events.base import Event, OrganizationId, VehicleId, fact
 from karokar.events.bus import publish
+from karokar.events.handlers import HANDLERS, handles
 from karokar.kernel import clock, log
 from karokar.kernel.actor import SYSTEM, Cause
+from karokar.kernel.database.rows import insert_rows
 from karokar.kernel.db import Aggregate, Base, action, db, transaction
 from karokar.kernel.ids import new_id
-from karokar.kernel.memory import keep_what_is_loaded
-from karokar.kernel.rows import insert_rows
+from karokar.kernel.processes.memory import keep_what_is_loaded
 from karokar.outbox.models import EventRow
 from karokar.outbox.recorder import metadata_of, shard_of
-from karokar.outbox.registry import HANDLERS, handles
 from tests.servers import postgresql
 
 VEHICLE, VENDOR, CORPORATE = new_id(), new_id(), new_id()

@@ -13,8 +13,8 @@ from karokar.config import PROJECT, Config, load_config
 from karokar.contexts import CONTEXTS
 from karokar.kernel import log
 from karokar.kernel.db import db
-from karokar.web import guard
-from karokar.web.cookies import cookie_name
+from karokar.web.requests import guard
+from karokar.web.responses.cookies import cookie_name
 
 ROLES_OF_FILES = ("permissions", "models", "queries", "actions", "handlers", "views", "api", "cli")
 PRODUCERS = (
@@ -87,7 +87,7 @@ def _load_contexts(app: Flask) -> None:
             if role == "queries":
                 asked[context] = module
     # What the shell asks of contexts (and of the engine) without knowing them: karokar.web.asking.
-    asked["outbox"] = import_module("karokar.outbox.desk")
+    asked["outbox"] = import_module("karokar.outbox.home")
     app.extensions["karokar.queries"] = asked
 
 

@@ -20,8 +20,8 @@ from rq.exceptions import InvalidJobOperation, NoSuchJobError
 from rq.job import Job
 from rq.serializers import JSONSerializer
 
-from karokar.kernel.heartbeat import beat
 from karokar.kernel.log import get_logger
+from karokar.kernel.processes.heartbeat import beat
 
 # RQ waits for a job for this time minus 15 seconds: short, because each wait ends with a sign of life.
 WORKER_TTL = 17

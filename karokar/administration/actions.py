@@ -16,12 +16,12 @@ from karokar.kernel.db import action, db
 from karokar.kernel.errors import NotFound, RuleBroken, StaleVersion, StateConflict
 from karokar.kernel.ids import new_id
 from karokar.kernel.permissions import check
-from karokar.kernel.text import count_of
-from karokar.outbox import actions as outbox
-from karokar.outbox import replay as outbox_replay
-from karokar.outbox.actions import Selection
-from karokar.outbox.replay import Outcome
-from karokar.outbox.replay_plan import Unit, Wanted, digest_of_plan, make_plan, newest_position
+from karokar.kernel.text.normalization import count_of
+from karokar.outbox.operations import actions as outbox
+from karokar.outbox.operations import replay as outbox_replay
+from karokar.outbox.operations.actions import Selection
+from karokar.outbox.operations.replay import Outcome
+from karokar.outbox.operations.replay_plan import Unit, Wanted, digest_of_plan, make_plan, newest_position
 from karokar.runs import actions as runs
 from karokar.runs.models import Run
 

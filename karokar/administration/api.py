@@ -18,18 +18,26 @@ from werkzeug.wrappers import Response
 
 from karokar.administration.permissions import EVENT_READ
 from karokar.events.base import SUBJECT_TYPES
-from karokar.events.names import check_aggregate_type, names_matching
-from karokar.events.visibility import sees_everything
+from karokar.events.contracts.names import check_aggregate_type, names_matching
+from karokar.events.contracts.visibility import sees_everything
 from karokar.kernel.actor import current_actor
 from karokar.kernel.errors import NotFound, RuleBroken
-from karokar.kernel.nearest import UnknownName
-from karokar.kernel.notes import find_note
 from karokar.kernel.permissions import requires
-from karokar.kernel.references import notes_in
 from karokar.kernel.settings import settings
-from karokar.outbox import cursors
-from karokar.outbox.deliveries import Delivery, deliveries
-from karokar.outbox.search import LARGEST_PAGE, PAGE, EventFilter, EventPage, FoundEvent, find_event, list_events
+from karokar.kernel.text.nearest import UnknownName
+from karokar.kernel.text.notes import find_note
+from karokar.kernel.text.references import notes_in
+from karokar.outbox.reading import cursors
+from karokar.outbox.reading.deliveries import Delivery, deliveries
+from karokar.outbox.reading.search import (
+    LARGEST_PAGE,
+    PAGE,
+    EventFilter,
+    EventPage,
+    FoundEvent,
+    find_event,
+    list_events,
+)
 
 T = TypeVar("T")
 

@@ -19,9 +19,9 @@ from karokar.events.booking import (
     BookingTerminated,
 )
 from karokar.events.fleet import VehicleCreated, VehicleRetired, VehicleUpdated
+from karokar.events.handlers import handles
+from karokar.kernel.database.rows import insert_missing
 from karokar.kernel.db import db
-from karokar.kernel.rows import insert_missing
-from karokar.outbox.registry import handles
 
 Counted = BookingRequested | BookingApproved | BookingRejected | BookingCancelled
 Used = (

@@ -2,7 +2,7 @@
 
 from karokar.kernel.actor import Scope
 from karokar.kernel.permissions import define
-from karokar.outbox.permissions import EVENT_OPERATE
+from karokar.outbox.operations.permissions import EVENT_OPERATE
 
 __all__ = ["EVENT_OPERATE", "EVENT_READ", "REPORT_READ", "SETTING_MANAGE"]
 

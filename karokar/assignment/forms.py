@@ -4,7 +4,7 @@ from wtforms import SelectField, TextAreaField
 from wtforms.validators import DataRequired, InputRequired, Length, Optional
 
 from karokar.assignment import rules
-from karokar.web.forms import Form, LocalTimeField, after, choices
+from karokar.web.forms.base import Form, LocalTimeField, after, choices
 
 
 class AssignmentForm(Form):

@@ -14,9 +14,9 @@ from karokar.events.booking import (
     BookingTerminated,
     BookingVehicleReturned,
 )
+from karokar.events.handlers import handles
 from karokar.events.identity import MemberRemoved, MemberSuspended
 from karokar.kernel.db import db
-from karokar.outbox.registry import handles
 
 
 @handles(

@@ -5,8 +5,8 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from karokar.kernel.clock import to_the_minute
-from karokar.kernel.codes import in_words, name_codes
 from karokar.kernel.errors import RuleBroken, StateConflict
+from karokar.kernel.text.codes import in_words, name_codes
 
 REMINDERS = (24, 2)
 """How many hours before the start an unanswered assignment is reminded of."""

@@ -8,9 +8,9 @@ import msgspec
 from karokar.audit.models import HASHED, AuditAudience, AuditRecord
 from karokar.audit.rules import content_hash, stored_hash, summary
 from karokar.events.base import Envelope, Event
-from karokar.events.visibility import organizations_seeing
-from karokar.kernel.rows import insert_missing
-from karokar.outbox.registry import handles
+from karokar.events.contracts.visibility import organizations_seeing
+from karokar.events.handlers import handles
+from karokar.kernel.database.rows import insert_missing
 
 
 @handles("*", many=True, from_start=True, description="Writes one audit record for each event.")

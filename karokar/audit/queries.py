@@ -15,15 +15,15 @@ from karokar.audit.models import HASHED, AuditRecord, AuditSeal, AuditWatch
 from karokar.audit.permissions import AUDIT_READ
 from karokar.audit.rules import FIRST_LINK, Evidence, Finding, Keys, content_hash, first_fault
 from karokar.events.base import CATALOG, LATEST, Envelope
-from karokar.events.visibility import sees_everything, visible
+from karokar.events.contracts.visibility import sees_everything, visible
 from karokar.kernel import clock
 from karokar.kernel.actor import Actor, current_actor
 from karokar.kernel.db import db
-from karokar.kernel.notes import texts_of
-from karokar.kernel.paging import PAGE_SIZE, Page, count_up_to, paginate
+from karokar.kernel.pages.paging import PAGE_SIZE, Page, count_up_to, paginate
 from karokar.kernel.permissions import permitted, scope_of
-from karokar.kernel.references import REFERENCE, REMOVED, notes_in
 from karokar.kernel.settings import settings
+from karokar.kernel.text.notes import texts_of
+from karokar.kernel.text.references import REFERENCE, REMOVED, notes_in
 
 _CHUNK = 1000
 UNSEALED_ALERT = timedelta(minutes=1)

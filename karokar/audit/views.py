@@ -14,14 +14,14 @@ from karokar.audit.queries import Record
 from karokar.events.base import LATEST, SUBJECT_TYPES
 from karokar.kernel.actor import current_actor
 from karokar.kernel.db import primitive
-from karokar.kernel.paging import Page
+from karokar.kernel.pages.paging import Page
 from karokar.kernel.permissions import requires
 from karokar.runs.views.exports import ListExport
-from karokar.web.exports import Column
-from karokar.web.filters import Choice, Day, Filters, Text
-from karokar.web.links import look_up
-from karokar.web.story import KIND_OF_FIELD, NOT_SHOWN
-from karokar.web.words import Names, as_uuid, is_empty, kind_in_words, label, name_of, names_by_kind, show
+from karokar.web.lists.exports import Column
+from karokar.web.lists.filters import Choice, Day, Filters, Text
+from karokar.web.shell.links import look_up
+from karokar.web.shell.words import Names, as_uuid, is_empty, kind_in_words, label, name_of, names_by_kind, show
+from karokar.web.timeline.event_presenter import KIND_OF_FIELD, NOT_SHOWN
 
 bp = Blueprint("audit", __name__)
 

@@ -24,8 +24,8 @@ from karokar.booking.queries import BookingFacts
 from karokar.fleet import queries as fleet
 from karokar.fleet.queries import REQUIRED_DOCUMENTS, VehicleFacts, WindowFacts
 from karokar.kernel import clock
+from karokar.kernel.database.many import fetch_ids
 from karokar.kernel.db import db
-from karokar.kernel.many import fetch_ids
 from karokar.organization import queries as organizations
 from karokar.verification import queries as verifications
 

@@ -37,8 +37,8 @@ from karokar.events.fleet import (
     VehicleRetired,
     VehicleSuspended,
 )
+from karokar.events.handlers import handles
 from karokar.kernel.db import db
-from karokar.outbox.registry import handles
 
 Held = list[AvailabilityBlock]
 

@@ -13,7 +13,7 @@ from karokar.events.availability import AvailabilityConflictDetected, Availabili
 from karokar.kernel.actor import Actor, Scope
 from karokar.kernel.db import Aggregate, Base
 from karokar.kernel.errors import RuleBroken, StateConflict
-from karokar.kernel.notes import TYPED, Note, new_note
+from karokar.kernel.text.notes import TYPED, Note, new_note
 
 _KINDS = ", ".join(f"'{kind.value}'" for kind in BlockKind)
 

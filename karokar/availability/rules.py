@@ -7,8 +7,8 @@ from enum import StrEnum
 from itertools import combinations
 from uuid import UUID, uuid5
 
-from karokar.kernel.codes import name_codes
 from karokar.kernel.errors import StateConflict
+from karokar.kernel.text.codes import name_codes
 
 NAMESPACE = UUID("6e0d3f5a-7c43-5b0e-9d0a-2f5a4f0a9b1c")
 """From this and what caused it, a block's or conflict's id is derived: built again, it is the same."""

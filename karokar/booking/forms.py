@@ -3,7 +3,7 @@
 from wtforms import SelectField, TextAreaField
 from wtforms.validators import DataRequired, InputRequired, Length, Optional
 
-from karokar.web.forms import Form, LocalTimeField, NameField, after
+from karokar.web.forms.base import Form, LocalTimeField, NameField, after
 
 _OTHER_SIDE_READS = "The other side reads it."
 _END_AFTER_START = "The end has to come after the start."

@@ -9,9 +9,9 @@ from karokar.booking.rules import Status, Vacancy
 from karokar.events.assignment import AssignmentClosed, AssignmentRejected
 from karokar.events.base import Envelope
 from karokar.events.fleet import VehicleActivated
+from karokar.events.handlers import handles
 from karokar.events.organization import OrganizationReinstated, OrganizationSuspended
 from karokar.kernel.db import db
-from karokar.outbox.registry import handles
 
 
 @handles(

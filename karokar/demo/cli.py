@@ -6,8 +6,8 @@ from sqlalchemy import select
 
 from karokar.demo.story import Story
 from karokar.identity.models import User
-from karokar.kernel.commands import Commands
 from karokar.kernel.db import db
+from karokar.kernel.processes.commands import Commands
 
 cli = Commands("demo", help="The example data.")
 

@@ -29,8 +29,8 @@ from karokar.kernel.actor import Actor, acting_as
 from karokar.kernel.db import db
 from karokar.organization import actions as organization
 from karokar.organization import queries as organization_queries
-from karokar.outbox import subscriptions
-from karokar.outbox.drain import drain, drain_all
+from karokar.outbox.delivery import subscriptions
+from karokar.outbox.delivery.drain import drain, drain_all
 from karokar.verification import actions as verification
 
 ZONE = "Asia/Kolkata"

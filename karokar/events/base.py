@@ -32,7 +32,7 @@ RoleId = Annotated[UUID, _subject("Role")]
 MembershipId = Annotated[UUID, _subject("Membership")]
 
 NoteId = UUID
-"""A text that somebody typed, kept beside the event (`kernel.notes`): an event has at most one, named `note_id`."""
+"""A text that somebody typed, kept beside the event (`kernel.text.notes`): at most one an event, named `note_id`."""
 
 Code = Annotated[str, msgspec.Meta(extra={"text": "code"})]
 """One of the words that the code knows, or a text that it made: nothing that somebody typed."""

@@ -43,7 +43,7 @@ def _limit(what: int, most: int) -> None:
 
 def _tasks() -> dict[str, Callable[..., dict[str, Any]]]:
     # Each imports its own library when it runs, so that a picture does not wait for what reads workbooks.
-    from karokar.files import pdf, pictures, workbook
+    from karokar.files.formats import pdf, pictures, workbook
 
     return {
         "picture": pictures.take_in,

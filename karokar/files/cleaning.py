@@ -10,7 +10,8 @@ from uuid import UUID
 
 from sqlalchemy import select
 
-from karokar.files import bounded, kinds
+from karokar.files import bounded
+from karokar.files.formats import kinds
 from karokar.files.intake import clean_stored
 from karokar.kernel.db import db, transaction
 from karokar.kernel.schedule import work_through

@@ -10,10 +10,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
-from karokar.files import bounded, kinds, pdf, pictures, scanner
+from karokar.files import bounded, scanner
+from karokar.files.formats import kinds, pdf, pictures
 from karokar.files.incoming import PIECE, receive
 from karokar.kernel.settings import settings
-from karokar.kernel.text import is_of_a_word
+from karokar.kernel.text.normalization import is_of_a_word
 
 MEGABYTE = 1024 * 1024
 _TAIL = 2048

@@ -5,10 +5,10 @@ from wtforms.fields.choices import SelectChoice
 from wtforms.validators import DataRequired, InputRequired, Length, NumberRange, Optional, ValidationError
 
 from karokar.fleet.rules import CATEGORIES, MAX_SEATS, SUSPENSION_REASONS, WINDOW_KINDS, YEARS
-from karokar.kernel.countries import countries
+from karokar.kernel.local.countries import countries
 from karokar.kernel.odometer import MAX_KILOMETRES
-from karokar.web.forms import Form, LocalTimeField, NameField, after, choose, time_zones
-from karokar.web.odometer import OdometerForm
+from karokar.web.forms.base import Form, LocalTimeField, NameField, after, choose, time_zones
+from karokar.web.forms.odometer import OdometerForm
 
 NEEDED = "This is needed."
 

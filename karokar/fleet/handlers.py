@@ -21,12 +21,12 @@ from karokar.events.booking import (
     BookingOdometerCorrected,
     BookingVehicleReturned,
 )
+from karokar.events.handlers import handles
 from karokar.events.verification import VerificationApproved, VerificationExpired, VerificationRevoked
 from karokar.fleet import actions, queries
 from karokar.fleet.models import VehicleDriver
 from karokar.fleet.rules import REQUIRED_DOCUMENTS, SOURCE_OF, VehicleStatus
 from karokar.kernel.db import db
-from karokar.outbox.registry import handles
 
 
 @handles(

@@ -25,10 +25,10 @@ from karokar.events.fleet import (
 from karokar.fleet import rules
 from karokar.fleet.rules import Ownership, ReadingMark, SuspendedBy, VehicleStatus, WindowStatus
 from karokar.kernel.actor import Actor, Scope
-from karokar.kernel.columns import NAME, indexes_of_key, key_of
+from karokar.kernel.database.columns import NAME, indexes_of_key, key_of
 from karokar.kernel.db import Aggregate, Base
 from karokar.kernel.errors import RuleBroken, StateConflict
-from karokar.kernel.notes import TYPED, Note, new_note
+from karokar.kernel.text.notes import TYPED, Note, new_note
 
 
 def _in(column: str, values: Iterable[str]) -> str:

@@ -6,9 +6,9 @@ import click
 
 from karokar.identity import actions, queries, rules
 from karokar.kernel.actor import SYSTEM, Actor, acting_as
-from karokar.kernel.commands import Commands
 from karokar.kernel.errors import DomainError
-from karokar.kernel.text import same_key
+from karokar.kernel.processes.commands import Commands
+from karokar.kernel.text.normalization import same_key
 from karokar.organization import queries as organization
 
 cli = Commands("identity", help="People and their ways in.")

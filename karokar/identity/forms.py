@@ -20,7 +20,7 @@ from wtforms.widgets import CheckboxInput, ListWidget
 
 from karokar.identity.queries import RoleFacts
 from karokar.identity.rules import passwords
-from karokar.web.forms import Form, NameField, can_be_mailed_to, time_zones
+from karokar.web.forms.base import Form, NameField, can_be_mailed_to, time_zones
 
 NAME = Length(max=80, message="Use at most 80 characters.")
 PHONE = Length(max=40, message="Use at most 40 characters.")

@@ -1,9 +1,9 @@
 """What identity does when other contexts tell something."""
 
 from karokar.events.base import Envelope
+from karokar.events.handlers import handles
 from karokar.events.organization import OrganizationCreated
 from karokar.identity import actions
-from karokar.outbox.registry import handles
 
 
 @handles(

@@ -25,7 +25,8 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, Session, declared_attr, mapp
 from sqlalchemy.orm.exc import StaleDataError
 from sqlalchemy.types import TypeDecorator
 
-from karokar.kernel import clock, driver
+from karokar.kernel import clock
+from karokar.kernel.database import driver
 from karokar.kernel.errors import Busy, DomainError, NotWritable, StaleVersion
 from karokar.kernel.ids import new_id
 from karokar.kernel.log import get_logger

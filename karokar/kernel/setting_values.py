@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from karokar.kernel.email_addresses import as_sender
+from karokar.kernel.text.email_addresses import as_sender
 
 SHORTEST_SECRET_KEY = 32
 _FEWEST_LETTERS = 10

@@ -10,7 +10,6 @@ from typing import Annotated, Any, Literal, cast, get_type_hints
 
 from flask import current_app
 
-from karokar.kernel.nearest import nearest
 from karokar.kernel.setting_values import (
     ConfigError,
     one_of,
@@ -28,6 +27,7 @@ from karokar.kernel.setting_values import (
     parse_truth,
     whole_number,
 )
+from karokar.kernel.text.nearest import nearest
 
 OWN_PREFIXES = ("KAROKAR_", "EVENT_BUS_")
 DEFAULT_DEMO_PASSWORD = "karokar-demo"  # noqa: S105 -- printed in the README: it opens example data only

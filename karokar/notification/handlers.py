@@ -20,12 +20,13 @@ from karokar.booking import queries as bookings
 from karokar.booking.queries import BookingFacts
 from karokar.events.availability import AvailabilityConflictDetected, AvailabilityConflictResolved
 from karokar.events.base import Envelope, Event
-from karokar.events.visibility import told_to_affected, visible
+from karokar.events.contracts.visibility import told_to_affected, visible
+from karokar.events.handlers import handles
 from karokar.fleet import queries as fleet
 from karokar.identity import queries as identity
 from karokar.kernel.actor import Actor, Scope
+from karokar.kernel.database.rows import insert_if_new, insert_missing
 from karokar.kernel.db import db
-from karokar.kernel.rows import insert_if_new, insert_missing
 from karokar.notification.models import Channel, MailState, Notification, Preference, Status, ToldEvent
 from karokar.notification.models import Mail as MailRow
 from karokar.notification.rules.matrix import (
@@ -41,7 +42,6 @@ from karokar.notification.rules.matrix import (
 from karokar.notification.rules.obstacles import FIELD, PROMISING, Obstacle, reader_of
 from karokar.organization import queries as organizations
 from karokar.outbox.models import EventRow
-from karokar.outbox.registry import handles
 
 _FOR_GOOD = timedelta(days=3650)
 _NAMING_BOOKINGS = frozenset({"VehicleSuspended", "VehicleMaintenanceScheduled"})

@@ -12,9 +12,9 @@ from karokar.kernel import clock
 from karokar.kernel.actor import Actor, Scope, current_actor
 from karokar.kernel.db import db
 from karokar.kernel.errors import NotFound
-from karokar.kernel.paging import Page, paginate
+from karokar.kernel.pages.paging import Page, paginate
+from karokar.kernel.pages.waiting import WaitingItem
 from karokar.kernel.permissions import permitted, scope_of
-from karokar.kernel.waiting import WaitingItem
 from karokar.notification.models import Channel, Mail, MailState, Notification, Preference, Status
 from karokar.notification.permissions import MAIL_READ, NOTIFICATION_READ
 from karokar.notification.rules.matrix import KINDS, can_choose

@@ -15,9 +15,9 @@ from karokar.notification import actions, queries
 from karokar.notification.permissions import MAIL_READ, NOTIFICATION_READ
 from karokar.notification.rules.matrix import KINDS, Kind, kinds_for
 from karokar.organization import queries as organizations
-from karokar.web.filters import Choice, Day, Filters
-from karokar.web.links import entity_url, look_up
-from karokar.web.states import state_choices
+from karokar.web.lists.filters import Choice, Day, Filters
+from karokar.web.shell.links import entity_url, look_up
+from karokar.web.shell.states import state_choices
 
 bp = Blueprint("notification", __name__)
 

@@ -9,9 +9,9 @@ from karokar.events.bus import publish
 from karokar.kernel import clock
 from karokar.kernel.actor import current_actor
 from karokar.kernel.db import action, db
-from karokar.kernel.email_addresses import email_problem
 from karokar.kernel.errors import NotFound, RuleBroken
 from karokar.kernel.permissions import check, load
+from karokar.kernel.text.email_addresses import email_problem
 from karokar.organization import queries, rules
 from karokar.organization.models import Applicant, Organization, OrganizationDecision, OrganizationOpening
 from karokar.organization.permissions import (

@@ -19,7 +19,7 @@ from wtforms.fields.choices import SelectChoice
 from wtforms.validators import DataRequired, InputRequired, Length, NumberRange, Optional
 
 from karokar.organization import rules
-from karokar.web.forms import Form, NameField, can_be_mailed_to, choose, time_zones
+from karokar.web.forms.base import Form, NameField, can_be_mailed_to, choose, time_zones
 
 NAME = Length(max=120, message="Use at most 120 characters.")
 SHORT = Length(max=80, message="Use at most 80 characters.")

@@ -18,10 +18,10 @@ from karokar.events.organization import (
 )
 from karokar.kernel import clock
 from karokar.kernel.actor import Actor, Scope
-from karokar.kernel.columns import NAME, indexes_of_key, key_of
+from karokar.kernel.database.columns import NAME, indexes_of_key, key_of
 from karokar.kernel.db import Aggregate, Base
 from karokar.kernel.errors import RuleBroken, StateConflict
-from karokar.kernel.notes import Note, new_note
+from karokar.kernel.text.notes import Note, new_note
 from karokar.organization import rules
 from karokar.organization.rules import TRANSITIONS, OrganizationStatus
 

@@ -10,12 +10,12 @@ from sqlalchemy import Select, select
 
 from karokar.kernel import clock
 from karokar.kernel.actor import Actor
-from karokar.kernel.columns import finds
+from karokar.kernel.database.columns import finds
 from karokar.kernel.db import db
 from karokar.kernel.errors import NotFound, StateConflict
-from karokar.kernel.paging import PAGE_SIZE, Page, count_up_to, paginate
+from karokar.kernel.pages.paging import PAGE_SIZE, Page, count_up_to, paginate
+from karokar.kernel.pages.waiting import Hit, WaitingItem
 from karokar.kernel.permissions import permitted, scope_of
-from karokar.kernel.waiting import Hit, WaitingItem
 from karokar.organization import rules
 from karokar.organization.models import Applicant, Organization, OrganizationDecision, OrganizationOpening
 from karokar.organization.permissions import ORGANIZATION_APPROVE, ORGANIZATION_READ

@@ -5,7 +5,7 @@ from urllib.parse import urlsplit
 from uuid import UUID
 from zoneinfo import available_timezones
 
-from karokar.kernel.codes import name_codes
+from karokar.kernel.text.codes import name_codes
 
 PLATFORM_ID = UUID("01900000-0000-7000-8000-000000000001")
 """The platform's own organization. It is there from the first migration on."""

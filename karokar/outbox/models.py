@@ -34,7 +34,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from sqlalchemy.types import UserDefinedType
 
 from karokar.kernel.db import Base
-from karokar.kernel.notes import Note
+from karokar.kernel.text.notes import Note
 
 POSTGRESQL_ONLY: dict[str, Any] = {"dialects": ("postgresql",)}
 SQLITE_ONLY: dict[str, Any] = {"dialects": ("sqlite",)}
@@ -299,7 +299,7 @@ class Canary(Base):
 class LatencyCount(Base):
     """How long it took from an event to its handling, counted per shard up to `position`.
 
-    `buckets` counts events per bucket of `karokar.outbox.metrics.BUCKETS`, the last one what took longer.
+    `buckets` counts events per bucket of `karokar.outbox.monitoring.metrics.BUCKETS`, the last one what took longer.
     """
 
     __tablename__ = "latency_counts"

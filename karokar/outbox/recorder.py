@@ -9,15 +9,15 @@ from sqlalchemy.orm import Session
 
 from karokar.events.base import SUBJECT_TYPES, Event
 from karokar.events.bus import EventToken
-from karokar.events.visibility import PERSONAL_PRODUCERS
+from karokar.events.contracts.codec import encode
+from karokar.events.contracts.visibility import PERSONAL_PRODUCERS
 from karokar.kernel import clock
 from karokar.kernel.actor import Actor, Cause, current_actor, current_cause
 from karokar.kernel.db import AGGREGATES, Aggregate, after_commit, db, take_changes
 from karokar.kernel.ids import new_id
-from karokar.kernel.notes import Told, keep_notes, typed_columns
 from karokar.kernel.settings import settings
-from karokar.outbox import bell
-from karokar.outbox.catalog import encode
+from karokar.kernel.text.notes import Told, keep_notes, typed_columns
+from karokar.outbox import wakeup
 from karokar.outbox.models import SHARDS
 from karokar.outbox.store import NewEvent, add_event
 
@@ -85,7 +85,7 @@ def record(sender: type[Event], *, event: Event) -> EventToken:
         subjects=[(SUBJECT_TYPES[kind], entity_id) for kind, entity_id in sorted(_subjects(event, metadata))],
     )
     add_event(session.connection(), row)
-    after_commit("outbox.bell", bell.ring)
+    after_commit("outbox.bell", wakeup.ring)
     return token
 
 

@@ -3,7 +3,11 @@
 from flask import Flask
 
 from karokar.events.bus import published
-from karokar.outbox import bell, catalog, cli, cli_replay, upkeep, verify
+from karokar.events.contracts import schema
+from karokar.outbox import wakeup
+from karokar.outbox.cli import commands, replay
+from karokar.outbox.monitoring import verify
+from karokar.outbox.processes import upkeep
 from karokar.outbox.recorder import record
 
 
@@ -12,11 +16,11 @@ def init_app(app: Flask) -> None:
 
     Raises BrokenChain where some version of an event cannot be read as its newest one.
     """
-    catalog.check_chains()
+    schema.check_chains()
     published.connect(record)
-    app.cli.add_command(cli.events)
-    app.cli.add_command(cli_replay.replay_events)
-    app.extensions["karokar.redis_ping"] = bell.ping
+    app.cli.add_command(commands.events)
+    app.cli.add_command(replay.replay_events)
+    app.extensions["karokar.redis_ping"] = wakeup.ping
 
 
 __all__ = ["init_app", "upkeep", "verify"]

@@ -8,11 +8,11 @@ from uuid import UUID
 from sqlalchemy import func, select, update
 
 from karokar.kernel.actor import current_actor
+from karokar.kernel.database.rows import insert_rows
 from karokar.kernel.db import action, db, primitive
 from karokar.kernel.errors import NotFound, StateConflict
 from karokar.kernel.ids import new_id
 from karokar.kernel.permissions import check
-from karokar.kernel.rows import insert_rows
 from karokar.runs.kinds import KINDS, Item
 from karokar.runs.models import ImportFile, Run, RunRow
 from karokar.runs.queries import seen_by, shows_rows

@@ -7,9 +7,9 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from karokar.kernel.text import is_of_a_word, normal
+from karokar.kernel.text.normalization import is_of_a_word, normal
 from karokar.runs.tables import MOST_ROWS, FileRefused
-from karokar.web.exports import plain
+from karokar.web.lists.exports import plain
 
 _DIVIDERS = ",;\t"
 

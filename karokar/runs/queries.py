@@ -12,7 +12,7 @@ from karokar.files.storage import FileLost
 from karokar.kernel.actor import Actor, Scope, current_actor
 from karokar.kernel.db import db
 from karokar.kernel.errors import NotFound, PermissionDenied
-from karokar.kernel.paging import Page, paginate
+from karokar.kernel.pages.paging import Page, paginate
 from karokar.kernel.permissions import PERMISSIONS, check, scope_of
 from karokar.kernel.settings import settings
 from karokar.runs.kinds import KINDS

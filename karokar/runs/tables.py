@@ -6,9 +6,10 @@ import io
 import unicodedata
 from dataclasses import dataclass
 
-from karokar.files import bounded, scanner, workbook
+from karokar.files import bounded, scanner
+from karokar.files.formats import workbook
 from karokar.files.incoming import receive
-from karokar.web.exports import safe
+from karokar.web.lists.exports import safe
 
 MOST_ROWS = 5_000
 MOST_BYTES = 2_000_000

@@ -23,8 +23,8 @@ from karokar.kernel.db import database_now, db, transaction
 from karokar.kernel.errors import Busy, DomainError
 from karokar.kernel.log import get_logger
 from karokar.kernel.permissions import check
+from karokar.kernel.processes.turns import Turns
 from karokar.kernel.schedule import every
-from karokar.kernel.turns import Turns
 from karokar.runs.kinds import KINDS, End, FileKind, Item, Paced, RowKind, Skipped, Stopped
 from karokar.runs.models import OPEN, ImportFile, Run, RunRow
 from karokar.runs.queries import folder_of

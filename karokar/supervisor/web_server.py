@@ -6,7 +6,7 @@ from typing import Any
 
 from karokar import safety
 from karokar.config import ConfigError, load_config
-from karokar.kernel.memory import keep_what_is_loaded
+from karokar.kernel.processes.memory import keep_what_is_loaded
 from karokar.supervisor.process import die_with_parent
 
 worker_class = "karokar.supervisor.web_worker.WholeRequestWorker"

@@ -24,7 +24,7 @@ from waitress.channel import HTTPChannel
 from waitress.server import TcpWSGIServer, UnixWSGIServer
 from waitress.task import ThreadedTaskDispatcher
 
-from karokar.kernel.heartbeat import beat
+from karokar.kernel.processes.heartbeat import beat
 
 HEADERS_WITHIN = 10.0
 """Seconds from the first byte of a request to the end of its headers."""

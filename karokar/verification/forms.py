@@ -4,10 +4,10 @@ from flask_wtf.file import MultipleFileField
 from wtforms import DateField, SelectField, TextAreaField
 from wtforms.validators import InputRequired, Length, Optional
 
-from karokar.files import kinds
+from karokar.files.formats import kinds
 from karokar.verification import rules
-from karokar.web.form_files import FileForm, FilesNeeded
-from karokar.web.forms import Form, choose, in_our_years
+from karokar.web.forms.base import Form, choose, in_our_years
+from karokar.web.forms.form_files import FileForm, FilesNeeded
 
 A_REASON = "Choose a reason"
 NOTE = Length(max=1000, message="Use at most 1000 characters.")

@@ -2,8 +2,8 @@
 
 from karokar.events.base import Envelope
 from karokar.events.fleet import VehicleUpdated
+from karokar.events.handlers import handles
 from karokar.fleet.queries import plate_key
-from karokar.outbox.registry import handles
 from karokar.verification import actions
 
 

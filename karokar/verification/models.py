@@ -19,7 +19,7 @@ from karokar.kernel import clock
 from karokar.kernel.actor import Actor, Scope
 from karokar.kernel.db import Aggregate, Base
 from karokar.kernel.errors import RuleBroken, StateConflict
-from karokar.kernel.notes import TYPED, Note, new_note
+from karokar.kernel.text.notes import TYPED, Note, new_note
 from karokar.verification import rules
 from karokar.verification.rules import VerificationStatus
 

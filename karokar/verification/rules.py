@@ -2,7 +2,7 @@
 
 from enum import StrEnum
 
-from karokar.kernel.codes import name_codes
+from karokar.kernel.text.codes import name_codes
 
 
 class VerificationStatus(StrEnum):

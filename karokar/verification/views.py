@@ -10,26 +10,26 @@ from uuid import UUID
 from flask import Blueprint, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
-from karokar.files import kinds
+from karokar.files.formats import kinds
 from karokar.files.lost import note_state, note_states
 from karokar.files.storage import SENTENCES, FileLost, storage
 from karokar.fleet import queries as fleet
 from karokar.identity import queries as identity
 from karokar.kernel.actor import Scope, current_actor
-from karokar.kernel.days import end_of_day, zone_of
 from karokar.kernel.errors import NotFound
+from karokar.kernel.local.days import end_of_day, zone_of
 from karokar.kernel.permissions import may, requires, scope_of
 from karokar.kernel.settings import settings
 from karokar.organization import queries as organization
 from karokar.verification import actions, queries, rules
 from karokar.verification.forms import ApproveForm, RejectForm, RequestForm, RevokeForm
 from karokar.verification.permissions import VERIFICATION_READ, VERIFICATION_REQUEST, VERIFICATION_REVIEW
-from karokar.web.filters import Carried, Choice, Field, Filters
-from karokar.web.forms import choices, choose
-from karokar.web.headers import CONTENT_POLICY
-from karokar.web.live import live_part
-from karokar.web.states import state_choices
-from karokar.web.stored_files import send_lost, send_stored
+from karokar.web.forms.base import choices, choose
+from karokar.web.lists.filters import Carried, Choice, Field, Filters
+from karokar.web.responses.headers import CONTENT_POLICY
+from karokar.web.responses.live import live_part
+from karokar.web.responses.stored_files import send_lost, send_stored
+from karokar.web.shell.states import state_choices
 
 bp = Blueprint("verification", __name__)
 

@@ -7,7 +7,7 @@ from sqlalchemy import ForeignKey, Index, String, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from karokar.kernel import clock
-from karokar.kernel.columns import NAME
+from karokar.kernel.database.columns import NAME
 from karokar.kernel.db import Base
 
 

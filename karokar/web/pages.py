@@ -8,11 +8,14 @@ from werkzeug.wrappers import Response
 
 from karokar.kernel.actor import current_actor
 from karokar.kernel.permissions import public, requires, signed_in
-from karokar.outbox.metrics import CONTENT_TYPE, exposition
-from karokar.web import health, put_off, saved_views
+from karokar.outbox.monitoring.metrics import CONTENT_TYPE, exposition
+from karokar.web import health
 from karokar.web.asking import questions
-from karokar.web.cookies import set_cookie
-from karokar.web.home import (
+from karokar.web.lists import saved_views
+from karokar.web.requests.session_end import local_path, second_factor_missing, sign_in_url
+from karokar.web.responses.cookies import set_cookie
+from karokar.web.shell import snooze
+from karokar.web.shell.home import (
     find_hits,
     group_waiting,
     hit_url,
@@ -21,10 +24,9 @@ from karokar.web.home import (
     list_waiting,
     names_of_waiting,
 )
-from karokar.web.navigation import navigation
-from karokar.web.session_end import local_path, second_factor_missing, sign_in_url
-from karokar.web.shell import THEMES, current_shell
-from karokar.web.times import local_time
+from karokar.web.shell.navigation import navigation
+from karokar.web.shell.shell import THEMES, current_shell
+from karokar.web.shell.times import local_time
 
 bp = Blueprint("web", __name__)
 
@@ -38,13 +40,13 @@ def home() -> Any:
         return redirect(sign_in_url(), 303)
     if actor.lacks_second_factor:
         return second_factor_missing()
-    noted = put_off.note(list_waiting(actor), actor)
-    shown, aside = put_off.split(noted)
+    noted = snooze.note(list_waiting(actor), actor)
+    shown, aside = snooze.split(noted)
     return render_template(
         "web/home.html",
         groups=group_waiting(shown),
         parts=list_parts(),
-        is_due=put_off.is_due,
+        is_due=snooze.is_due,
         count=len(shown),
         aside=aside,
         names=names_of_waiting(noted),
@@ -57,19 +59,19 @@ def home() -> Any:
 def note_waiting() -> Response:
     """Note something beside a thing that waits: put it aside or bring it back, be at it or let it go."""
     key, deed = request.form.get("item", ""), request.form.get("do", "")
-    item = next((item for item in list_waiting(current_actor()) if put_off.key_of(item) == key), None)
+    item = next((item for item in list_waiting(current_actor()) if snooze.key_of(item) == key), None)
     if item is None:
         flash("That waits for you no more.", "info")
     elif deed == "aside":
-        until = put_off.put_aside(item, request.form.get("until", "day"))
+        until = snooze.put_aside(item, request.form.get("until", "day"))
         flash(f"Put aside until {local_time(until)}. You find it below the list.", "good")
     elif deed == "claim":
-        put_off.be_at_it(item)
+        snooze.be_at_it(item)
         flash("Your colleagues see for half an hour that you are at it.", "good")
     elif deed == "back":
-        put_off.bring_back(item)
+        snooze.bring_back(item)
     elif deed == "release":
-        put_off.let_go(item)
+        snooze.let_go(item)
     return redirect(url_for("web.home"), 303)
 
 

@@ -2,27 +2,13 @@
 
 from flask import Flask
 
-from karokar.web import (
-    acting,
-    assets,
-    csrf,
-    errors,
-    form_files,
-    forms,
-    handover,
-    headers,
-    hosts,
-    incoming,
-    limits,
-    odometer,
-    security_log,
-    shell,
-    submissions,
-    timeline,
-    unreadable,
-    uploads,
-)
+from karokar.web.forms import base as forms
+from karokar.web.forms import form_files, handover, odometer
 from karokar.web.pages import bp
+from karokar.web.requests import active_organization, csrf, hosts, incoming, limits, nul_check, submissions, uploads
+from karokar.web.responses import assets, errors, headers, security_log
+from karokar.web.shell import shell
+from karokar.web.timeline import timeline
 
 
 def init_app(app: Flask) -> None:
@@ -34,9 +20,9 @@ def init_app(app: Flask) -> None:
     hosts.install(app)
     errors.init_app(app)
     uploads.install(app)
-    unreadable.install(app)
+    nul_check.install(app)
     csrf.install(app)
-    acting.install(app)
+    active_organization.install(app)
     limits.install(app)
     submissions.install(app)
     forms.install(app)

@@ -7,8 +7,8 @@ import sqlalchemy as sa
 from alembic import op
 
 from karokar.fleet.rules import city_key
-from karokar.kernel.columns import LONGEST_KEY, SearchKey
-from karokar.kernel.text import search_key
+from karokar.kernel.database.columns import LONGEST_KEY, SearchKey
+from karokar.kernel.text.normalization import search_key
 
 revision = "0024_search_keys"
 down_revision = "0023_proof"

@@ -4,7 +4,7 @@ import sqlalchemy as sa
 from alembic import op
 from flask import current_app
 
-from karokar.kernel.sealed import seal, unseal
+from karokar.kernel.database.sealed import seal, unseal
 
 revision = "0028_sealed_seeds"
 down_revision = "0027_example_accounts"

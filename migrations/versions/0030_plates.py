@@ -5,7 +5,7 @@ from typing import Any
 import sqlalchemy as sa
 from alembic import op
 
-from karokar.kernel.countries import country_of
+from karokar.kernel.local.countries import country_of
 
 revision = "0030_plates"
 down_revision = "0029_tries"

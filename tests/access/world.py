@@ -18,7 +18,7 @@ from karokar.kernel.ids import new_id
 from karokar.outbox.models import EventRow
 from karokar.runs import actions as run_actions
 from karokar.verification import queries as verification
-from karokar.web import saved_views
+from karokar.web.lists import saved_views
 from tests.factories import fleet, people
 from tests.factories.people import Company, Somebody
 

@@ -7,8 +7,8 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from karokar.outbox import subscriptions
-from karokar.outbox.drain import drain
+from karokar.outbox.delivery import subscriptions
+from karokar.outbox.delivery.drain import drain
 from tests.factories import people
 from tests.factories.handlers import Planted, only
 

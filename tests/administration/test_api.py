@@ -12,7 +12,7 @@ from werkzeug.test import TestResponse
 from karokar.identity import actions as identity
 from karokar.kernel.db import db
 from karokar.kernel.ids import new_id
-from karokar.outbox.drain import drain
+from karokar.outbox.delivery.drain import drain
 from tests.factories import people
 from tests.factories.events import approved, drafted, record, requested
 from tests.factories.handlers import Planted

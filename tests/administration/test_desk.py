@@ -12,12 +12,14 @@ from karokar.kernel.actor import Actor
 from karokar.kernel.db import db
 from karokar.kernel.errors import NotFound, RuleBroken, StaleVersion
 from karokar.kernel.ids import new_id
-from karokar.outbox import bell, canary, health
-from karokar.outbox.desk import list_waiting_for, search
-from karokar.outbox.drain import drain, drain_all
-from karokar.outbox.leases import Lease
+from karokar.outbox import wakeup
+from karokar.outbox.delivery import canary
+from karokar.outbox.delivery.drain import drain, drain_all
+from karokar.outbox.home import list_waiting_for, search
 from karokar.outbox.models import EventRow
-from karokar.outbox.verify import verify_what_is_new
+from karokar.outbox.monitoring import health
+from karokar.outbox.monitoring.verify import verify_what_is_new
+from karokar.outbox.processes.leases import Lease
 from tests.factories import people
 from tests.factories.events import record, requested
 from tests.factories.handlers import Planted
@@ -103,7 +105,7 @@ def test_parts_that_work_say_so(any_app: Flask) -> None:
 
 
 def test_a_redis_that_does_not_answer_is_told_with_what_it_means(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bell, "_quiet_until", 0.0)  # and is forgotten with the test
+    monkeypatch.setattr(wakeup, "_quiet_until", 0.0)  # and is forgotten with the test
     assert status_of("Queue") == "off"
     away = dataclasses.replace(
         app.config["KAROKAR"], event_bus_dispatcher="worker", redis_url="unix:///nowhere/redis.sock"

@@ -11,7 +11,7 @@ from sqlalchemy import func, select, update
 from karokar.events.identity import UserLoginFailed
 from karokar.kernel.db import db, transaction
 from karokar.kernel.ids import new_id
-from karokar.outbox.drain import drain, drain_all
+from karokar.outbox.delivery.drain import drain, drain_all
 from karokar.outbox.models import Trouble
 from karokar.runs import worker
 from tests.factories import people

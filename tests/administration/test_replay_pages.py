@@ -7,7 +7,7 @@ from sqlalchemy import select
 
 from karokar.kernel import clock
 from karokar.kernel.db import db
-from karokar.outbox.drain import drain, drain_all
+from karokar.outbox.delivery.drain import drain, drain_all
 from karokar.outbox.models import EventRow
 from karokar.runs.models import Run, RunRow
 from karokar.runs.worker import work

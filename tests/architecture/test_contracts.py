@@ -27,7 +27,7 @@ PLANTED = {
         ),
         (
             "karokar/events/planted.py",
-            "from karokar.outbox import registry",
+            "from karokar.outbox import recorder",
             "karokar.events.planted -> karokar.outbox",
         ),
         ("karokar/web/planted.py", "from karokar.booking import queries", "karokar.web.planted -> karokar.booking"),

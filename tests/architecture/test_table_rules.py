@@ -62,7 +62,7 @@ BREACHES: dict[Rule, list[tuple[str, str, str]]] = {
         ("karokar/fleet/handlers", "from {AGGREGATES} import AGGREGATES as known\nknown.get('Booking')", "AGGREGATES reaches"),
         ("karokar/fleet/handlers", "import {AGGREGATES} as base\nbase.AGGREGATES['Booking']", "AGGREGATES reaches"),
         ("karokar/fleet/handlers", "import {AGGREGATES} as base\ngetattr(base, 'AGGREGATES')['Booking']", "AGGREGATES reaches"),
-        ("karokar/fleet/handlers", "from karokar.outbox import verify\nverify.AGGREGATES['Booking']", "AGGREGATES reaches"),
+        ("karokar/fleet/handlers", "from karokar.outbox.monitoring import verify\nverify.AGGREGATES['Booking']", "AGGREGATES reaches"),
         ("karokar/fleet/views", "from {AGGREGATES} import Base\nBase.metadata.tables['bookings']", "metadata of the base reaches every context's tables"),
         ("karokar/fleet/handlers", "from {AGGREGATES} import Base as B\nlist(B.registry.mappers)", "registry of the base reaches"),
         ("karokar/fleet/handlers", "from {AGGREGATES} import Aggregate\nAggregate.__subclasses__()", "__subclasses__"),

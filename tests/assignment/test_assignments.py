@@ -22,7 +22,7 @@ from karokar.kernel import clock
 from karokar.kernel.db import Base, db, transaction
 from karokar.kernel.errors import DomainError, NotFound, StateConflict
 from karokar.kernel.ids import new_id
-from karokar.kernel.notes import texts_of
+from karokar.kernel.text.notes import texts_of
 from tests.factories import booking as make
 from tests.factories.booking import NOON, World, hours
 from tests.factories.browsing import follow, send, text_of

@@ -18,8 +18,8 @@ from karokar.events.bus import publish
 from karokar.kernel.clock import now, standing_at
 from karokar.kernel.db import db, transaction
 from karokar.kernel.ids import new_id
-from karokar.outbox.drain import drain_all
-from karokar.outbox.log import settled_position
+from karokar.outbox.delivery.drain import drain_all
+from karokar.outbox.reading.log import settled_position
 from tests.factories.tampering import tamper
 
 

@@ -19,7 +19,7 @@ from karokar.kernel.clock import now
 from karokar.kernel.db import db
 from karokar.kernel.settings import settings
 from karokar.notification.models import Notification
-from karokar.outbox.drain import drain_all
+from karokar.outbox.delivery.drain import drain_all
 from karokar.outbox.models import EventRow
 from tests.audit.test_chain import happen, positions
 from tests.factories import people

@@ -14,7 +14,7 @@ from karokar.audit.queries import list_records
 from karokar.kernel.actor import acting_as
 from karokar.kernel.db import db
 from karokar.kernel.errors import PermissionDenied
-from karokar.outbox.drain import drain_all
+from karokar.outbox.delivery.drain import drain_all
 from tests.factories import people
 from tests.factories.booking import another_company, make_world, sign_in
 

@@ -14,7 +14,7 @@ from karokar.fleet import actions as fleet
 from karokar.fleet import queries as fleet_queries
 from karokar.kernel import clock
 from karokar.kernel.errors import StateConflict
-from karokar.web.times import iso
+from karokar.web.shell.times import iso
 from tests.factories import booking as make
 from tests.factories.booking import NOON, hours
 from tests.factories.browsing import send, text_of

@@ -23,8 +23,8 @@ from karokar.kernel.db import db
 from karokar.kernel.errors import NotFound, PermissionDenied, RuleBroken
 from karokar.kernel.ids import new_id
 from karokar.notification.models import Notification
-from karokar.outbox.drain import drain_all
-from karokar.outbox.timeline import whole_story
+from karokar.outbox.delivery.drain import drain_all
+from karokar.outbox.reading.timeline import whole_story
 from tests.factories import booking as make
 from tests.factories.booking import NOON, World, hours
 

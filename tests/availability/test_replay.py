@@ -8,10 +8,10 @@ from karokar.availability.handlers import REACTIONS, keep_calendar
 from karokar.availability.models import AvailabilityBlock
 from karokar.booking import actions as bookings
 from karokar.events.base import Envelope
+from karokar.events.contracts import codec
 from karokar.fleet import actions as fleet
 from karokar.fleet import queries as fleet_queries
 from karokar.kernel.db import Base, db, transaction
-from karokar.outbox import catalog
 from tests.factories import booking as make
 from tests.factories.booking import hours
 
@@ -34,7 +34,7 @@ def recorded():
         Envelope(
             position=row.id,
             event_id=row.event_id,
-            event=catalog.decode(row.event_type, row.version, row.payload),
+            event=codec.decode(row.event_type, row.version, row.payload),
             aggregate_type=row.aggregate_type,
             aggregate_id=row.aggregate_id,
             aggregate_seq=row.aggregate_seq,

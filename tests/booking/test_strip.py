@@ -7,7 +7,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from karokar.kernel import clock
-from karokar.web.grid import Grid
+from karokar.web.lists.grid import Grid
 from tests.factories import booking as make
 from tests.factories.booking import World
 

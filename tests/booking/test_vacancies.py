@@ -12,7 +12,7 @@ from karokar.assignment import actions as assignments
 from karokar.booking import actions
 from karokar.booking.models import Booking
 from karokar.kernel import clock
-from karokar.outbox.drain import drain_all
+from karokar.outbox.delivery.drain import drain_all
 from tests.factories import booking as make
 from tests.factories.booking import NOON, World
 from tests.factories.browsing import text_of

@@ -13,7 +13,7 @@ from karokar.identity.queries import list_roles_to_give, sign_in_link
 from karokar.kernel import clock
 from karokar.kernel.actor import acting_as, current_actor
 from karokar.kernel.db import db, transaction
-from karokar.outbox.drain import drain_all
+from karokar.outbox.delivery.drain import drain_all
 from karokar.outbox.models import Trouble
 from karokar.runs import actions as runs
 from karokar.runs import worker

@@ -10,7 +10,7 @@ from pathlib import Path
 from playwright.sync_api import BrowserContext, sync_playwright
 
 from karokar.config import PROJECT
-from karokar.outbox import relay
+from karokar.outbox.processes import relay
 from tests.browser import site
 from tests.servers import chromium, keeper
 from tests.servers.databases import Databases

@@ -75,7 +75,7 @@ def load_example_data(config: Config, path: Path) -> None:
     result = app.test_cli_runner().invoke(args=["demo", "load"])
     assert result.exit_code == 0, result.output
     with app.app_context():
-        from karokar.outbox.drain import drain_all
+        from karokar.outbox.delivery.drain import drain_all
 
         drain_all()
         add_rare_states(app)

@@ -11,7 +11,7 @@ import pytest
 from playwright.sync_api import Page as Tab
 
 from karokar.kernel.db import db
-from karokar.web.grid import Grid
+from karokar.web.lists.grid import Grid
 from tests.browser import site
 from tests.browser.conftest import Watched
 from tests.factories import booking as make

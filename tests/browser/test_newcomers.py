@@ -12,7 +12,7 @@ from playwright.sync_api import Page, expect
 from karokar.app import create_app
 from karokar.identity import queries as identity
 from karokar.kernel.db import db
-from karokar.outbox.drain import drain_all
+from karokar.outbox.delivery.drain import drain_all
 from tests.browser import site
 from tests.factories import people
 

@@ -13,7 +13,7 @@ from karokar.assignment.models import Assignment
 from karokar.booking.models import Booking
 from karokar.identity.models import Membership, User
 from karokar.kernel.db import db
-from karokar.outbox.drain import drain_all
+from karokar.outbox.delivery.drain import drain_all
 from tests.browser import site
 from tests.browser.conftest import settings
 

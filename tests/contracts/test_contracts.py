@@ -16,16 +16,17 @@ from hypothesis import strategies as st
 from karokar.app import PRODUCERS, create_app
 from karokar.config import ConfigError
 from karokar.events.base import CATALOG, LATEST, Event, Moment, OrganizationId, VehicleId, fact
-from karokar.events.upcasters import UPCASTERS, upcasts
-from karokar.outbox import catalog
-from karokar.outbox.catalog_text import CATALOG_PAGE, catalog_page
+from karokar.events.contracts import codec
+from karokar.events.contracts import schema as contracts
+from karokar.events.contracts.catalog_page import CATALOG_PAGE, catalog_page
+from karokar.events.contracts.upcasters import UPCASTERS, upcasts
 
 for _producer in PRODUCERS:
     __import__(f"karokar.events.{_producer}")
 
 GOLDEN = Path(__file__).parents[1] / "outbox" / "golden"
 PUBLISHED = [
-    (name, int(version)) for name, versions in catalog.locked_contract().items() for version in sorted(versions)
+    (name, int(version)) for name, versions in contracts.locked_contract().items() for version in sorted(versions)
 ]
 CLASSES = sorted(LATEST.values(), key=lambda class_: class_.event_type)
 CORE = {
@@ -53,22 +54,22 @@ def golden(name: str, version: int) -> dict[str, Any]:
 def test_every_version_ever_published_is_still_read(name: str, version: int) -> None:
     example = golden(name, version)
     assert (example["eventType"], example["version"]) == (name, version)
-    event = catalog.decode(name, version, example["payload"])
+    event = codec.decode(name, version, example["payload"])
     assert type(event) is LATEST[name]
-    assert catalog.decode(name, version, json.dumps(example["payload"])) == event
+    assert codec.decode(name, version, json.dumps(example["payload"])) == event
 
 
 @pytest.mark.parametrize("class_", CLASSES, ids=lambda class_: class_.event_type)
 def test_what_is_stored_is_what_was_read(class_: type[Event]) -> None:
     example = golden(class_.event_type, class_.schema_version)["payload"]
-    event = catalog.decode(class_.event_type, class_.schema_version, example)
-    assert catalog.document(event) == example
-    assert json.loads(catalog.encode(event)) == example
+    event = codec.decode(class_.event_type, class_.schema_version, example)
+    assert codec.document(event) == example
+    assert json.loads(codec.encode(event)) == example
 
 
 @pytest.mark.parametrize("class_", CLASSES, ids=lambda class_: class_.event_type)
 def test_every_example_keeps_the_schema_that_is_published(class_: type[Event]) -> None:
-    schema = catalog.schema_of(class_)
+    schema = contracts.schema_of(class_)
     jsonschema.Draft202012Validator.check_schema(schema)
     example = golden(class_.event_type, class_.schema_version)["payload"]
     jsonschema.validate({**example}, schema, format_checker=jsonschema.FormatChecker())
@@ -76,8 +77,8 @@ def test_every_example_keeps_the_schema_that_is_published(class_: type[Event]) -
         without = {key: value for key, value in example.items() if key != name}
         with pytest.raises(jsonschema.ValidationError):
             jsonschema.validate(without, schema)
-        with pytest.raises(catalog.PayloadRefused, match=name):
-            catalog.decode(class_.event_type, class_.schema_version, without)
+        with pytest.raises(codec.PayloadRefused, match=name):
+            codec.decode(class_.event_type, class_.schema_version, without)
 
 
 def test_every_example_belongs_to_a_published_version() -> None:
@@ -85,7 +86,7 @@ def test_every_example_belongs_to_a_published_version() -> None:
 
 
 def test_no_payload_changed_without_a_new_version() -> None:
-    assert catalog.broken_promises() == []
+    assert contracts.broken_promises() == []
 
 
 def test_the_core_contract_is_complete() -> None:
@@ -94,7 +95,7 @@ def test_the_core_contract_is_complete() -> None:
 
 
 def test_every_earlier_version_leads_to_the_newest() -> None:
-    catalog.check_chains()
+    contracts.check_chains()
 
 
 @pytest.mark.parametrize("class_", CLASSES, ids=lambda class_: class_.event_type)
@@ -143,12 +144,12 @@ def test_any_event_survives_being_stored(data: st.DataObject) -> None:
             return st.dictionaries(text, any_value(schema["additionalProperties"]), max_size=3)
         return by_type[schema["type"]]
 
-    schema = catalog.schema_of(class_)
+    schema = contracts.schema_of(class_)
     payload = {name: data.draw(any_value(declared), label=name) for name, declared in schema["properties"].items()}
-    event = catalog.decode(class_.event_type, class_.schema_version, payload)
-    again = catalog.decode(class_.event_type, class_.schema_version, catalog.encode(event))
+    event = codec.decode(class_.event_type, class_.schema_version, payload)
+    again = codec.decode(class_.event_type, class_.schema_version, codec.encode(event))
     assert again == event
-    assert catalog.decode(class_.event_type, class_.schema_version, catalog.document(event)) == event
+    assert codec.decode(class_.event_type, class_.schema_version, codec.document(event)) == event
 
 
 def _is_whole_offset(text: str) -> bool:
@@ -213,13 +214,13 @@ def test_a_payload_of_the_first_version_is_lifted_through_the_chain(own_catalog:
     def date_it(payload: dict[str, Any]) -> dict[str, Any]:
         return {**payload, "paintedAt": "2026-01-01T00:00:00Z"}
 
-    catalog.check_chains()
+    contracts.check_chains()
     for stored in (FIRST, json.dumps(FIRST), json.dumps(FIRST).encode()):
-        event = catalog.decode("VehiclePainted", 1, stored)
+        event = codec.decode("VehiclePainted", 1, stored)
         assert type(event) is newest
-        assert catalog.document(event)["colours"] == ["red"]
+        assert codec.document(event)["colours"] == ["red"]
     second = {**FIRST, "colours": ["red", "blue"]}
-    assert catalog.document(catalog.decode("VehiclePainted", 2, second))["colours"] == ["red", "blue"]
+    assert codec.document(codec.decode("VehiclePainted", 2, second))["colours"] == ["red", "blue"]
     assert "colours" not in FIRST
 
 
@@ -232,14 +233,14 @@ def test_a_gap_in_the_chain_stops_the_start(own_catalog: None, databases) -> Non
 
 def test_a_version_without_an_upcaster_is_not_locked(own_catalog: None) -> None:
     declare_third()
-    with pytest.raises(catalog.BrokenChain, match="VehiclePainted version 1 has no upcaster"):
-        catalog.lock(writes=False)
+    with pytest.raises(contracts.BrokenChain, match="VehiclePainted version 1 has no upcaster"):
+        contracts.lock(writes=False)
 
 
 def test_an_upcaster_to_nowhere_stops_the_start(own_catalog: None) -> None:
     upcasts("BookingApproved", version=LATEST["BookingApproved"].schema_version)(lambda payload: payload)
-    with pytest.raises(catalog.BrokenChain, match="a version that does not exist"):
-        catalog.check_chains()
+    with pytest.raises(contracts.BrokenChain, match="a version that does not exist"):
+        contracts.check_chains()
 
 
 def test_two_upcasters_of_one_version_are_refused(own_catalog: None) -> None:
@@ -256,8 +257,8 @@ def test_a_stored_name_is_never_used_twice(own_catalog: None) -> None:
 
 @pytest.mark.parametrize(("name", "version"), [("VehicleWashed", 1), ("BookingApproved", 99), ("BookingApproved", 0)])
 def test_what_this_code_does_not_know_is_told_apart_from_what_is_broken(name: str, version: int) -> None:
-    with pytest.raises(catalog.UnknownContract) as refusal:
-        catalog.decode(name, version, {})
+    with pytest.raises(codec.UnknownContract) as refusal:
+        codec.decode(name, version, {})
     assert (refusal.value.event_type, refusal.value.version) == (name, version)
 
 
@@ -273,18 +274,18 @@ def test_what_this_code_does_not_know_is_told_apart_from_what_is_broken(name: st
 )
 def test_a_payload_that_breaks_its_contract_is_refused_by_the_fields_name(field: str, value: Any) -> None:
     payload = {**golden("BookingApproved", 1)["payload"], field: value}
-    with pytest.raises(catalog.PayloadRefused, match=rf"BookingApproved version 1.*{field}"):
-        catalog.decode("BookingApproved", 1, payload)
+    with pytest.raises(codec.PayloadRefused, match=rf"BookingApproved version 1.*{field}"):
+        codec.decode("BookingApproved", 1, payload)
 
 
 def test_a_new_event_has_to_be_locked(own_catalog: None) -> None:
     declare_first()
-    assert catalog.broken_promises() == ["VehiclePainted version 1 is not in the locked contract: lock it."]
+    assert contracts.broken_promises() == ["VehiclePainted version 1 is not in the locked contract: lock it."]
 
 
 @pytest.mark.parametrize("change", ["type", "gone", "new", "required", "stream"])
 def test_a_contract_that_changed_without_a_new_version_is_found(change: str) -> None:
-    locked = catalog.locked_contract()
+    locked = contracts.locked_contract()
     promised = locked["BookingApproved"]["1"]
     match change:
         case "type":
@@ -297,13 +298,13 @@ def test_a_contract_that_changed_without_a_new_version_is_found(change: str) -> 
             promised["required"].remove("heldUntil")
         case "stream":
             promised["stream"] = None
-    (sentence,) = catalog.broken_promises(locked)
+    (sentence,) = contracts.broken_promises(locked)
     assert sentence.startswith("BookingApproved version 1 changed")
 
 
 def test_an_event_that_was_published_cannot_go_away(own_catalog: None) -> None:
     del LATEST["BookingApproved"], CATALOG["BookingApproved", 1]
-    assert catalog.broken_promises() == [
+    assert contracts.broken_promises() == [
         "BookingApproved was published and is gone: stored events of that name could not be read."
     ]
 
@@ -312,13 +313,13 @@ def test_locking_adds_what_is_new_and_refuses_what_changed(
     own_catalog: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     copy = tmp_path / "contract.json"
-    copy.write_bytes(catalog.CONTRACT_FILE.read_bytes())
-    monkeypatch.setattr(catalog, "CONTRACT_FILE", copy)
-    assert catalog.lock() == []
+    copy.write_bytes(contracts.CONTRACT_FILE.read_bytes())
+    monkeypatch.setattr(contracts, "CONTRACT_FILE", copy)
+    assert contracts.lock() == []
     declare_first()
-    assert catalog.lock() == ["VehiclePainted 1"]
-    locked = catalog.locked_contract()
+    assert contracts.lock() == ["VehiclePainted 1"]
+    locked = contracts.locked_contract()
     locked["VehiclePainted"]["1"]["fields"]["colour"] = {"type": "integer"}
     copy.write_text(json.dumps(locked), encoding="utf-8")
-    with pytest.raises(catalog.BrokenChain, match="VehiclePainted version 1 changed"):
-        catalog.lock()
+    with pytest.raises(contracts.BrokenChain, match="VehiclePainted version 1 changed"):
+        contracts.lock()

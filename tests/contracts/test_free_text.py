@@ -11,7 +11,7 @@ from karokar.app import PRODUCERS
 from karokar.contexts import CONTEXTS
 from karokar.events.base import CATALOG, LATEST, Code, Event, Name, NoteId, fact
 from karokar.kernel.db import AGGREGATES, Aggregate
-from karokar.kernel.notes import Note, typed_columns
+from karokar.kernel.text.notes import Note, typed_columns
 
 for _producer in PRODUCERS:
     __import__(f"karokar.events.{_producer}")

@@ -24,14 +24,14 @@ from karokar.assignment.models import Assignment
 from karokar.booking import actions
 from karokar.booking.models import Booking
 from karokar.events.base import Event
+from karokar.events.contracts import codec
 from karokar.kernel import clock
 from karokar.kernel.actor import Actor, acting_as
 from karokar.kernel.db import Base, db, transaction
 from karokar.kernel.ids import new_id
 from karokar.kernel.permissions import PERMISSIONS
-from karokar.kernel.text import search_key
-from karokar.outbox import catalog
-from karokar.outbox.drain import drain_all
+from karokar.kernel.text.normalization import search_key
+from karokar.outbox.delivery.drain import drain_all
 from tests.factories import people
 
 NOON = datetime(2026, 11, 16, 12, 0, tzinfo=UTC)
@@ -356,4 +356,4 @@ def told(entity_id: UUID) -> list[Event]:
         .where(events.c.aggregate_id == entity_id)
         .order_by(events.c.aggregate_seq)
     )
-    return [catalog.decode(*row) for row in rows]
+    return [codec.decode(*row) for row in rows]

@@ -11,12 +11,12 @@ from sqlalchemy import text
 
 from karokar.events.base import SUBJECT_TYPES, Event
 from karokar.events.booking import BookingApproved, BookingDrafted, BookingRequested
+from karokar.events.contracts.codec import encode
 from karokar.kernel.actor import SYSTEM, Actor, Cause, Scope
 from karokar.kernel.clock import now, standing_at
 from karokar.kernel.db import db, transaction
 from karokar.kernel.ids import new_id
 from karokar.outbox import recorder
-from karokar.outbox.catalog import encode
 from karokar.outbox.store import NewEvent, add_event
 
 VENDOR, OTHER_VENDOR, COMPANY, PLATFORM = (new_id() for _ in range(4))

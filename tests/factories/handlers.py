@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from karokar.events.base import Envelope
-from karokar.outbox.registry import HANDLERS, Handler
+from karokar.events.handlers import HANDLERS, Handler
 
 Call = tuple[str, Any]
 

@@ -6,10 +6,11 @@ import signal
 import time
 
 from karokar.kernel.db import transaction
-from karokar.outbox import batch, careful, trouble
-from karokar.outbox.batch import handled_rows
-from karokar.outbox.plan import Overtaken, claim, defer_all, make_plan, types_in
-from karokar.outbox.react import react
+from karokar.outbox.delivery import batch, isolated
+from karokar.outbox.delivery import deferred as trouble
+from karokar.outbox.delivery.batch import handled_rows
+from karokar.outbox.delivery.dispatch_plan import Overtaken, claim, defer_all, make_plan, types_in
+from karokar.outbox.delivery.invoke import react
 from karokar.outbox.store.base import Row
 from karokar.outbox.store.postgresql import PostgresqlStore
 
@@ -65,7 +66,7 @@ def make_up_for_losses_apart() -> None:
             trouble.add_deferred(session, deferred, started=started)
         return True
 
-    careful.defer = defer
+    isolated.defer = defer
 
 
 def poll_by_cursor() -> None:

@@ -11,7 +11,8 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any
 
-from karokar.outbox import batch, bell, careful, retry
+from karokar.outbox import wakeup
+from karokar.outbox.delivery import batch, isolated, retry
 from karokar.outbox.store.postgresql import PostgresqlStore
 from karokar.outbox.store.sqlite import SqliteStore
 
@@ -48,16 +49,16 @@ class Chance:
 
 def plant(chance: Chance) -> None:
     """Put the points into this process's engine. Handlers call `handler started` themselves."""
-    for module, name in ((batch, "claim"), (careful, "claim")):
+    for module, name in ((batch, "claim"), (isolated, "claim")):
         setattr(module, name, before(getattr(module, name), lambda: chance.at("before claim")))
     for store in (PostgresqlStore, SqliteStore):
         store.add_progress = classmethod(after(store.add_progress.__func__, lambda: chance.at("before commit")))
     batch._deliver_together = after(batch._deliver_together, lambda: chance.at("after commit"))
-    careful._deliver_one = after(careful._deliver_one, lambda: chance.at("after commit"))
-    careful.defer = after(careful.defer, lambda: chance.at("loss made up"))
+    isolated._deliver_one = after(isolated._deliver_one, lambda: chance.at("after commit"))
+    isolated.defer = after(isolated.defer, lambda: chance.at("loss made up"))
     retry._begin = after(retry._begin, lambda: chance.at("attempt begun"))
-    bell.clear = after(bell.clear, lambda: chance.at("bell cleared"))
-    bell._hold = after(bell._hold, lambda: chance.at("bell held"))
+    wakeup.clear = after(wakeup.clear, lambda: chance.at("bell cleared"))
+    wakeup._hold = after(wakeup._hold, lambda: chance.at("bell held"))
 
 
 def before(function: Callable[..., Any], call: Callable[[], None]) -> Callable[..., Any]:

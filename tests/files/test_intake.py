@@ -11,7 +11,8 @@ import pikepdf
 import pytest
 from PIL import Image
 
-from karokar.files import bounded, kinds
+from karokar.files import bounded
+from karokar.files.formats import kinds
 from karokar.files.intake import FileRefused, accept
 from karokar.kernel.settings import settings
 from tests.factories import pictures

@@ -21,7 +21,7 @@ from karokar.kernel.settings import settings
 from karokar.verification import queries
 from karokar.verification.actions import check_stored_documents, clean_stored_documents
 from karokar.verification.models import VerificationDocument
-from karokar.web.form_files import forget_held_files
+from karokar.web.forms.form_files import forget_held_files
 from tests.factories import booking as make
 from tests.factories import people, pictures
 from tests.factories.booking import World

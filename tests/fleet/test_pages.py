@@ -8,7 +8,7 @@ import pytest
 
 from karokar.fleet import actions, queries
 from karokar.kernel import clock
-from karokar.outbox.drain import drain_all
+from karokar.outbox.delivery.drain import drain_all
 from karokar.runs import worker
 from tests.factories import fleet, people
 

@@ -9,7 +9,7 @@ from karokar.fleet import actions, queries, rules
 from karokar.kernel.actor import acting_as
 from karokar.kernel.db import db
 from karokar.kernel.errors import RuleBroken
-from karokar.outbox.drain import drain_all
+from karokar.outbox.delivery.drain import drain_all
 from karokar.verification import actions as verification
 from karokar.verification import queries as verifications
 from tests.factories import browsing, people

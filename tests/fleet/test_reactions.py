@@ -12,7 +12,7 @@ from karokar.fleet.models import VehicleDriver
 from karokar.kernel import clock
 from karokar.kernel.db import db, transaction
 from karokar.kernel.errors import NotFound
-from karokar.outbox.drain import drain_all
+from karokar.outbox.delivery.drain import drain_all
 from karokar.verification import actions as verifications
 from tests.factories import booking as make
 from tests.factories import fleet, people

@@ -19,10 +19,10 @@ from karokar.identity.models import Membership, Role, User
 from karokar.kernel.db import Aggregate, db
 from karokar.organization.forms import OrganizationForm
 from karokar.organization.models import Organization
-from karokar.outbox.drain import drain_all
+from karokar.outbox.delivery.drain import drain_all
 from karokar.verification import actions as verification
 from karokar.verification.models import Verification
-from karokar.web.forms import Form
+from karokar.web.forms.base import Form
 from tests.factories import people
 from tests.factories.people import Company
 

@@ -27,12 +27,12 @@ from karokar.identity import actions as identity
 from karokar.identity.models import Membership
 from karokar.kernel.actor import acting_as
 from karokar.kernel.db import Aggregate, db, transaction
-from karokar.kernel.notes import Note, texts_of
+from karokar.kernel.text.notes import Note, texts_of
 from karokar.notification.actions.wording import render_mail
 from karokar.notification.models import Notification
 from karokar.organization import actions as organizations
-from karokar.outbox.actions import digest_of_open, number_of
 from karokar.outbox.models import EventRow, Trouble
+from karokar.outbox.operations.actions import digest_of_open, number_of
 from karokar.verification import actions as verifications
 from tests.factories import booking as make
 from tests.factories import fleet as fleet_facts

@@ -17,7 +17,7 @@ from karokar.fleet import actions as fleet
 from karokar.kernel import clock
 from karokar.kernel.errors import DomainError
 from karokar.organization import queries as organizations
-from karokar.web.times import iso
+from karokar.web.shell.times import iso
 from tests.factories import booking as make
 from tests.factories.booking import World, hours
 from tests.factories.browsing import text_of

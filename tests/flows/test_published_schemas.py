@@ -9,13 +9,13 @@ from flask import Flask
 from sqlalchemy import select
 
 from karokar.events.base import LATEST
+from karokar.events.contracts import schema
 from karokar.identity.models import Membership
 from karokar.kernel.actor import Actor, Scope
 from karokar.kernel.db import db
 from karokar.organization.models import Organization
-from karokar.outbox import catalog
 from karokar.outbox.models import EventLog, EventRow
-from karokar.outbox.search import see
+from karokar.outbox.reading.search import see
 
 
 def readers() -> list[Actor]:
@@ -44,7 +44,7 @@ def test_every_stored_event_keeps_the_published_schema_for_every_reader(any_app:
     ).all()
     for_everybody = {
         name: jsonschema.Draft202012Validator(
-            catalog.published_schema(class_), format_checker=jsonschema.FormatChecker()
+            schema.published_schema(class_), format_checker=jsonschema.FormatChecker()
         )
         for name, class_ in LATEST.items()
     }
@@ -60,7 +60,7 @@ def test_every_stored_event_keeps_the_published_schema_for_every_reader(any_app:
             if reader.organization_type != "PLATFORM":
                 own = str(reader.organization_id)
                 side = next((name for name, value in payload.items() if value == own), "")
-            its_own = jsonschema.Draft202012Validator(catalog.schema_for(LATEST[row.event_type], side))
+            its_own = jsonschema.Draft202012Validator(schema.schema_for(LATEST[row.event_type], side))
             errors = chain(for_everybody[row.event_type].iter_errors(payload), its_own.iter_errors(payload))
             problems += [f"{row.event_type} for {side or 'everybody'}: {error.message}" for error in errors]
             given[reader.organization_type or ""] += 1

@@ -13,10 +13,12 @@ from karokar.identity.actions.tries import forget_old_tries
 from karokar.identity.models import TryCount, UserSession
 from karokar.kernel import clock
 from karokar.kernel.db import Base, db
-from karokar.outbox import canary, upkeep
+from karokar.outbox.delivery import canary
+from karokar.outbox.processes import upkeep
 from karokar.runs import worker
-from karokar.web import form_files, put_off
-from karokar.web.limits import limiter
+from karokar.web.forms import form_files
+from karokar.web.requests.limits import limiter
+from karokar.web.shell import snooze
 from tests.factories import people
 from tests.identity.test_sign_in import sign_in
 
@@ -39,7 +41,7 @@ def test_every_table_has_one_line(app):
     ("table", "kept"),
     [
         ("runs", worker.KEPT), ("import_files", worker.KEPT_UNUSED), ("held_files", form_files.KEPT_FOR),
-        ("canaries", canary.KEPT), ("progress", upkeep.KEPT), ("put_aside", put_off.KEPT_FOR),
+        ("canaries", canary.KEPT), ("progress", upkeep.KEPT), ("put_aside", snooze.KEPT_FOR),
     ],
 )  # fmt: skip
 def test_the_times_are_those_of_the_code(table, kept):

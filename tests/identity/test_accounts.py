@@ -18,7 +18,7 @@ from karokar.kernel.actor import Actor, acting_as
 from karokar.kernel.db import db
 from karokar.kernel.errors import NotFound, RuleBroken, StaleVersion, StateConflict
 from karokar.outbox.models import EventRow
-from karokar.web.limits import limiter
+from karokar.web.requests.limits import limiter
 from tests.factories import people
 from tests.identity.test_sign_in import is_in, post, sign_in
 

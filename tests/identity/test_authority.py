@@ -291,7 +291,7 @@ def test_a_token_with_all_rights_takes_no_links_and_invites_nobody(app, client):
 def test_a_token_sees_no_link_in_a_kept_mail_even_with_the_example_data(app, client, monkeypatch):
     import dataclasses
 
-    from karokar.outbox.drain import drain_all
+    from karokar.outbox.delivery.drain import drain_all
 
     company = people.make_corporate()
     people.add_member(company, "EMPLOYEE", has_joined=False)

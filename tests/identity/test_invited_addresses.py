@@ -9,8 +9,8 @@ from karokar.identity import queries as identity
 from karokar.identity.models import User
 from karokar.kernel.db import db
 from karokar.kernel.errors import RuleBroken, StateConflict
-from karokar.outbox.drain import drain_all
-from karokar.web.limits import limiter
+from karokar.outbox.delivery.drain import drain_all
+from karokar.web.requests.limits import limiter
 from tests.factories import people
 from tests.identity.test_members import NOBODY, acting_as, role_called, status_of, token_of
 from tests.identity.test_sign_in import WRONG, events, post, sign_in

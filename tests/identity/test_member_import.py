@@ -12,7 +12,7 @@ from karokar.identity import queries as identity
 from karokar.identity.models import Role
 from karokar.kernel.db import db
 from karokar.kernel.errors import RuleBroken
-from karokar.outbox.drain import drain_all
+from karokar.outbox.delivery.drain import drain_all
 from karokar.runs import worker
 from tests.factories import people
 from tests.identity.test_sign_in import post

@@ -24,7 +24,7 @@ from karokar.kernel.errors import (
     StaleVersion,
     StateConflict,
 )
-from karokar.outbox.drain import drain_all
+from karokar.outbox.delivery.drain import drain_all
 from karokar.outbox.models import EventRow
 from tests.factories import people
 from tests.identity.test_sign_in import post

@@ -11,7 +11,7 @@ from karokar.identity import queries as identity
 from karokar.identity.models import UserSession
 from karokar.kernel.actor import Actor, acting_as
 from karokar.kernel.db import db
-from karokar.web.limits import limiter
+from karokar.web.requests.limits import limiter
 from tests.factories import people
 from tests.identity.test_sign_in import events, is_in, sign_in
 

@@ -11,7 +11,7 @@ from karokar.identity.models import User
 from karokar.identity.rules import passwords
 from karokar.kernel.actor import acting_as
 from karokar.kernel.db import db, transaction
-from karokar.web.limits import limiter
+from karokar.web.requests.limits import limiter
 from tests.factories import people
 from tests.identity.test_sign_in import is_in, post, sign_in
 

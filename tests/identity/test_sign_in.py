@@ -17,7 +17,7 @@ from karokar.identity.rules import tokens
 from karokar.kernel import clock
 from karokar.kernel.actor import Actor, acting_as
 from karokar.kernel.db import db
-from karokar.web.limits import limiter
+from karokar.web.requests.limits import limiter
 from tests.factories import people
 
 WRONG = "do not belong together"

@@ -6,7 +6,7 @@ import pytest
 
 from karokar.identity import actions
 from karokar.identity import queries as identity
-from karokar.outbox.drain import drain_all
+from karokar.outbox.delivery.drain import drain_all
 from tests.factories import people
 from tests.identity.test_members import role_called, token_of
 from tests.identity.test_sign_in import post

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from karokar.config import PROJECT
-from karokar.kernel.text import count_of
+from karokar.kernel.text.normalization import count_of
 
 PLURALS = "members|vehicles|bookings|deliveries|sessions|attempts|rows|permissions|conflicts|tokens|minutes|seats"
 _COUNTED = re.compile(rf"\}}\}}(</span>)? (?:{PLURALS})\b")

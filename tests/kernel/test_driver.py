@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import NullPool, create_engine, text
 from sqlalchemy.exc import IntegrityError, OperationalError
 
-from karokar.kernel import driver
+from karokar.kernel.database import driver
 from karokar.kernel.db import db, is_transient, transaction
 
 

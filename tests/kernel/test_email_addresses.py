@@ -2,7 +2,7 @@
 
 import pytest
 
-from karokar.kernel.email_addresses import email_problem, normal_email
+from karokar.kernel.text.email_addresses import email_problem, normal_email
 
 
 @pytest.mark.parametrize(

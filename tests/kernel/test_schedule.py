@@ -12,7 +12,7 @@ from karokar.kernel.db import db, transaction
 from karokar.kernel.errors import Busy, StateConflict
 from karokar.kernel.ids import new_id
 from karokar.kernel.schedule import WHOLE_JOB, Job, list_failures, work_through
-from karokar.outbox import relay
+from karokar.outbox.processes import relay
 from karokar.runs.models import Run
 
 

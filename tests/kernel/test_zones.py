@@ -5,7 +5,7 @@ from zoneinfo import ZoneInfo, available_timezones
 
 import pytest
 
-from karokar.kernel.zones import MISTAKEN, zone_word
+from karokar.kernel.local.zones import MISTAKEN, zone_word
 
 
 def words_of(zone: str) -> set[str]:

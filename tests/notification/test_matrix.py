@@ -19,6 +19,7 @@ from karokar.availability import actions as calendars
 from karokar.availability import queries as availability
 from karokar.booking import actions as bookings
 from karokar.booking.actions import clock_jobs
+from karokar.events.handlers import HANDLERS
 from karokar.fleet import actions as fleet
 from karokar.identity import actions as identity_actions
 from karokar.identity import queries as identity
@@ -28,8 +29,7 @@ from karokar.kernel.db import db
 from karokar.notification.models import Notification
 from karokar.notification.rules.matrix import MATRIX
 from karokar.organization import actions as organizations
-from karokar.outbox.drain import drain_all
-from karokar.outbox.registry import HANDLERS
+from karokar.outbox.delivery.drain import drain_all
 from karokar.verification import actions as verifications
 from tests.factories import booking as make
 from tests.factories import people

@@ -10,7 +10,7 @@ from sqlalchemy import select
 from karokar.kernel.db import db
 from karokar.notification.actions import send_mails
 from karokar.notification.models import Mail, Notification, Preference
-from karokar.outbox.drain import drain_all
+from karokar.outbox.delivery.drain import drain_all
 from tests.factories import people
 from tests.factories.people import Company
 

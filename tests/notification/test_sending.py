@@ -29,7 +29,7 @@ from karokar.kernel import clock
 from karokar.kernel.db import db, transaction
 from karokar.kernel.errors import StateConflict
 from karokar.kernel.ids import new_id
-from karokar.kernel.turns import Turns
+from karokar.kernel.processes.turns import Turns
 from karokar.notification.actions import let_go, resend, send_again, send_mails, settle_as_arrived
 from karokar.notification.models import Mail, Notification
 from karokar.notification.rules.matrix import MOST_ATTEMPTS

@@ -26,10 +26,10 @@ from karokar.kernel.errors import (
 from karokar.organization import actions, queries
 from karokar.organization.models import Organization, OrganizationDecision
 from karokar.organization.rules import PLATFORM_ID, TRANSITIONS, OrganizationStatus
-from karokar.outbox.drain import drain_all
+from karokar.outbox.delivery.drain import drain_all
 from karokar.outbox.models import EventRow
 from karokar.verification import actions as verifications
-from karokar.web.limits import limiter
+from karokar.web.requests.limits import limiter
 from tests.factories import fleet, people
 from tests.factories.browsing import text_of
 from tests.identity.test_sign_in import post

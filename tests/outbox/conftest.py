@@ -7,10 +7,10 @@ import pytest
 from flask import Flask
 
 from karokar.kernel.db import db, transaction
-from karokar.outbox import subscriptions, trouble
-from karokar.outbox.bell import JOB, QUEUE
-from karokar.outbox.drain import attend, drain
-from karokar.outbox.verify import verify
+from karokar.outbox.delivery import deferred, subscriptions
+from karokar.outbox.delivery.drain import attend, drain
+from karokar.outbox.monitoring.verify import verify
+from karokar.outbox.wakeup import JOB, QUEUE
 from karokar.supervisor.process import wait_until
 from tests.outbox import things
 from tests.servers import keeper, pgbouncer
@@ -40,8 +40,8 @@ class Bus:
         for _ in range(rounds):
             self.deliver()
             with transaction() as session:
-                trouble.make_all_due(session)
-                if not trouble.is_anything_retrying(session):
+                deferred.make_all_due(session)
+                if not deferred.is_anything_retrying(session):
                     return
         raise AssertionError("Deliveries go on without end.")
 
@@ -106,12 +106,12 @@ def _called() -> None:
 
 
 def _worked_off(app: Flask) -> Callable[[], None]:
-    from karokar.outbox import bell
+    from karokar.outbox import wakeup
     from karokar.worker import make_worker
 
     def is_rung() -> bool:
-        bell.clear()
-        return bool(bell.ring() and bell.count_rings())
+        wakeup.clear()
+        return bool(wakeup.ring() and wakeup.count_rings())
 
     def deliver() -> None:
         subscriptions.sync()

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 from karokar.identity import actions
 from karokar.kernel import clock
-from karokar.outbox.desk import ALERT_WINDOW, MANY_REFUSALS
+from karokar.outbox.home import ALERT_WINDOW, MANY_REFUSALS
 from tests.factories import people
 
 

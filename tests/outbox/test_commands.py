@@ -7,10 +7,10 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.orm import Mapped, mapped_column
 
+from karokar.events.handlers import handles
+from karokar.kernel.database.rows import insert_rows
 from karokar.kernel.db import db, transaction
-from karokar.kernel.rows import insert_rows
-from karokar.outbox.drain import drain_all
-from karokar.outbox.registry import handles
+from karokar.outbox.delivery.drain import drain_all
 from tests.outbox.test_conformance import Poison
 from tests.outbox.things import ScratchTable, effects, make_moved, subscribe
 

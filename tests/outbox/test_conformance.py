@@ -9,13 +9,13 @@ from sqlalchemy import func, select
 from karokar.events.base import LATEST
 from karokar.events.bus import publish
 from karokar.events.delivery import DeliveryDeadLettered, DeliveryRetried
+from karokar.events.handlers import HANDLERS
 from karokar.kernel.db import action, db
 from karokar.kernel.errors import RuleBroken
 from karokar.kernel.ids import new_id
-from karokar.outbox import actions
-from karokar.outbox.actions import Selection
 from karokar.outbox.models import EventRow, Handled, Progress, Subscription, Trouble
-from karokar.outbox.registry import HANDLERS
+from karokar.outbox.operations import actions
+from karokar.outbox.operations.actions import Selection
 from tests.factories.tampering import tamper
 from tests.outbox.things import (
     Thing,

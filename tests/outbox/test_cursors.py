@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from karokar.kernel.errors import RuleBroken
-from karokar.outbox.cursors import hide, reveal
+from karokar.outbox.reading.cursors import hide, reveal
 
 POSITIONS = st.integers(0, 2**56 - 1)
 

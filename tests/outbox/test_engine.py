@@ -9,17 +9,17 @@ import pytest
 from sqlalchemy import delete, insert, select, text
 
 from karokar.events.bus import PublishedOutsideAction, publish
+from karokar.events.handlers import HANDLERS, handles
 from karokar.kernel import clock
 from karokar.kernel.db import action, db, transaction
 from karokar.kernel.errors import Busy, StaleVersion
 from karokar.kernel.ids import new_id
-from karokar.outbox import batch, careful, retry, subscriptions
-from karokar.outbox.drain import drain
+from karokar.outbox.delivery import batch, isolated, retry, subscriptions
+from karokar.outbox.delivery.deferred import ENDED_THE_WORKER, make_all_due, pause_after
+from karokar.outbox.delivery.drain import drain
 from karokar.outbox.models import EventLog, EventRow, Handled, Start, Subscription, Trouble
-from karokar.outbox.registry import HANDLERS, handles
+from karokar.outbox.monitoring.verify import verify
 from karokar.outbox.store import open_store
-from karokar.outbox.trouble import ENDED_THE_WORKER, make_all_due, pause_after
-from karokar.outbox.verify import verify
 from tests.outbox.test_conformance import Poison
 from tests.outbox.things import Thing, ThingMoved, effects, make_moved, make_thing, move_thing, sequences, subscribe
 
@@ -190,17 +190,17 @@ def test_a_loss_changes_nothing_where_the_worker_was_only_late_and_is_done_first
     subscriptions.sync()
     thing_id = make_moved(1)
     leave_a_start(timedelta(seconds=2))
-    make_up = careful.defer
+    make_up = isolated.defer
 
     def come_second(*arguments, **options):
-        monkeypatch.setattr(careful, "defer", make_up)
+        monkeypatch.setattr(isolated, "defer", make_up)
         with transaction() as session:
             session.execute(delete(Start))
         drain()
         assert sequences("watch", thing_id) == [1, 2]
         return make_up(*arguments, **options)
 
-    monkeypatch.setattr(careful, "defer", come_second)
+    monkeypatch.setattr(isolated, "defer", come_second)
     drain()
     quick_bus.settle()
     assert sequences("watch", thing_id) == [1, 2]

@@ -10,10 +10,10 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from karokar.kernel.clock import now, standing_at
 from karokar.kernel.db import db
-from karokar.outbox import canary, subscriptions
-from karokar.outbox.drain import drain, drain_all
-from karokar.outbox.metrics import count_latencies, exposition
+from karokar.outbox.delivery import canary, subscriptions
+from karokar.outbox.delivery.drain import drain, drain_all
 from karokar.outbox.models import Canary
+from karokar.outbox.monitoring.metrics import count_latencies, exposition
 from tests.factories.events import approved, record, requested
 from tests.factories.handlers import Planted, only
 

@@ -10,16 +10,17 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 from sqlalchemy import select, update
 
+from karokar.events.handlers import HANDLERS
 from karokar.kernel import clock
 from karokar.kernel.db import db, transaction
 from karokar.kernel.ids import new_id
-from karokar.outbox import actions, subscriptions, trouble
-from karokar.outbox.actions import Selection
-from karokar.outbox.batch import LOST_AFTER_SECONDS
-from karokar.outbox.drain import drain
+from karokar.outbox.delivery import deferred, subscriptions
+from karokar.outbox.delivery.batch import LOST_AFTER_SECONDS
+from karokar.outbox.delivery.drain import drain
 from karokar.outbox.models import Progress, Start, Trouble
-from karokar.outbox.registry import HANDLERS
-from karokar.outbox.verify import verify
+from karokar.outbox.monitoring.verify import verify
+from karokar.outbox.operations import actions
+from karokar.outbox.operations.actions import Selection
 from tests.factories.tampering import tamper
 from tests.outbox import things
 from tests.outbox.things import Effect, make_thing, move_thing, subscribe
@@ -95,7 +96,7 @@ class Deliveries(RuleBasedStateMachine):
     @rule()
     def time_passes(self) -> None:
         with transaction() as session:
-            trouble.make_all_due(session)
+            deferred.make_all_due(session)
             for table in (Start, Progress):
                 session.execute(update(table).values(at=clock.now() - timedelta(seconds=2 * LOST_AFTER_SECONDS)))
 

@@ -6,7 +6,7 @@ import pytest
 
 from karokar.kernel.actor import Scope, acting_as
 from karokar.kernel.errors import PermissionDenied
-from karokar.outbox import actions, replay
+from karokar.outbox.operations import actions, replay
 from tests.factories.events import platform_admin, vendor_admin
 
 DECISIONS = [

@@ -12,9 +12,10 @@ from sqlalchemy import text
 
 from karokar.kernel import clock
 from karokar.kernel.db import db, transaction
-from karokar.outbox import relay, trouble
-from karokar.outbox.drain import drain
-from karokar.outbox.leases import Lease
+from karokar.outbox.delivery import deferred
+from karokar.outbox.delivery.drain import drain
+from karokar.outbox.processes import relay
+from karokar.outbox.processes.leases import Lease
 from tests.factories import booking as make
 from tests.factories.browsing import follow, send
 from tests.outbox import test_conformance as conformance
@@ -139,7 +140,7 @@ def test_a_retry_runs_when_it_is_due(pooled_bus):
     pooled_bus.deliver()
     poison.is_potent = False
     with transaction() as session:
-        trouble.make_all_due(session)
+        deferred.make_all_due(session)
     relay.look()
     pooled_bus.settle()
     assert len(effects("suffer")) == 2

@@ -11,13 +11,13 @@ from karokar.availability import actions as availability
 from karokar.availability import queries
 from karokar.availability.models import AvailabilityBlock, AvailabilityConflict
 from karokar.booking.models import Booking
+from karokar.events.handlers import HANDLERS
 from karokar.fleet import actions as fleet
 from karokar.kernel import clock
 from karokar.kernel.db import db, transaction
 from karokar.kernel.ids import new_id
 from karokar.outbox.models import EventRow
-from karokar.outbox.registry import HANDLERS
-from karokar.outbox.verify import verify
+from karokar.outbox.monitoring.verify import verify
 from tests.factories import booking as make
 from tests.factories.booking import World
 

@@ -12,11 +12,13 @@ from sqlalchemy import text
 from karokar.kernel import clock
 from karokar.kernel.db import transaction
 from karokar.kernel.schedule import JOBS, Job
-from karokar.outbox import bell, relay, subscriptions, upkeep
-from karokar.outbox import drain as drains
-from karokar.outbox.drain import drain
-from karokar.outbox.leases import Lease
+from karokar.outbox import wakeup
+from karokar.outbox.delivery import drain as drains
+from karokar.outbox.delivery import subscriptions
+from karokar.outbox.delivery.drain import drain
 from karokar.outbox.models import Start
+from karokar.outbox.processes import relay, upkeep
+from karokar.outbox.processes.leases import Lease
 from karokar.supervisor.process import wait_until
 from karokar.worker import make_worker
 from tests.outbox import things
@@ -58,18 +60,18 @@ def test_while_a_worker_is_awake_a_ring_queues_no_job_and_afterwards_one_does(ap
         things.make_tables()
         subscribe("watch")
         subscriptions.sync()
-        assert wait_until(bell.hold, within=20)
+        assert wait_until(wakeup.hold, within=20)
         thing_id = make_moved(2)
-        assert bell.count_rings() == 0
+        assert wakeup.count_rings() == 0
         drains.attend()
         assert sequences("watch", thing_id) == [1, 2, 3]
         move_thing(thing_id)
-        assert bell.count_rings() == 1
+        assert wakeup.count_rings() == 1
 
 
 def test_the_bell_of_a_worker_that_died_awake_rings_again(app_with_redis):
-    assert wait_until(bell.hold, within=20)
-    assert wait_until(lambda: bell.ring() and bell.count_rings() == 1, within=20)
+    assert wait_until(wakeup.hold, within=20)
+    assert wait_until(lambda: wakeup.ring() and wakeup.count_rings() == 1, within=20)
 
 
 def test_jobs_queued_by_the_version_before_are_worked_off(app_with_redis):
@@ -78,17 +80,19 @@ def test_jobs_queued_by_the_version_before_are_worked_off(app_with_redis):
         things.make_tables()
         subscribe("watch")
         subscriptions.sync()
-        assert wait_until(bell.hold, within=20)
+        assert wait_until(wakeup.hold, within=20)
         thing_id = make_moved(0)
         redis = app_with_redis.extensions["karokar.redis"]
         queued = Queue("events", connection=redis, serializer=JSONSerializer)
         queued.enqueue_call("karokar.outbox.drain.attend", result_ttl=0, failure_ttl=0)
-        make_worker(app_with_redis, bell.QUEUE, bell.JOB, drains.attend, redis).work(burst=True, logging_level="ERROR")
+        make_worker(app_with_redis, wakeup.QUEUE, wakeup.JOB, drains.attend, redis).work(
+            burst=True, logging_level="ERROR"
+        )
         assert sequences("watch", thing_id) == [1]
 
 
 def test_the_version_before_knows_the_jobs_of_this_one(app_with_redis):
-    assert wait_until(lambda: bell.ring() and bell.count_rings() == 1, within=20)
+    assert wait_until(lambda: wakeup.ring() and wakeup.count_rings() == 1, within=20)
     queued = Queue("events", connection=app_with_redis.extensions["karokar.redis"], serializer=JSONSerializer)
     assert [job.func_name for job in queued.jobs] == ["karokar.outbox.drain.attend"]
 

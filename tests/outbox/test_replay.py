@@ -8,16 +8,17 @@ import pytest
 from flask import Flask
 from sqlalchemy import delete, func, select, text
 
+from karokar.events import handlers
 from karokar.events.base import Envelope, Event
+from karokar.events.handlers import HANDLERS, Handler
 from karokar.kernel.db import db, transaction
 from karokar.kernel.errors import NotFound
 from karokar.kernel.ids import new_id
-from karokar.outbox import registry, subscriptions
-from karokar.outbox.drain import drain, drain_all
+from karokar.outbox.delivery import subscriptions
+from karokar.outbox.delivery.drain import drain, drain_all
 from karokar.outbox.models import EventRow, Lease, Trouble
-from karokar.outbox.registry import HANDLERS, Handler
-from karokar.outbox.replay import perform, tell_end, tell_start
-from karokar.outbox.replay_plan import Plan, Unit, Wanted, list_units, make_plan
+from karokar.outbox.operations.replay import perform, tell_end, tell_start
+from karokar.outbox.operations.replay_plan import Plan, Unit, Wanted, list_units, make_plan
 from tests.factories.events import approved, record, requested
 from tests.factories.handlers import Planted
 
@@ -221,14 +222,14 @@ def test_mails_are_made_anew_only_when_asked_for(planted: Flask, monkeypatch: py
         sent.append(event_id)
         return 1
 
-    monkeypatch.setattr("karokar.outbox.replay.RESENDERS", [send])
+    monkeypatch.setattr("karokar.outbox.operations.replay.RESENDERS", [send])
     event_id = record(approved())
     drain()
     run(Wanted(types="BookingApproved"))
     assert sent == []
     run(Wanted(types="BookingApproved"), with_mails=True)
     assert sent == [event_id]
-    assert registry.RESENDERS
+    assert handlers.RESENDERS
 
 
 def test_units_and_selections_survive_being_stored(planted: Flask) -> None:

@@ -8,8 +8,8 @@ from flask import Flask
 from sqlalchemy import select
 
 from karokar.kernel.db import db
-from karokar.outbox import subscriptions
-from karokar.outbox.drain import drain, drain_all
+from karokar.outbox.delivery import subscriptions
+from karokar.outbox.delivery.drain import drain, drain_all
 from karokar.outbox.models import EventRow
 from tests.factories.events import approved, record, requested
 from tests.factories.handlers import Planted, only
@@ -131,7 +131,7 @@ def test_a_replay_that_is_interrupted_tells_what_was_left(app: Flask, keeper: Pl
         if error := next(pauses):
             raise error
 
-    monkeypatch.setattr("karokar.outbox.cli_replay.time.sleep", sleep)
+    monkeypatch.setattr("karokar.outbox.cli.replay.time.sleep", sleep)
     assert call(app, "--type", "Booking*", "--yes").exit_code == 1
     assert told() == ["ReplayStarted", "ReplayCompleted"]
     assert end_told() == {"done": 2, "failed": 0, "left": 1}

@@ -13,10 +13,11 @@ import pytest
 from karokar.app import create_app
 from karokar.kernel.db import db
 from karokar.kernel.ids import new_id
-from karokar.outbox import actions, relay
-from karokar.outbox.actions import Selection
-from karokar.outbox.state import overview
-from karokar.outbox.verify import verify, verify_what_is_new
+from karokar.outbox.monitoring.overview import overview
+from karokar.outbox.monitoring.verify import verify, verify_what_is_new
+from karokar.outbox.operations import actions
+from karokar.outbox.operations.actions import Selection
+from karokar.outbox.processes import relay
 from karokar.supervisor.process import wait_until
 from tests.outbox.test_conformance import Poison
 from tests.outbox.things import effects, make_moved, make_thing, sequences, subscribe

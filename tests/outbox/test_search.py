@@ -13,9 +13,9 @@ from karokar.kernel.clock import now
 from karokar.kernel.db import db
 from karokar.kernel.errors import NotFound
 from karokar.kernel.ids import new_id
-from karokar.kernel.nearest import UnknownName
-from karokar.outbox.causes import cause_tree
-from karokar.outbox.search import EventFilter, EventPage, find_event, list_events
+from karokar.kernel.text.nearest import UnknownName
+from karokar.outbox.reading.causes import cause_tree
+from karokar.outbox.reading.search import EventFilter, EventPage, find_event, list_events
 from tests.factories.events import (
     COMPANY,
     VENDOR,

@@ -6,15 +6,23 @@ from collections.abc import Iterator
 import pytest
 from flask import Flask
 
+from karokar.events.handlers import HANDLERS
 from karokar.kernel.db import db, transaction
 from karokar.kernel.ids import new_id
-from karokar.outbox import actions, subscriptions
-from karokar.outbox.deliveries import Delivery, deliveries
-from karokar.outbox.drain import drain, drain_all
+from karokar.outbox.delivery import subscriptions
+from karokar.outbox.delivery.drain import drain, drain_all
 from karokar.outbox.models import Subscription
-from karokar.outbox.registry import HANDLERS
-from karokar.outbox.search import EventFilter, list_events
-from karokar.outbox.state import failure_groups, find_handler, handler_states, list_pending, newest_position, overview
+from karokar.outbox.monitoring.overview import (
+    failure_groups,
+    find_handler,
+    handler_states,
+    list_pending,
+    newest_position,
+    overview,
+)
+from karokar.outbox.operations import actions
+from karokar.outbox.reading.deliveries import Delivery, deliveries
+from karokar.outbox.reading.search import EventFilter, list_events
 from tests.factories.events import approved, platform_admin, record, requested, vendor_admin
 from tests.factories.handlers import Planted, only
 from tests.factories.tampering import tamper

@@ -7,9 +7,10 @@ from sqlalchemy import select, text
 
 from karokar.kernel.db import db
 from karokar.kernel.ids import new_id
-from karokar.outbox import actions, subscriptions
-from karokar.outbox.drain import drain, drain_all
+from karokar.outbox.delivery import subscriptions
+from karokar.outbox.delivery.drain import drain, drain_all
 from karokar.outbox.models import EventRow, Handled, Trouble
+from karokar.outbox.operations import actions
 from karokar.outbox.store import store_class
 from tests.outbox.things import ThingMade, effects, make_moved, make_thing, sequences, subscribe
 

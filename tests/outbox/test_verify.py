@@ -5,15 +5,16 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
 from karokar.kernel.db import db, transaction
-from karokar.outbox import actions, subscriptions
-from karokar.outbox import verify as proof
-from karokar.outbox.actions import Selection
-from karokar.outbox.drain import drain, drain_all
-from karokar.outbox.metrics import exposition
-from karokar.outbox.replay import perform
-from karokar.outbox.replay_plan import Wanted, list_units
+from karokar.outbox.delivery import subscriptions
+from karokar.outbox.delivery.drain import drain, drain_all
+from karokar.outbox.monitoring import verify as proof
+from karokar.outbox.monitoring.metrics import exposition
+from karokar.outbox.monitoring.verify import verify, verify_what_is_new
+from karokar.outbox.operations import actions
+from karokar.outbox.operations.actions import Selection
+from karokar.outbox.operations.replay import perform
+from karokar.outbox.operations.replay_plan import Wanted, list_units
 from karokar.outbox.store import open_store
-from karokar.outbox.verify import verify, verify_what_is_new
 from tests.factories.tampering import tamper
 from tests.outbox import things
 from tests.outbox.test_conformance import Poison

@@ -12,9 +12,9 @@ from sqlalchemy.orm import Mapped, mapped_column, registry
 from karokar.events import base
 from karokar.events.base import CATALOG, LATEST, Envelope, Event, VehicleId, fact
 from karokar.events.bus import EventToken, publish
+from karokar.events.handlers import HANDLERS, handles
 from karokar.kernel.db import AGGREGATES, Aggregate, Base, action, db
 from karokar.kernel.ids import new_id
-from karokar.outbox.registry import HANDLERS, handles
 
 SCRATCH = MetaData()
 

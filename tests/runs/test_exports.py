@@ -21,7 +21,7 @@ from karokar.identity.actions import invite_member
 from karokar.kernel import clock
 from karokar.kernel.db import db
 from karokar.organization import queries as organization
-from karokar.outbox.drain import drain_all
+from karokar.outbox.delivery.drain import drain_all
 from karokar.runs import worker
 from karokar.runs.models import Run
 from karokar.runs.queries import folder_of

@@ -11,7 +11,7 @@ import pytest
 import xlsxwriter
 from python_calamine import load_workbook
 
-from karokar.files import workbook
+from karokar.files.formats import workbook
 from karokar.fleet import queries as fleet_queries
 from karokar.identity import queries as identity
 from karokar.kernel.db import db
@@ -19,7 +19,7 @@ from karokar.organization.actions import update_organization
 from karokar.runs import worker
 from karokar.runs.imports import Heading, read
 from karokar.runs.tables import FileRefused, table_of
-from karokar.web.exports import Column, csv_lines, plain, safe, write_xlsx
+from karokar.web.lists.exports import Column, csv_lines, plain, safe, write_xlsx
 from tests.factories import fleet, people
 
 SAMPLES = Path(__file__).parent.parent / "samples"

@@ -13,7 +13,7 @@ from karokar.booking.models import Booking
 from karokar.kernel.actor import SYSTEM
 from karokar.kernel.db import db, primitive
 from karokar.kernel.errors import DomainError
-from karokar.outbox.timeline import state_then
+from karokar.outbox.reading.timeline import state_then
 from tests.factories.booking import NOON, World, make_world
 
 STEPS = ("edit", "submit", "approve", "reject", "assign", "reassign", "cancel")

@@ -14,7 +14,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect
 from karokar.app import create_app
 from karokar.config import PROJECT, Config
 from karokar.kernel.db import db
-from karokar.outbox.drain import drain_all
+from karokar.outbox.delivery.drain import drain_all
 from tests.browser import site
 from tests.factories import people
 
@@ -26,7 +26,7 @@ from uuid import UUID
 from karokar.app import create_app
 from karokar.kernel.actor import Actor, acting_as
 from karokar.notification.actions import choose
-from karokar.outbox.drain import drain_all
+from karokar.outbox.delivery.drain import drain_all
 from karokar.outbox.store import open_store
 
 user, organization, kinds, is_on, is_delivered = sys.argv[1:]

@@ -10,7 +10,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from karokar.assignment import actions as assignments
-from karokar.outbox.drain import drain_all
+from karokar.outbox.delivery.drain import drain_all
 from tests.factories import booking, people
 from tests.factories.people import Company
 

@@ -9,9 +9,9 @@ from flask import Flask
 from karokar.booking import actions as bookings
 from karokar.kernel.actor import Actor, acting_as
 from karokar.kernel.db import db
-from karokar.outbox.search import EventFilter, list_events
-from karokar.outbox.story import TimelineFilter
-from karokar.outbox.timeline import entries_of, news, state_then, timeline, whole_story
+from karokar.outbox.reading.search import EventFilter, list_events
+from karokar.outbox.reading.timeline import entries_of, news, state_then, timeline, whole_story
+from karokar.outbox.reading.timeline_query import TimelineFilter
 from tests.factories.booking import World, assignment_of, make_world
 
 WHOLE_LIFE = [
@@ -125,8 +125,8 @@ def test_a_page_moves_on_past_however_much_is_hidden_from_the_reader(world: Worl
     whole = [event.event_id for event in whole_story("Vehicle", world.vehicle, world.vendor_admin)]
     assert whole
     # As if the drafts, which are the company's alone, were more than a page looks at.
-    monkeypatch.setattr("karokar.outbox.timeline._CHUNKS", 1)
-    monkeypatch.setattr("karokar.outbox.timeline._FIRST_CHUNK", 2)
+    monkeypatch.setattr("karokar.outbox.reading.timeline._CHUNKS", 1)
+    monkeypatch.setattr("karokar.outbox.reading.timeline._FIRST_CHUNK", 2)
     first = timeline("Vehicle", world.vehicle, world.vendor_admin)
     assert not first.entries
     read, before, pages = [], None, 0
@@ -146,7 +146,7 @@ def test_news_are_counted_however_much_hidden_comes_before_them(world: World, mo
         world.drafted(start=world.start + timedelta(days=9, hours=number), end=world.end + timedelta(days=9))
     world.requested()
     world.deliver()
-    monkeypatch.setattr("karokar.outbox.timeline.MOST_NEWS", 2)
+    monkeypatch.setattr("karokar.outbox.reading.timeline.MOST_NEWS", 2)
     assert news("Vehicle", world.vehicle, world.vendor_admin, head).count == 1
 
 

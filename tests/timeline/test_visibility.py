@@ -10,11 +10,11 @@ import pytest
 from karokar.app import PRODUCERS
 from karokar.events.base import LATEST, Event
 from karokar.events.booking import BookingApproved, BookingAssigned, BookingDrafted, BookingRequested
+from karokar.events.contracts.visibility import organizations_seeing, told_to_affected, visible
 from karokar.events.fleet import VehicleCreated, VehicleSuspended
 from karokar.events.identity import MemberSuspended, UserLoggedIn
 from karokar.events.notification import MailSentAgain
 from karokar.events.organization import OrganizationApproved
-from karokar.events.visibility import organizations_seeing, told_to_affected, visible
 from karokar.kernel.actor import SYSTEM, Actor, Scope
 from karokar.kernel.ids import new_id
 from tests.factories.envelopes import make_envelope, make_event, payload_of

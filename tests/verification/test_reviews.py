@@ -325,7 +325,7 @@ def test_a_period_is_covered_only_to_its_end(app):
 
 def test_a_revoked_document_lets_the_vehicle_be_suspended_by_its_owner_context(app):
     from karokar.fleet import queries as fleet_queries
-    from karokar.outbox.drain import drain_all
+    from karokar.outbox.delivery.drain import drain_all
 
     company = people.make_vendor()
     car = fleet.make_vehicle(company)

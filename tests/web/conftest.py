@@ -13,7 +13,7 @@ from karokar.kernel.actor import Actor, Scope
 from karokar.kernel.db import db
 from karokar.kernel.errors import NotFound, OrganizationNotActive, RuleBroken, StaleVersion, StateConflict
 from karokar.kernel.permissions import PERMISSIONS, public, requires, signed_in
-from karokar.web.forms import Form
+from karokar.web.forms.base import Form
 from tests.servers.databases import SeparateClient
 
 ORGANIZATION = UUID("01990000-0000-7000-8000-000000000001")
@@ -96,13 +96,15 @@ def desk(config, database_url):
 
 def _be(app: Flask, resolve) -> None:
     """Let the test say who is acting."""
-    from karokar.web import guard
+    from karokar.web.requests import guard
 
     functions = app.before_request_funcs.setdefault(None, [])
-    kept = [function for function in functions if function.__module__ != "karokar.web.guard"]
+    kept = [function for function in functions if function.__module__ != "karokar.web.requests.guard"]
     functions.clear()
     app.teardown_request_funcs[None] = [
-        function for function in app.teardown_request_funcs.get(None, []) if function.__module__ != "karokar.web.guard"
+        function
+        for function in app.teardown_request_funcs.get(None, [])
+        if function.__module__ != "karokar.web.requests.guard"
     ]
     guard.init_app(app, resolve)
     functions.extend(kept)

@@ -5,7 +5,7 @@ import dataclasses
 import pytest
 from sqlalchemy.exc import OperationalError
 
-from karokar.web.hosts import is_ours
+from karokar.web.requests.hosts import is_ours
 from tests.factories import people
 from tests.factories.browsing import send
 

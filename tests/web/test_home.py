@@ -9,7 +9,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from karokar.kernel.clock import standing_at
-from karokar.outbox.drain import drain_all
+from karokar.outbox.delivery.drain import drain_all
 from karokar.verification import actions as verifications
 from tests.factories import fleet, people
 from tests.factories.booking import NOON, World, actor, make_world, member, person, sign_in

@@ -12,13 +12,13 @@ from sqlalchemy import select
 from karokar.app import create_app
 from karokar.kernel.actor import SYSTEM, acting_as
 from karokar.kernel.ids import new_id
-from karokar.kernel.paging import paginate
+from karokar.kernel.pages.paging import paginate
 from karokar.kernel.permissions import public
 from karokar.runs.models import Run
-from karokar.web.filters import Number, asked_moment
-from karokar.web.session_end import local_path
-from karokar.web.states import state_choices
-from karokar.web.times import local_day, local_time
+from karokar.web.lists.filters import Number, asked_moment
+from karokar.web.requests.session_end import local_path
+from karokar.web.shell.states import state_choices
+from karokar.web.shell.times import local_day, local_time
 from tests.web.test_lists import SORTS, add_runs
 
 STATUS = state_choices("run")[0][0]

@@ -14,8 +14,8 @@ from sqlalchemy import update
 from karokar.identity import actions as identity
 from karokar.identity import queries
 from karokar.kernel import clock
-from karokar.kernel.days import end_of_day, last_day
 from karokar.kernel.db import Base, transaction
+from karokar.kernel.local.days import end_of_day, last_day
 from karokar.notification.rules.texts import words
 from tests.factories import booking as make
 from tests.factories import people

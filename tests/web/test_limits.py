@@ -9,7 +9,7 @@ import redis
 
 from karokar.app import create_app
 from karokar.kernel.permissions import public
-from karokar.web.limits import limiter
+from karokar.web.requests.limits import limiter
 from tests.servers import keeper, valkey
 
 

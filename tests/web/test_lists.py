@@ -15,12 +15,12 @@ from karokar.kernel import clock
 from karokar.kernel.actor import acting_as
 from karokar.kernel.db import db, transaction
 from karokar.kernel.ids import new_id
-from karokar.kernel.paging import COUNT_LIMIT, paginate
+from karokar.kernel.pages.paging import COUNT_LIMIT, paginate
 from karokar.runs.models import Run
-from karokar.web import times
-from karokar.web.exports import Column, cell, export, safe
-from karokar.web.filters import Choice, Day, Filters, Number, Text
+from karokar.web.lists.exports import Column, cell, export, safe
+from karokar.web.lists.filters import Choice, Day, Filters, Number, Text
 from karokar.web.models import FormSubmission
+from karokar.web.shell import times
 from tests.web.conftest import ORGANIZATION, asha
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)

@@ -7,9 +7,9 @@ from karokar.fleet import queries as fleet
 from karokar.identity import actions as identity_actions
 from karokar.identity import queries as identity
 from karokar.kernel.errors import RuleBroken
-from karokar.kernel.text import line_problem, name_problem, note_problem
+from karokar.kernel.text.normalization import line_problem, name_problem, note_problem
 from karokar.organization import actions as organization_actions
-from karokar.web import saved_views
+from karokar.web.lists import saved_views
 from tests.factories import browsing, people
 from tests.factories import fleet as factory
 from tests.identity.test_sign_in import post

@@ -8,9 +8,9 @@ from flask.testing import FlaskClient
 
 from karokar.identity import actions as identity
 from karokar.identity import queries as identity_queries
-from karokar.kernel.text import isolated
+from karokar.kernel.text.normalization import isolated
 from karokar.notification.rules.texts import words
-from karokar.outbox.drain import drain_all
+from karokar.outbox.delivery.drain import drain_all
 from tests.factories import fleet as factory
 from tests.factories import people
 

@@ -8,7 +8,7 @@ from flask.testing import FlaskClient
 from karokar.fleet import queries as fleet
 from karokar.identity import actions as identity_actions
 from karokar.identity import queries as identity
-from karokar.kernel.text import search_key
+from karokar.kernel.text.normalization import search_key
 from karokar.organization import queries as organization
 from tests.factories import browsing, people
 from tests.factories import fleet as factory

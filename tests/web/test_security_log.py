@@ -8,7 +8,7 @@ import stat
 import pytest
 
 from karokar.identity import actions
-from karokar.web import security_log
+from karokar.web.responses import security_log
 from tests.factories import people
 from tests.factories.browsing import send
 

@@ -9,9 +9,9 @@ import pytest
 from flask import url_for
 
 from karokar.config import PROJECT
-from karokar.web.assets import asset
-from karokar.web.headers import CONTENT_POLICY
-from karokar.web.states import STATES, state_of
+from karokar.web.responses.assets import asset
+from karokar.web.responses.headers import CONTENT_POLICY
+from karokar.web.shell.states import STATES, state_of
 from tests.web.conftest import asha
 
 VENDORED = [PROJECT / "static" / "vendor", PROJECT / "tests" / "browser" / "vendor"]

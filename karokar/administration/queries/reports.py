@@ -13,8 +13,8 @@ from karokar.administration.models import DailyFact, ReportedUse, ReportedVehicl
 from karokar.administration.permissions import REPORT_READ
 from karokar.kernel import clock
 from karokar.kernel.actor import Actor, Scope, current_actor
-from karokar.kernel.days import end_of_day, zone_of
 from karokar.kernel.db import db
+from karokar.kernel.local.days import end_of_day, zone_of
 from karokar.kernel.permissions import scope_of
 
 LONGEST = 366

@@ -9,13 +9,13 @@ from flask import render_template
 from karokar.administration.permissions import EVENT_READ
 from karokar.administration.views.blueprint import bp
 from karokar.events.base import LATEST
-from karokar.events.visibility import sees_everything
+from karokar.events.contracts.catalog_page import audience_in_words, seen_by
+from karokar.events.contracts.schema import Contract, contract_of, contracts, locked_contract
+from karokar.events.contracts.visibility import sees_everything
+from karokar.events.handlers import HANDLERS
 from karokar.kernel.actor import current_actor
 from karokar.kernel.errors import NotFound
 from karokar.kernel.permissions import requires
-from karokar.outbox.catalog import Contract, contract_of, contracts, locked_contract
-from karokar.outbox.catalog_text import audience_in_words, seen_by
-from karokar.outbox.registry import HANDLERS
 
 
 @bp.get("/catalog")

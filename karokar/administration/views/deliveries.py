@@ -14,19 +14,19 @@ from karokar.administration import actions
 from karokar.administration.permissions import EVENT_OPERATE
 from karokar.administration.views.blueprint import bp
 from karokar.administration.views.events import EventNames
+from karokar.events.handlers import HANDLERS
 from karokar.kernel.errors import NotFound
 from karokar.kernel.permissions import requires
-from karokar.kernel.text import count_of
-from karokar.outbox import canary
-from karokar.outbox.actions import digest_of_open
-from karokar.outbox.dead_letters import all_dead_letters, list_dead_letters
-from karokar.outbox.registry import HANDLERS
-from karokar.outbox.state import failure_groups, find_handler, handler_names, handler_states, list_pending
-from karokar.outbox.state import overview as look
+from karokar.kernel.text.normalization import count_of
+from karokar.outbox.delivery import canary
+from karokar.outbox.monitoring.dead_letters import all_dead_letters, list_dead_letters
+from karokar.outbox.monitoring.overview import failure_groups, find_handler, handler_names, handler_states, list_pending
+from karokar.outbox.monitoring.overview import overview as look
+from karokar.outbox.operations.actions import digest_of_open
 from karokar.runs.kinds import Item, Skipped, row_kind
 from karokar.runs.views.bulk import ask_with
-from karokar.web.filters import Choice, Filters
-from karokar.web.forms import Form
+from karokar.web.forms.base import Form
+from karokar.web.lists.filters import Choice, Filters
 
 LATEST_GROUPS = 5
 

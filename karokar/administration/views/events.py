@@ -18,19 +18,19 @@ from karokar.administration.views.wording import (
     names_for,
 )
 from karokar.events.base import LATEST
-from karokar.events.names import names_matching
-from karokar.events.visibility import sees_everything
+from karokar.events.contracts.names import names_matching
+from karokar.events.contracts.schema import contract_of
+from karokar.events.contracts.visibility import sees_everything
 from karokar.kernel.actor import current_actor
 from karokar.kernel.errors import NotFound
 from karokar.kernel.permissions import requires
 from karokar.kernel.settings import settings
-from karokar.outbox import cursors
-from karokar.outbox.catalog import contract_of
-from karokar.outbox.causes import CauseTree, cause_tree
-from karokar.outbox.deliveries import Delivery, deliveries
-from karokar.outbox.search import EventFilter, EventPage, find_at, find_event, list_events
-from karokar.web.filters import Choice, Day, Field, Filters
-from karokar.web.links import look_up, page_url
+from karokar.outbox.reading import cursors
+from karokar.outbox.reading.causes import CauseTree, cause_tree
+from karokar.outbox.reading.deliveries import Delivery, deliveries
+from karokar.outbox.reading.search import EventFilter, EventPage, find_at, find_event, list_events
+from karokar.web.lists.filters import Choice, Day, Field, Filters
+from karokar.web.shell.links import look_up, page_url
 
 
 @dataclass(frozen=True)

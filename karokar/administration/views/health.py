@@ -13,10 +13,10 @@ from karokar.files.lost import count_lost
 from karokar.kernel.permissions import requires
 from karokar.kernel.schedule import JOBS, WHOLE_JOB, list_failures
 from karokar.kernel.settings import settings
-from karokar.outbox.health import Part, in_bytes, parts
+from karokar.outbox.monitoring.health import Part, in_bytes, parts
 from karokar.web.asking import ask
 from karokar.web.health import readiness
-from karokar.web.shell import VERSION
+from karokar.web.shell.shell import VERSION
 
 LITTLE_SPACE = 500_000_000
 

@@ -14,12 +14,12 @@ from karokar.administration.views.events import EventNames, Id
 from karokar.events.base import LATEST
 from karokar.kernel.errors import RuleBroken
 from karokar.kernel.permissions import requires
-from karokar.outbox.replay import DELIVERIES_A_SECOND, JUDGED_FROM, STOPS_OVER_PERCENT, is_going_wrong
-from karokar.outbox.replay_plan import Unit, Wanted, digest_of_plan, list_units, make_plan
-from karokar.outbox.state import handler_names
+from karokar.outbox.monitoring.overview import handler_names
+from karokar.outbox.operations.replay import DELIVERIES_A_SECOND, JUDGED_FROM, STOPS_OVER_PERCENT, is_going_wrong
+from karokar.outbox.operations.replay_plan import Unit, Wanted, digest_of_plan, list_units, make_plan
 from karokar.runs.kinds import End, Item, Paced, Stopped, row_kind
 from karokar.runs.queries import list_runs
-from karokar.web.filters import Choice, Day, Filters
+from karokar.web.lists.filters import Choice, Day, Filters
 
 
 def _filters() -> Filters:

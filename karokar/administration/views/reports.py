@@ -10,8 +10,8 @@ from karokar.administration.views.blueprint import bp
 from karokar.fleet.queries import CATEGORIES
 from karokar.kernel.errors import NotFound, RuleBroken
 from karokar.kernel.permissions import requires
-from karokar.web.exports import Column, export
-from karokar.web.filters import asked_day
+from karokar.web.lists.exports import Column, export
+from karokar.web.lists.filters import asked_day
 
 UTILISATION_COLUMNS = (
     Column("Vehicle", lambda row: row.label),

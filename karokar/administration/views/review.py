@@ -14,7 +14,7 @@ from karokar.kernel.actor import current_actor
 from karokar.kernel.permissions import requires
 from karokar.organization import queries as organization
 from karokar.verification import queries as verification
-from karokar.web.filters import Carried, Filters, Text
+from karokar.web.lists.filters import Carried, Filters, Text
 
 
 @dataclass(frozen=True)

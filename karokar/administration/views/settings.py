@@ -11,7 +11,7 @@ from karokar.administration.queries.settings import list_settings
 from karokar.administration.views.blueprint import bp
 from karokar.kernel.actor import current_actor
 from karokar.kernel.permissions import requires
-from karokar.web.forms import sent_version
+from karokar.web.forms.base import sent_version
 
 
 @bp.get("/settings")

@@ -10,13 +10,13 @@ from uuid import UUID
 
 import msgspec
 
-from karokar.kernel.notes import texts_of
-from karokar.kernel.references import notes_in
-from karokar.outbox.search import FoundEvent
-from karokar.web import words
+from karokar.kernel.text.notes import texts_of
+from karokar.kernel.text.references import notes_in
+from karokar.outbox.reading.search import FoundEvent
 from karokar.web.asking import ask
-from karokar.web.story import OF_A_STRANGER, OF_THE_PERSON
-from karokar.web.times import local_time
+from karokar.web.shell import words
+from karokar.web.shell.times import local_time
+from karokar.web.timeline.event_presenter import OF_A_STRANGER, OF_THE_PERSON
 
 SYSTEM_NAME = "KaroKar"
 

@@ -12,7 +12,7 @@ from karokar.assignment import rules
 from karokar.assignment.models import Assignment, AssignmentSetting
 from karokar.assignment.queries.facts import LIVE, AssignmentFacts, facts
 from karokar.kernel.db import db
-from karokar.kernel.text import search_key
+from karokar.kernel.text.normalization import search_key
 
 
 def is_licence_required() -> bool:

@@ -13,7 +13,7 @@ from karokar.assignment.permissions import ASSIGNMENT_READ
 from karokar.kernel.db import db
 from karokar.kernel.errors import NotFound
 from karokar.kernel.handover import HandoverFacts, handover_facts
-from karokar.kernel.paging import PAGE_SIZE, Page, count_up_to, paginate
+from karokar.kernel.pages.paging import PAGE_SIZE, Page, count_up_to, paginate
 from karokar.kernel.permissions import permitted
 
 SORTS: dict[str, Any] = {

@@ -14,8 +14,8 @@ from karokar.assignment.rules import Status
 from karokar.kernel import clock
 from karokar.kernel.actor import Actor, Scope
 from karokar.kernel.db import db
+from karokar.kernel.pages.waiting import Deed, Figure, WaitingItem
 from karokar.kernel.permissions import may, permitted, scope_of
-from karokar.kernel.waiting import Deed, Figure, WaitingItem
 
 
 def list_waiting_for(actor: Actor) -> list[WaitingItem]:

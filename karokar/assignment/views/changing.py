@@ -27,9 +27,8 @@ from karokar.kernel.actor import current_actor
 from karokar.kernel.errors import RuleBroken, StateConflict
 from karokar.kernel.permissions import requires
 from karokar.verification import queries as verification
-from karokar.web.filters import asked_moment
-from karokar.web.forms import choices, sent_version
-from karokar.web.handover import (
+from karokar.web.forms.base import choices, sent_version
+from karokar.web.forms.handover import (
     CorrectionForm,
     HandoverForm,
     ReturnForm,
@@ -38,7 +37,8 @@ from karokar.web.handover import (
     page_values,
     say_corrected,
 )
-from karokar.web.uploads import takes_up_to
+from karokar.web.lists.filters import asked_moment
+from karokar.web.requests.uploads import takes_up_to
 
 
 @bp.route("/new", methods=["GET", "POST"])

@@ -27,15 +27,15 @@ from karokar.fleet.queries import VehicleFacts
 from karokar.identity import queries as identity
 from karokar.kernel import clock
 from karokar.kernel.actor import Scope, current_actor
-from karokar.kernel.paging import Page
+from karokar.kernel.pages.paging import Page
 from karokar.kernel.permissions import may, requires, scope_of
 from karokar.organization import queries as organization
 from karokar.runs.views.exports import ListExport
-from karokar.web.exports import Column
-from karokar.web.filters import Choice, Day, Field, Filters, Text
-from karokar.web.handover import page_values, photo_response
-from karokar.web.states import state_choices, state_of
-from karokar.web.times import local_time
+from karokar.web.forms.handover import page_values, photo_response
+from karokar.web.lists.exports import Column
+from karokar.web.lists.filters import Choice, Day, Field, Filters, Text
+from karokar.web.shell.states import state_choices, state_of
+from karokar.web.shell.times import local_time
 
 KINDS = (("direct", "Own vehicle"), ("booking", "Booked vehicle"))
 

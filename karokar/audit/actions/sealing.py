@@ -13,15 +13,15 @@ from karokar.audit.rules import FIRST_LINK, Finding, Keys, next_link, stored_has
 from karokar.events.audit import AuditExported
 from karokar.events.base import Envelope
 from karokar.events.bus import publish
+from karokar.events.contracts.codec import PayloadRefused, UnknownContract, decode
 from karokar.kernel import clock
 from karokar.kernel.actor import current_actor
 from karokar.kernel.db import action, db
 from karokar.kernel.permissions import check
 from karokar.kernel.schedule import every
 from karokar.kernel.settings import settings
-from karokar.outbox.catalog import PayloadRefused, UnknownContract, decode
-from karokar.outbox.log import read_log, settled_position
 from karokar.outbox.models import EventRow
+from karokar.outbox.reading.log import read_log, settled_position
 
 HANDLER = "audit.write_records"
 _AT_ONCE = 2000

@@ -11,12 +11,12 @@ from karokar.availability.models import AvailabilityConflict
 from karokar.availability.permissions import CONFLICT_READ, CONFLICT_RESOLVE
 from karokar.availability.rules import ConflictStatus, can_go_ahead
 from karokar.kernel.actor import Actor
-from karokar.kernel.codes import in_words
 from karokar.kernel.db import db
 from karokar.kernel.errors import NotFound
-from karokar.kernel.paging import Page, count_each, count_up_to, count_words, paginate
+from karokar.kernel.pages.paging import Page, count_each, count_up_to, count_words, paginate
+from karokar.kernel.pages.waiting import Figure, WaitingItem
 from karokar.kernel.permissions import may, permitted, scope_of
-from karokar.kernel.waiting import Figure, WaitingItem
+from karokar.kernel.text.codes import in_words
 
 
 @dataclass(frozen=True, kw_only=True)

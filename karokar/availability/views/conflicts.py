@@ -22,15 +22,15 @@ from karokar.identity import queries as identity
 from karokar.kernel import clock
 from karokar.kernel.actor import current_actor
 from karokar.kernel.errors import RuleBroken
-from karokar.kernel.paging import Page
+from karokar.kernel.pages.paging import Page
 from karokar.kernel.permissions import may, requires
 from karokar.organization import queries as organizations
 from karokar.runs.views.exports import ListExport
-from karokar.web.exports import Column
-from karokar.web.filters import Choice, Filters
-from karokar.web.forms import Form
-from karokar.web.states import state_choices, state_of
-from karokar.web.times import iso, to_local
+from karokar.web.forms.base import Form
+from karokar.web.lists.exports import Column
+from karokar.web.lists.filters import Choice, Filters
+from karokar.web.shell.states import state_choices, state_of
+from karokar.web.shell.times import iso, to_local
 
 
 class ResolveForm(Form):

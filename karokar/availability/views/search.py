@@ -20,10 +20,10 @@ from karokar.kernel import clock
 from karokar.kernel.actor import Scope, current_actor
 from karokar.kernel.errors import NotFound
 from karokar.kernel.permissions import may, requires, scope_of
-from karokar.kernel.text import search_key
+from karokar.kernel.text.normalization import search_key
 from karokar.organization import queries as organizations
-from karokar.web.forms import Form, LocalTimeField, after, within
-from karokar.web.times import viewer_zone
+from karokar.web.forms.base import Form, LocalTimeField, after, within
+from karokar.web.shell.times import viewer_zone
 
 PAGE = 25
 

@@ -19,10 +19,10 @@ from karokar.kernel import clock
 from karokar.kernel.actor import Scope, current_actor
 from karokar.kernel.errors import NotFound
 from karokar.kernel.permissions import may, reaches_others, requires, scope_of
-from karokar.web.filters import Choice, Filters, Text, asked_day, asked_moment
-from karokar.web.grid import Cell, Grid
-from karokar.web.states import state_of
-from karokar.web.times import NO_MOMENT, iso, local_time, to_local, viewer_zone
+from karokar.web.lists.filters import Choice, Filters, Text, asked_day, asked_moment
+from karokar.web.lists.grid import Cell, Grid
+from karokar.web.shell.states import state_of
+from karokar.web.shell.times import NO_MOMENT, iso, local_time, to_local, viewer_zone
 
 SPANS = {"day": "Day", "week": "Week", "month": "Month"}
 PAGE = 50

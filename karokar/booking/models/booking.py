@@ -36,11 +36,11 @@ from karokar.events.booking import (
     BookingVehicleReturned,
 )
 from karokar.kernel.actor import Actor, Scope
-from karokar.kernel.columns import NAME
+from karokar.kernel.database.columns import NAME
 from karokar.kernel.db import Aggregate
 from karokar.kernel.errors import StateConflict
 from karokar.kernel.handover import HandoverColumns, check_reading, correct_reading, time_of_return
-from karokar.kernel.notes import TYPED, new_note
+from karokar.kernel.text.notes import TYPED, new_note
 
 
 class _Facts(TypedDict):

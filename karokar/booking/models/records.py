@@ -10,7 +10,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from karokar.kernel import clock
 from karokar.kernel.db import Base
 from karokar.kernel.handover import HandoverColumns, PhotoColumns
-from karokar.kernel.notes import Note
+from karokar.kernel.text.notes import Note
 
 
 class BookingNote(Note, producer="booking"):

@@ -11,10 +11,10 @@ from karokar.booking import rules
 from karokar.booking.models import Booking, BookingHandover
 from karokar.booking.rules import Status
 from karokar.kernel import clock
+from karokar.kernel.database.many import is_one_of
 from karokar.kernel.db import db
 from karokar.kernel.errors import NotFound
 from karokar.kernel.handover import HandoverFacts, handover_facts
-from karokar.kernel.many import is_one_of
 
 VACANCIES = frozenset(vacancy.value for vacancy in rules.Vacancy)
 """The shown states of a booking that needs another driver."""

@@ -16,7 +16,7 @@ from karokar.booking.rules import Status, Vacancy
 from karokar.kernel import clock
 from karokar.kernel.db import db
 from karokar.kernel.errors import NotFound
-from karokar.kernel.paging import PAGE_SIZE, Page, count_up_to, count_where, paginate
+from karokar.kernel.pages.paging import PAGE_SIZE, Page, count_up_to, count_where, paginate
 from karokar.kernel.permissions import permitted
 
 SORTS: dict[str, Any] = {

@@ -23,9 +23,9 @@ from karokar.booking.rules import Status, Vacancy
 from karokar.kernel import clock
 from karokar.kernel.actor import Actor, Scope, current_actor
 from karokar.kernel.db import db
-from karokar.kernel.paging import count_where, count_words
+from karokar.kernel.pages.paging import count_where, count_words
+from karokar.kernel.pages.waiting import Deed, Figure, Hit, WaitingItem
 from karokar.kernel.permissions import may, permitted, scope_of
-from karokar.kernel.waiting import Deed, Figure, Hit, WaitingItem
 
 _LIMIT = 50
 

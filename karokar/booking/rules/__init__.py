@@ -9,9 +9,9 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from karokar.kernel.clock import to_the_minute
-from karokar.kernel.codes import in_words, name_codes
 from karokar.kernel.errors import RuleBroken, StateConflict
-from karokar.kernel.text import search_key
+from karokar.kernel.text.codes import in_words, name_codes
+from karokar.kernel.text.normalization import search_key
 
 GRACE = timedelta(hours=1)
 """How long after its start a booking may still be requested and approved, and how long before it may be handed over."""

@@ -22,8 +22,8 @@ from karokar.organization import queries as organization
 from karokar.organization.queries import OrganizationFacts
 from karokar.runs.kinds import Item, RowKind, row_kind
 from karokar.runs.views.bulk import ask_with
-from karokar.web.filters import Filters
-from karokar.web.times import local_time
+from karokar.web.lists.filters import Filters
+from karokar.web.shell.times import local_time
 
 _AT_ONCE = 500
 """For how many bookings names are looked up together."""

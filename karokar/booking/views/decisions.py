@@ -21,7 +21,7 @@ from karokar.fleet import queries as fleet
 from karokar.fleet.queries import VehicleFacts
 from karokar.kernel.errors import RuleBroken
 from karokar.kernel.permissions import requires
-from karokar.web.forms import choices, choose, sent_version
+from karokar.web.forms.base import choices, choose, sent_version
 
 AROUND = timedelta(days=1)
 OFFERED = 15

@@ -28,8 +28,8 @@ from karokar.kernel.actor import Scope, current_actor
 from karokar.kernel.errors import DomainError, NotFound, RuleBroken, StateConflict
 from karokar.kernel.permissions import may, requires, scope_of
 from karokar.organization import queries as organization
-from karokar.web.filters import asked_moment
-from karokar.web.forms import sent_version
+from karokar.web.forms.base import sent_version
+from karokar.web.lists.filters import asked_moment
 
 
 @bp.route("/new", methods=["GET", "POST"])

@@ -1,7 +1,7 @@
 """The filters of the list of bookings, which its bulk changes and its export share."""
 
-from karokar.web.filters import Choice, Day, Text
-from karokar.web.states import state_choices
+from karokar.web.lists.filters import Choice, Day, Text
+from karokar.web.shell.states import state_choices
 
 FILTERS = (
     Text("q", "Reference or plate", "text"),

@@ -14,7 +14,7 @@ from karokar.kernel import clock
 from karokar.kernel.actor import current_actor
 from karokar.kernel.errors import StateConflict
 from karokar.kernel.permissions import may
-from karokar.web.times import iso, local_time
+from karokar.web.shell.times import iso, local_time
 
 
 @dataclass(frozen=True)

@@ -21,13 +21,13 @@ from karokar.fleet import queries as fleet
 from karokar.identity import queries as identity
 from karokar.kernel import clock
 from karokar.kernel.actor import Scope, current_actor
-from karokar.kernel.paging import Page
+from karokar.kernel.pages.paging import Page
 from karokar.kernel.permissions import may, requires, scope_of
 from karokar.runs.views.exports import ListExport
-from karokar.web.exports import Column
-from karokar.web.filters import Filters
-from karokar.web.states import state_of
-from karokar.web.times import end_of_day, to_local
+from karokar.web.lists.exports import Column
+from karokar.web.lists.filters import Filters
+from karokar.web.shell.states import state_of
+from karokar.web.shell.times import end_of_day, to_local
 
 COLUMNS = (
     Column("Reference", lambda line: line.booking.reference),

@@ -27,8 +27,8 @@ from karokar.identity import queries as identity
 from karokar.kernel.errors import RuleBroken, StateConflict
 from karokar.kernel.permissions import requires
 from karokar.verification import queries as verification
-from karokar.web.forms import choices
-from karokar.web.handover import (
+from karokar.web.forms.base import choices
+from karokar.web.forms.handover import (
     CorrectionForm,
     HandoverForm,
     ReturnForm,
@@ -37,7 +37,7 @@ from karokar.web.handover import (
     page_values,
     say_corrected,
 )
-from karokar.web.uploads import takes_up_to
+from karokar.web.requests.uploads import takes_up_to
 
 
 @bp.route("/<uuid:booking_id>/assign", methods=["GET", "POST"])

@@ -21,7 +21,7 @@ from karokar.fleet import queries as fleet
 from karokar.kernel import clock, handover
 from karokar.kernel.actor import current_actor
 from karokar.kernel.permissions import requires
-from karokar.web.handover import page_values, photo_response
+from karokar.web.forms.handover import page_values, photo_response
 
 
 @bp.get("/<uuid:booking_id>")

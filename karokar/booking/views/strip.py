@@ -6,8 +6,8 @@ from datetime import datetime
 
 from karokar.booking.models import Booking
 from karokar.fleet.queries import WindowFacts
-from karokar.web.grid import Grid
-from karokar.web.times import local_day, viewer_zone
+from karokar.web.lists.grid import Grid
+from karokar.web.shell.times import local_day, viewer_zone
 
 MOST_COLUMNS = 168
 MOST_DAYS = 62

@@ -17,10 +17,10 @@ from karokar.fleet.permissions import VEHICLE_ACTIVATE, VEHICLE_CREATE, VEHICLE_
 from karokar.fleet.rules import Gate, GatesClosed, Ownership, ReadingSource, SuspendedBy, VehicleStatus, WindowStatus
 from karokar.kernel import clock
 from karokar.kernel.actor import current_actor
-from karokar.kernel.countries import country_of
 from karokar.kernel.db import action, db
 from karokar.kernel.errors import PermissionDenied, RuleBroken, StateConflict
 from karokar.kernel.ids import new_id
+from karokar.kernel.local.countries import country_of
 from karokar.kernel.permissions import PERMISSIONS, check, load
 from karokar.organization import queries as organizations
 from karokar.organization.queries import OrganizationFacts

@@ -11,7 +11,7 @@ from karokar.fleet.rules import (
     Ownership,
     VehicleStatus,
 )
-from karokar.kernel.countries import countries
+from karokar.kernel.local.countries import countries
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,8 +13,8 @@ from karokar.fleet.rules import (
 from karokar.kernel import clock
 from karokar.kernel.actor import Actor
 from karokar.kernel.db import db
+from karokar.kernel.pages.waiting import Deed, Hit, WaitingItem
 from karokar.kernel.permissions import may, permitted
-from karokar.kernel.waiting import Deed, Hit, WaitingItem
 
 
 def list_waiting_for(actor: Actor) -> list[WaitingItem]:

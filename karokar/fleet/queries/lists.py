@@ -18,9 +18,9 @@ from karokar.fleet.rules import (
 from karokar.kernel.actor import Actor, Scope, current_actor
 from karokar.kernel.db import db
 from karokar.kernel.errors import NotFound
-from karokar.kernel.paging import Page, count_up_to, paginate
+from karokar.kernel.pages.paging import Page, count_up_to, paginate
 from karokar.kernel.permissions import permitted, scope_of
-from karokar.kernel.text import search_key, search_words
+from karokar.kernel.text.normalization import search_key, search_words
 
 SORTS = {
     "plate": Vehicle.plate_key,

@@ -9,8 +9,8 @@ from karokar.fleet.models import Vehicle
 from karokar.fleet.queries.facts import VehicleFacts, vehicle_facts
 from karokar.fleet.queries.lists import is_offered, narrowed
 from karokar.fleet.rules import Ownership, VehicleStatus
+from karokar.kernel.database.many import fetch_ids
 from karokar.kernel.db import db
-from karokar.kernel.many import fetch_ids
 
 
 def list_candidates(

@@ -21,9 +21,9 @@ from karokar.fleet.rules import (
     plate_key,
 )
 from karokar.kernel import clock
+from karokar.kernel.database.many import is_one_of
 from karokar.kernel.db import db
 from karokar.kernel.errors import NotFound
-from karokar.kernel.many import is_one_of
 
 
 def get_vehicle(vehicle_id: UUID) -> VehicleFacts:

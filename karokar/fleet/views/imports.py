@@ -14,15 +14,15 @@ from karokar.fleet.rules import CATEGORIES, plate_key
 from karokar.fleet.views.blueprint import bp
 from karokar.fleet.views.vehicles import COLUMNS
 from karokar.kernel.actor import current_actor
-from karokar.kernel.countries import countries, country_of
 from karokar.kernel.errors import RuleBroken
 from karokar.kernel.ids import new_id
+from karokar.kernel.local.countries import countries, country_of
 from karokar.kernel.permissions import requires
-from karokar.kernel.text import same_key
+from karokar.kernel.text.normalization import same_key
 from karokar.runs.imports import Good, Heading, Line, Report
 from karokar.runs.kinds import Item
 from karokar.runs.views.imports import ListImport
-from karokar.web.forms import label_of, time_zones
+from karokar.web.forms.base import label_of, time_zones
 
 _NEEDED = ("license_plate", "make", "model", "year", "category", "seats", "city")
 _MAY_BE_EMPTY = {

@@ -21,9 +21,9 @@ from karokar.kernel import clock
 from karokar.kernel.actor import Scope, current_actor
 from karokar.kernel.errors import NotFound, RuleBroken, StateConflict
 from karokar.kernel.permissions import may, reaches_others, requires, scope_of
-from karokar.web.filters import Choice, Filters, asked_moment
-from karokar.web.forms import sent_version
-from karokar.web.states import state_choices
+from karokar.web.forms.base import sent_version
+from karokar.web.lists.filters import Choice, Filters, asked_moment
+from karokar.web.shell.states import state_choices
 
 
 @bp.get("/maintenance")

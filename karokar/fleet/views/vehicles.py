@@ -38,17 +38,17 @@ from karokar.fleet.views.hits import hits
 from karokar.identity import queries as identity
 from karokar.kernel import clock
 from karokar.kernel.actor import Scope, current_actor
-from karokar.kernel.countries import country_of
 from karokar.kernel.errors import NotFound, RuleBroken, StateConflict
-from karokar.kernel.paging import Page
+from karokar.kernel.local.countries import country_of
+from karokar.kernel.pages.paging import Page
 from karokar.kernel.permissions import may, reaches_others, requires, scope_of
 from karokar.organization import queries as organizations
 from karokar.runs.views.exports import ListExport
 from karokar.verification import queries as verifications
-from karokar.web.exports import Column
-from karokar.web.filters import Carried, Choice, Field, Filters, Number, Text
-from karokar.web.forms import label_of, sent_version
-from karokar.web.states import state_choices, state_of
+from karokar.web.forms.base import label_of, sent_version
+from karokar.web.lists.exports import Column
+from karokar.web.lists.filters import Carried, Choice, Field, Filters, Number, Text
+from karokar.web.shell.states import state_choices, state_of
 
 SORTS = tuple(queries.SORTS)
 COLUMNS = (

@@ -21,7 +21,7 @@ from karokar.kernel.actor import Scope, current_actor
 from karokar.kernel.errors import NotFound
 from karokar.kernel.permissions import reaches_others, requires, scope_of
 from karokar.organization import queries as organizations
-from karokar.web.forms import Form, LocalTimeField
+from karokar.web.forms.base import Form, LocalTimeField
 
 DRIVER_KNOWN_FOR = timedelta(days=30)
 """How long after the end a vendor may see who drove."""

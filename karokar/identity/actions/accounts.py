@@ -15,10 +15,10 @@ from karokar.identity.queries.access import active_roles, needs_second_factor, p
 from karokar.identity.queries.links import find_reset
 from karokar.identity.rules import passwords, recovery, second_factor, tokens
 from karokar.kernel import clock
+from karokar.kernel.database.sealed import UNREADABLE
 from karokar.kernel.db import action, db
 from karokar.kernel.errors import RuleBroken, StateConflict
 from karokar.kernel.proof import demand_proof
-from karokar.kernel.sealed import UNREADABLE
 from karokar.kernel.settings import settings
 from karokar.organization import queries as organization
 

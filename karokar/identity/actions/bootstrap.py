@@ -11,9 +11,9 @@ from karokar.identity.models import Membership, Role, User
 from karokar.identity.rules import passwords, tokens
 from karokar.kernel import clock
 from karokar.kernel.db import action, db
-from karokar.kernel.email_addresses import email_problem, normal_email
 from karokar.kernel.errors import RuleBroken
 from karokar.kernel.settings import settings
+from karokar.kernel.text.email_addresses import email_problem, normal_email
 from karokar.organization import queries as organization
 
 

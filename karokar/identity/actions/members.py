@@ -16,10 +16,10 @@ from karokar.identity.rules import MembershipStatus, tokens
 from karokar.kernel import clock
 from karokar.kernel.actor import Scope, current_actor
 from karokar.kernel.db import action, db
-from karokar.kernel.email_addresses import email_problem, normal_email
 from karokar.kernel.errors import NotFound, RuleBroken, StateConflict
 from karokar.kernel.permissions import check, load
 from karokar.kernel.proof import demand_proof, refuse_tokens
+from karokar.kernel.text.email_addresses import email_problem, normal_email
 from karokar.organization import queries as organization
 
 DUPLICATE = {

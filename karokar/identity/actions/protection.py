@@ -6,9 +6,9 @@ from sqlalchemy import Text, literal, or_, select, type_coerce, update
 
 from karokar.identity.models import RecoveryCode, User
 from karokar.identity.rules import recovery
+from karokar.kernel.database.sealed import is_sealed_with, seal, unseal
 from karokar.kernel.db import action, db
 from karokar.kernel.schedule import every
-from karokar.kernel.sealed import is_sealed_with, seal, unseal
 from karokar.kernel.settings import settings
 
 AT_ONCE = 50

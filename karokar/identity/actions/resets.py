@@ -10,9 +10,9 @@ from karokar.identity.models import Membership, ResetRequest, User
 from karokar.identity.rules import MembershipStatus, tokens
 from karokar.kernel import clock
 from karokar.kernel.db import action, db
-from karokar.kernel.email_addresses import normal_email
 from karokar.kernel.ids import new_id
 from karokar.kernel.schedule import every, work_through
+from karokar.kernel.text.email_addresses import normal_email
 
 _AT_ONCE = 50
 

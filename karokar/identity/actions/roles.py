@@ -17,7 +17,7 @@ from karokar.kernel.db import action, db
 from karokar.kernel.errors import NotFound, RuleBroken, StateConflict
 from karokar.kernel.permissions import check
 from karokar.kernel.proof import demand_proof
-from karokar.kernel.text import same_key
+from karokar.kernel.text.normalization import same_key
 
 _NAME_TAKEN = "Your organization has a role of this name already. Choose another name."
 REFUSALS = {

@@ -16,10 +16,10 @@ from karokar.identity.queries.access import active_roles, may_act, needs_second_
 from karokar.identity.rules import MembershipStatus, passwords, recovery, second_factor, tokens
 from karokar.kernel import clock
 from karokar.kernel.actor import current_actor
+from karokar.kernel.database.sealed import UNREADABLE
 from karokar.kernel.db import action, db
 from karokar.kernel.errors import NotFound, StateConflict
 from karokar.kernel.schedule import every
-from karokar.kernel.sealed import UNREADABLE
 from karokar.kernel.settings import settings
 
 LONGEST_DEVICE = 120

@@ -16,9 +16,9 @@ from karokar.identity.queries.authority import touchable_tokens
 from karokar.identity.rules import tokens
 from karokar.kernel import clock
 from karokar.kernel.actor import current_actor
-from karokar.kernel.days import end_of_day, zone_of
 from karokar.kernel.db import action, db
 from karokar.kernel.errors import NotFound, RuleBroken, StateConflict
+from karokar.kernel.local.days import end_of_day, zone_of
 from karokar.kernel.permissions import check, permitted
 from karokar.kernel.proof import demand_proof
 

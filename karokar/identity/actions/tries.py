@@ -8,11 +8,11 @@ from karokar.identity.models import TryCount
 from karokar.identity.rules import tokens
 from karokar.identity.rules.tries import ONE, counts_for, pause_after
 from karokar.kernel import clock
+from karokar.kernel.database.rows import insert_if_new
 from karokar.kernel.db import action, db
-from karokar.kernel.email_addresses import normal_email
 from karokar.kernel.errors import TooManyTries
-from karokar.kernel.rows import insert_if_new
 from karokar.kernel.schedule import every
+from karokar.kernel.text.email_addresses import normal_email
 
 
 def account_of(email: str) -> str:

@@ -38,11 +38,11 @@ from karokar.identity.rules import MembershipStatus
 from karokar.identity.rules.examples import is_making_examples
 from karokar.kernel import clock
 from karokar.kernel.actor import Actor, Scope
-from karokar.kernel.columns import NAME, indexes_of_key, key_of
+from karokar.kernel.database.columns import NAME, indexes_of_key, key_of
+from karokar.kernel.database.sealed import Sealed
 from karokar.kernel.db import Aggregate
 from karokar.kernel.errors import RuleBroken, StateConflict
-from karokar.kernel.notes import TYPED, Note, new_note
-from karokar.kernel.sealed import Sealed
+from karokar.kernel.text.notes import TYPED, Note, new_note
 
 if TYPE_CHECKING:
     from karokar.identity.models.sign_in import ApiToken

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 from karokar.identity import rules
 from karokar.identity.models.people import PERSONAL, User
 from karokar.kernel.actor import Actor, Scope
-from karokar.kernel.columns import NAME
+from karokar.kernel.database.columns import NAME
 from karokar.kernel.db import Base
 
 

@@ -14,10 +14,10 @@ from karokar.identity.rules import MembershipStatus, passwords, tokens
 from karokar.kernel import clock
 from karokar.kernel.actor import Scope
 from karokar.kernel.db import db
-from karokar.kernel.email_addresses import normal_email
 from karokar.kernel.errors import NotFound
 from karokar.kernel.permissions import PERMISSIONS, Permission
 from karokar.kernel.settings import settings
+from karokar.kernel.text.email_addresses import normal_email
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from karokar.identity.rules import second_factor
 from karokar.kernel import clock
 from karokar.kernel.db import db
 from karokar.kernel.errors import NotFound
-from karokar.kernel.paging import Page, paginate
+from karokar.kernel.pages.paging import Page, paginate
 from karokar.kernel.permissions import permitted
 
 

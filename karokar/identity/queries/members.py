@@ -17,9 +17,9 @@ from karokar.identity.rules import MembershipStatus
 from karokar.kernel.actor import Actor, current_actor
 from karokar.kernel.db import db
 from karokar.kernel.errors import NotFound
-from karokar.kernel.paging import PAGE_SIZE, Page, count_up_to, paginate
+from karokar.kernel.pages.paging import PAGE_SIZE, Page, count_up_to, paginate
+from karokar.kernel.pages.waiting import Hit
 from karokar.kernel.permissions import permitted, scope_of
-from karokar.kernel.waiting import Hit
 
 
 @dataclass(frozen=True)

@@ -15,12 +15,12 @@ from karokar.identity.queries.authority import outranked
 from karokar.identity.rules import MembershipStatus
 from karokar.kernel import clock
 from karokar.kernel.actor import Actor, Scope, current_actor
-from karokar.kernel.columns import finds
+from karokar.kernel.database.columns import finds
 from karokar.kernel.db import db
-from karokar.kernel.email_addresses import normal_email
 from karokar.kernel.errors import NotFound
-from karokar.kernel.paging import Page, paginate
+from karokar.kernel.pages.paging import Page, paginate
 from karokar.kernel.permissions import scope_of
+from karokar.kernel.text.email_addresses import normal_email
 
 
 @dataclass(frozen=True)

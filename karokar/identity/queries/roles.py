@@ -14,7 +14,7 @@ from karokar.kernel.actor import Scope
 from karokar.kernel.db import db
 from karokar.kernel.errors import NotFound
 from karokar.kernel.permissions import PERMISSIONS
-from karokar.kernel.text import search_key
+from karokar.kernel.text.normalization import search_key
 
 
 @dataclass(frozen=True)

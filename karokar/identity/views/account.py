@@ -14,7 +14,7 @@ from karokar.identity.views.tries import begin_own_try, end_own_try
 from karokar.kernel.actor import current_actor
 from karokar.kernel.errors import DomainError, NotFound
 from karokar.kernel.permissions import signed_in, without_second_factor
-from karokar.web.cookies import set_cookie
+from karokar.web.responses.cookies import set_cookie
 
 
 def own_id() -> UUID:

@@ -5,7 +5,7 @@ from flask.blueprints import BlueprintSetupState
 
 from karokar.identity.resolver import login_manager
 from karokar.identity.rules.tries import source_of
-from karokar.kernel.email_addresses import normal_email
+from karokar.kernel.text.email_addresses import normal_email
 
 bp = Blueprint("identity", __name__)
 

@@ -11,7 +11,7 @@ from karokar.identity.views.tries import begin_own_try, end_own_try
 from karokar.kernel.actor import current_actor
 from karokar.kernel.errors import NotFound
 from karokar.kernel.permissions import signed_in, without_second_factor
-from karokar.web.session_end import PROOF, SENDS_TO, confirm_page, local_path
+from karokar.web.requests.session_end import PROOF, SENDS_TO, confirm_page, local_path
 
 WRONG = "This is neither your password nor a code that works now. A code works once: wait for the next one."
 

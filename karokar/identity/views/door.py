@@ -17,8 +17,8 @@ from karokar.kernel import clock
 from karokar.kernel.actor import current_actor
 from karokar.kernel.errors import DomainError, RuleBroken, StateConflict
 from karokar.kernel.permissions import public, signed_in, without_second_factor
-from karokar.web.limits import limiter
-from karokar.web.session_end import local_path
+from karokar.web.requests.limits import limiter
+from karokar.web.requests.session_end import local_path
 
 _WAITING = "second_factor"
 REFUSED = "This address and password do not belong together. Check both, or ask for a new password."

@@ -14,15 +14,15 @@ from karokar.identity.rules import MembershipStatus
 from karokar.identity.views.blueprint import bp
 from karokar.identity.views.members import COLUMNS
 from karokar.kernel.actor import current_actor
-from karokar.kernel.email_addresses import normal_email
 from karokar.kernel.errors import NotFound, RuleBroken
 from karokar.kernel.permissions import requires
-from karokar.kernel.text import same_key
+from karokar.kernel.text.email_addresses import normal_email
+from karokar.kernel.text.normalization import same_key
 from karokar.organization import queries as organization
 from karokar.runs.imports import Good, Heading, Line, Report
 from karokar.runs.kinds import Item
 from karokar.runs.views.imports import ListImport
-from karokar.web.forms import label_of
+from karokar.web.forms.base import label_of
 
 HEADINGS = (
     Heading("first_name", label_of(MemberForm, "first_name")),

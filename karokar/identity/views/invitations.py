@@ -11,9 +11,9 @@ from karokar.kernel.actor import current_actor
 from karokar.kernel.errors import DomainError
 from karokar.kernel.permissions import public
 from karokar.organization import queries as organization
-from karokar.web.forms import Form
-from karokar.web.limits import limiter
-from karokar.web.session_end import sign_in_url
+from karokar.web.forms.base import Form
+from karokar.web.requests.limits import limiter
+from karokar.web.requests.session_end import sign_in_url
 
 
 @bp.get("/invitation")

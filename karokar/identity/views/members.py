@@ -14,14 +14,14 @@ from karokar.identity.views.account import keeps_tokens
 from karokar.identity.views.blueprint import bp
 from karokar.kernel.actor import current_actor
 from karokar.kernel.errors import NotFound
-from karokar.kernel.paging import Page
+from karokar.kernel.pages.paging import Page
 from karokar.kernel.permissions import may, requires
 from karokar.organization import queries as organization
 from karokar.runs.views.exports import ListExport
-from karokar.web.exports import Column
-from karokar.web.filters import Choice, Filters, Text
-from karokar.web.forms import label_of, sent_version
-from karokar.web.states import state_choices, state_of
+from karokar.web.forms.base import label_of, sent_version
+from karokar.web.lists.exports import Column
+from karokar.web.lists.filters import Choice, Filters, Text
+from karokar.web.shell.states import state_choices, state_of
 
 
 def _acting_for() -> UUID:

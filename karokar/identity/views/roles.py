@@ -13,7 +13,7 @@ from karokar.identity.views.blueprint import bp
 from karokar.kernel.actor import current_actor
 from karokar.kernel.errors import NotFound
 from karokar.kernel.permissions import may, requires
-from karokar.web.forms import sent_version
+from karokar.web.forms.base import sent_version
 
 
 def _acting() -> tuple[UUID, str]:

@@ -14,7 +14,7 @@ from karokar.identity.views.blueprint import bp
 from karokar.kernel.actor import current_actor
 from karokar.kernel.permissions import PERMISSIONS, may, requires, signed_in
 from karokar.organization import queries as organization
-from karokar.web.filters import Carried, Filters, Text
+from karokar.web.lists.filters import Carried, Filters, Text
 
 
 @bp.get("/account/tokens")

@@ -7,17 +7,17 @@ from uuid import UUID
 from sqlalchemy import select, update
 
 from karokar.events.bus import publish
+from karokar.events.handlers import resends
 from karokar.events.notification import MailSentAgain, MailSettled, NotificationPreferencesChanged
 from karokar.kernel import clock
 from karokar.kernel.actor import Scope, current_actor
+from karokar.kernel.database.rows import insert_if_new
 from karokar.kernel.db import action, db
 from karokar.kernel.errors import NotFound, PermissionDenied, StateConflict
 from karokar.kernel.permissions import check, permitted
-from karokar.kernel.rows import insert_if_new
 from karokar.notification.models import Channel, Mail, MailState, Notification, Preference, Status
 from karokar.notification.permissions import MAIL_READ, NOTIFICATION_READ
 from karokar.notification.rules.matrix import can_choose, mail_id
-from karokar.outbox.registry import resends
 
 _AT_AN_END = (MailState.UNKNOWN, MailState.REFUSED, MailState.FAILED, MailState.KEPT, MailState.LET_GO)
 

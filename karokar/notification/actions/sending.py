@@ -25,13 +25,13 @@ from sqlalchemy import and_, func, or_, select, update
 
 from karokar.kernel import clock
 from karokar.kernel.db import action, database_now, db
-from karokar.kernel.email_addresses import email_problem
 from karokar.kernel.errors import NotFound
 from karokar.kernel.ids import new_id
 from karokar.kernel.log import get_logger
+from karokar.kernel.processes.turns import Turns
 from karokar.kernel.schedule import every
 from karokar.kernel.settings import settings
-from karokar.kernel.turns import Turns
+from karokar.kernel.text.email_addresses import email_problem
 from karokar.notification.actions.wording import Rendered, render_mail
 from karokar.notification.models import Mail, MailState, Notification, Status
 from karokar.notification.queries import is_anything_on_its_way

@@ -12,11 +12,11 @@ from uuid import UUID
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from karokar.events.base import LATEST
-from karokar.kernel.codes import in_words
-from karokar.kernel.days import day_in_words, last_day, zone_of
-from karokar.kernel.references import REFERENCE, REMOVED
-from karokar.kernel.text import isolated
-from karokar.kernel.zones import zone_word
+from karokar.kernel.local.days import day_in_words, last_day, zone_of
+from karokar.kernel.local.zones import zone_word
+from karokar.kernel.text.codes import in_words
+from karokar.kernel.text.normalization import isolated
+from karokar.kernel.text.references import REFERENCE, REMOVED
 from karokar.notification.rules.obstacles import warning
 
 

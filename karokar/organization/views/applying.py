@@ -9,7 +9,7 @@ from karokar.kernel.permissions import public
 from karokar.organization import actions, rules
 from karokar.organization.forms import ApplicationForm
 from karokar.organization.views.blueprint import bp
-from karokar.web.limits import limiter
+from karokar.web.requests.limits import limiter
 
 DETAILS = tuple(rules.DETAIL_LABELS)
 

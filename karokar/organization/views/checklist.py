@@ -12,7 +12,7 @@ from karokar.kernel.permissions import may
 from karokar.organization import queries
 from karokar.organization.permissions import ORGANIZATION_UPDATE
 from karokar.verification import queries as verification
-from karokar.web.home import on_home
+from karokar.web.shell.home import on_home
 
 DONE, WAITS, TO_DO = "done", "waits", "to do"
 

@@ -10,8 +10,8 @@ from karokar.booking import queries as booking
 from karokar.fleet import queries as fleet
 from karokar.identity import queries as identity
 from karokar.kernel.actor import current_actor
+from karokar.kernel.pages.shown import digest_of
 from karokar.kernel.permissions import requires
-from karokar.kernel.shown import digest_of
 from karokar.organization import actions, queries, rules
 from karokar.organization.forms import ApproveForm, RejectForm, SuspendForm
 from karokar.organization.permissions import (
@@ -19,8 +19,8 @@ from karokar.organization.permissions import (
 )
 from karokar.organization.views.blueprint import bp
 from karokar.verification import queries as verification
-from karokar.web.forms import sent_version
-from karokar.web.live import live_part
+from karokar.web.forms.base import sent_version
+from karokar.web.responses.live import live_part
 
 
 @bp.get("/<uuid:organization_id>/review")

@@ -8,7 +8,7 @@ from werkzeug.wrappers import Response
 
 from karokar.fleet import queries as fleet
 from karokar.identity import queries as identity
-from karokar.kernel.paging import Page
+from karokar.kernel.pages.paging import Page
 from karokar.kernel.permissions import requires
 from karokar.organization import queries, rules
 from karokar.organization.permissions import (
@@ -17,9 +17,9 @@ from karokar.organization.permissions import (
 from karokar.organization.views.blueprint import bp
 from karokar.runs.views.exports import ListExport
 from karokar.verification import queries as verification
-from karokar.web.exports import Column
-from karokar.web.filters import Choice, Filters, Text
-from karokar.web.states import state_choices, state_of
+from karokar.web.lists.exports import Column
+from karokar.web.lists.filters import Choice, Filters, Text
+from karokar.web.shell.states import state_choices, state_of
 
 COLUMNS = (
     Column("Name", lambda line: line.organization.name),

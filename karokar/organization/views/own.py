@@ -25,7 +25,7 @@ from karokar.organization.views.applying import DETAILS, with_details
 from karokar.organization.views.blueprint import bp
 from karokar.organization.views.checklist import open_steps
 from karokar.verification import queries as verification
-from karokar.web.forms import sent_version
+from karokar.web.forms.base import sent_version
 
 
 @bp.get("/own")

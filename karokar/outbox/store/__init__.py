@@ -1,8 +1,8 @@
 """What the engine asks of a database, in one list, with an answer for PostgreSQL and one for SQLite.
 
-Everything here is one statement or two. What they are for, and in which order, is told in `batch`, `trouble` and
-`drain`. A `Store` reads on a connection of its own, outside of any transaction; what takes a `Connection` runs in the
-transaction that is open there.
+Everything here is one statement or two. What they are for, and in which order, is told in `delivery`'s
+`batch`, `deferred` and `drain`. A `Store` reads on a connection of its own, outside of any transaction; what takes a
+`Connection` runs in the transaction that is open there.
 """
 
 from collections.abc import Iterator

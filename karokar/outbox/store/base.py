@@ -12,7 +12,8 @@ from uuid import UUID
 import msgspec
 from sqlalchemy import Connection, Engine
 
-from karokar.kernel import clock, driver
+from karokar.kernel import clock
+from karokar.kernel.database import driver
 from karokar.outbox.models import SHARDS
 
 

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import msgspec
 from sqlalchemy import Connection, Engine
 
-from karokar.kernel import driver
+from karokar.kernel.database import driver
 from karokar.outbox.store.base import (
     ADDED_COLUMNS,
     ALL_SHARDS,

@@ -10,7 +10,8 @@ from uuid import UUID
 import msgspec
 from sqlalchemy import Connection, Engine
 
-from karokar.kernel import clock, driver
+from karokar.kernel import clock
+from karokar.kernel.database import driver
 from karokar.outbox.store.base import (
     ADDED_COLUMNS,
     ALL_SHARDS,

@@ -7,12 +7,12 @@ from typing import Any
 from flask import redirect, render_template, request, url_for
 
 from karokar.kernel.errors import NotFound
+from karokar.kernel.pages.shown import digest_of
 from karokar.kernel.permissions import check, signed_in
-from karokar.kernel.shown import digest_of
 from karokar.runs import actions
 from karokar.runs.kinds import KINDS, RowKind
 from karokar.runs.views.blueprint import bp
-from karokar.web.forms import Form
+from karokar.web.forms.base import Form
 
 MOST_ROWS = 50_000
 """More rows are not started at once: nobody could be shown them."""

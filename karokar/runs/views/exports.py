@@ -26,14 +26,14 @@ from flask import redirect, render_template, request, url_for
 from werkzeug.wrappers import Response
 
 from karokar.kernel.errors import NotFound, RuleBroken
-from karokar.kernel.paging import Page
+from karokar.kernel.pages.paging import Page
 from karokar.kernel.permissions import check, signed_in
 from karokar.kernel.settings import settings
-from karokar.kernel.text import count_of
+from karokar.kernel.text.normalization import count_of
 from karokar.runs import actions
 from karokar.runs.kinds import Step, file_kind
 from karokar.runs.views.blueprint import bp
-from karokar.web.exports import (
+from karokar.web.lists.exports import (
     FORMATS,
     Column,
     csv_heading,
@@ -44,7 +44,7 @@ from karokar.web.exports import (
     unpacked,
     write_xlsx,
 )
-from karokar.web.filters import Filters
+from karokar.web.lists.filters import Filters
 
 COUNTED_UP_TO = 1_000_000
 EXCEL_ROWS = 50_000

@@ -25,15 +25,15 @@ from flask import flash, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response
 
 from karokar.kernel.errors import NotFound
+from karokar.kernel.pages.shown import digest_of
 from karokar.kernel.permissions import check, signed_in
-from karokar.kernel.shown import digest_of
 from karokar.runs import actions, queries
 from karokar.runs.imports import Heading, Problem, Report, read
 from karokar.runs.kinds import Item, row_kind
 from karokar.runs.models import ImportFile
 from karokar.runs.tables import MOST_BYTES, MOST_ROWS, FileRefused, table_of
 from karokar.runs.views.blueprint import bp
-from karokar.web.exports import Column, export
+from karokar.web.lists.exports import Column, export
 
 IMPORTS: dict[str, "ListImport"] = {}
 """Every import, by the name of its kind."""

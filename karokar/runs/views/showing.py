@@ -12,10 +12,10 @@ from karokar.kernel.permissions import signed_in
 from karokar.runs import actions, queries
 from karokar.runs.models import Run
 from karokar.runs.views.blueprint import bp
-from karokar.web.exports import Column, export
-from karokar.web.filters import Choice, Filters
-from karokar.web.links import stand_for
-from karokar.web.states import state_choices, state_of
+from karokar.web.lists.exports import Column, export
+from karokar.web.lists.filters import Choice, Filters
+from karokar.web.shell.links import stand_for
+from karokar.web.shell.states import state_choices, state_of
 
 FILTERS = (Choice("status", "Status", choices=state_choices("run")),)
 ROW_FILTERS = (Choice("status", "Result", choices=state_choices("row")),)

@@ -9,9 +9,9 @@ from sqlalchemy import ColumnElement, Exists, and_, exists, func, or_, select
 from sqlalchemy.orm import aliased
 
 from karokar.kernel import clock
+from karokar.kernel.database.many import fetch_ids, is_one_of
 from karokar.kernel.db import db
 from karokar.kernel.errors import NotFound
-from karokar.kernel.many import fetch_ids, is_one_of
 from karokar.verification import rules
 from karokar.verification.models import Verification
 from karokar.verification.rules import VerificationStatus

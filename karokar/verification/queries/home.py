@@ -7,9 +7,9 @@ from sqlalchemy import select
 from karokar.kernel import clock
 from karokar.kernel.actor import Actor, Scope
 from karokar.kernel.db import db
-from karokar.kernel.paging import count_each, count_words
+from karokar.kernel.pages.paging import count_each, count_words
+from karokar.kernel.pages.waiting import Figure, WaitingItem
 from karokar.kernel.permissions import permitted, scope_of
-from karokar.kernel.waiting import Figure, WaitingItem
 from karokar.verification import rules
 from karokar.verification.models import Verification
 from karokar.verification.permissions import VERIFICATION_REQUEST, VERIFICATION_REVIEW

@@ -12,7 +12,7 @@ from sqlalchemy.orm import selectinload
 from karokar.kernel import clock
 from karokar.kernel.db import db
 from karokar.kernel.errors import NotFound
-from karokar.kernel.paging import Page, paginate
+from karokar.kernel.pages.paging import Page, paginate
 from karokar.kernel.permissions import permitted, scope_of
 from karokar.verification import rules
 from karokar.verification.models import Verification, VerificationDocument, VerificationOpening
