@@ -3,7 +3,7 @@
 from flask import Flask
 
 from karokar.events.bus import published
-from karokar.events.contracts import schema
+from karokar.events.contracts import lock
 from karokar.outbox import wakeup
 from karokar.outbox.cli import commands, replay
 from karokar.outbox.monitoring import verify
@@ -16,7 +16,7 @@ def init_app(app: Flask) -> None:
 
     Raises BrokenChain where some version of an event cannot be read as its newest one.
     """
-    schema.check_chains()
+    lock.check_chains()
     published.connect(record)
     app.cli.add_command(commands.events)
     app.cli.add_command(replay.replay_events)

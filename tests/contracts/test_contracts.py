@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from karokar.app import PRODUCERS, create_app
 from karokar.config import ConfigError
 from karokar.events.base import CATALOG, LATEST, Event, Moment, OrganizationId, VehicleId, fact
-from karokar.events.contracts import codec
+from karokar.events.contracts import codec, lock
 from karokar.events.contracts import schema as contracts
 from karokar.events.contracts.catalog_page import CATALOG_PAGE, catalog_page
 from karokar.events.contracts.upcasters import UPCASTERS, upcasts
@@ -25,9 +25,7 @@ for _producer in PRODUCERS:
     __import__(f"karokar.events.{_producer}")
 
 GOLDEN = Path(__file__).parents[1] / "outbox" / "golden"
-PUBLISHED = [
-    (name, int(version)) for name, versions in contracts.locked_contract().items() for version in sorted(versions)
-]
+PUBLISHED = [(name, int(version)) for name, versions in lock.locked_contract().items() for version in sorted(versions)]
 CLASSES = sorted(LATEST.values(), key=lambda class_: class_.event_type)
 CORE = {
     "OrganizationCreated", "OrganizationApproved", "OrganizationSuspended", "VerificationRequested",
@@ -86,7 +84,7 @@ def test_every_example_belongs_to_a_published_version() -> None:
 
 
 def test_no_payload_changed_without_a_new_version() -> None:
-    assert contracts.broken_promises() == []
+    assert lock.broken_promises() == []
 
 
 def test_the_core_contract_is_complete() -> None:
@@ -95,7 +93,7 @@ def test_the_core_contract_is_complete() -> None:
 
 
 def test_every_earlier_version_leads_to_the_newest() -> None:
-    contracts.check_chains()
+    lock.check_chains()
 
 
 @pytest.mark.parametrize("class_", CLASSES, ids=lambda class_: class_.event_type)
@@ -214,7 +212,7 @@ def test_a_payload_of_the_first_version_is_lifted_through_the_chain(own_catalog:
     def date_it(payload: dict[str, Any]) -> dict[str, Any]:
         return {**payload, "paintedAt": "2026-01-01T00:00:00Z"}
 
-    contracts.check_chains()
+    lock.check_chains()
     for stored in (FIRST, json.dumps(FIRST), json.dumps(FIRST).encode()):
         event = codec.decode("VehiclePainted", 1, stored)
         assert type(event) is newest
@@ -233,14 +231,14 @@ def test_a_gap_in_the_chain_stops_the_start(own_catalog: None, databases) -> Non
 
 def test_a_version_without_an_upcaster_is_not_locked(own_catalog: None) -> None:
     declare_third()
-    with pytest.raises(contracts.BrokenChain, match="VehiclePainted version 1 has no upcaster"):
-        contracts.lock(writes=False)
+    with pytest.raises(lock.BrokenChain, match="VehiclePainted version 1 has no upcaster"):
+        lock.lock(writes=False)
 
 
 def test_an_upcaster_to_nowhere_stops_the_start(own_catalog: None) -> None:
     upcasts("BookingApproved", version=LATEST["BookingApproved"].schema_version)(lambda payload: payload)
-    with pytest.raises(contracts.BrokenChain, match="a version that does not exist"):
-        contracts.check_chains()
+    with pytest.raises(lock.BrokenChain, match="a version that does not exist"):
+        lock.check_chains()
 
 
 def test_two_upcasters_of_one_version_are_refused(own_catalog: None) -> None:
@@ -280,12 +278,12 @@ def test_a_payload_that_breaks_its_contract_is_refused_by_the_fields_name(field:
 
 def test_a_new_event_has_to_be_locked(own_catalog: None) -> None:
     declare_first()
-    assert contracts.broken_promises() == ["VehiclePainted version 1 is not in the locked contract: lock it."]
+    assert lock.broken_promises() == ["VehiclePainted version 1 is not in the locked contract: lock it."]
 
 
 @pytest.mark.parametrize("change", ["type", "gone", "new", "required", "stream"])
 def test_a_contract_that_changed_without_a_new_version_is_found(change: str) -> None:
-    locked = contracts.locked_contract()
+    locked = lock.locked_contract()
     promised = locked["BookingApproved"]["1"]
     match change:
         case "type":
@@ -298,13 +296,13 @@ def test_a_contract_that_changed_without_a_new_version_is_found(change: str) -> 
             promised["required"].remove("heldUntil")
         case "stream":
             promised["stream"] = None
-    (sentence,) = contracts.broken_promises(locked)
+    (sentence,) = lock.broken_promises(locked)
     assert sentence.startswith("BookingApproved version 1 changed")
 
 
 def test_an_event_that_was_published_cannot_go_away(own_catalog: None) -> None:
     del LATEST["BookingApproved"], CATALOG["BookingApproved", 1]
-    assert contracts.broken_promises() == [
+    assert lock.broken_promises() == [
         "BookingApproved was published and is gone: stored events of that name could not be read."
     ]
 
@@ -313,13 +311,13 @@ def test_locking_adds_what_is_new_and_refuses_what_changed(
     own_catalog: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     copy = tmp_path / "contract.json"
-    copy.write_bytes(contracts.CONTRACT_FILE.read_bytes())
-    monkeypatch.setattr(contracts, "CONTRACT_FILE", copy)
-    assert contracts.lock() == []
+    copy.write_bytes(lock.CONTRACT_FILE.read_bytes())
+    monkeypatch.setattr(lock, "CONTRACT_FILE", copy)
+    assert lock.lock() == []
     declare_first()
-    assert contracts.lock() == ["VehiclePainted 1"]
-    locked = contracts.locked_contract()
+    assert lock.lock() == ["VehiclePainted 1"]
+    locked = lock.locked_contract()
     locked["VehiclePainted"]["1"]["fields"]["colour"] = {"type": "integer"}
     copy.write_text(json.dumps(locked), encoding="utf-8")
-    with pytest.raises(contracts.BrokenChain, match="VehiclePainted version 1 changed"):
-        contracts.lock()
+    with pytest.raises(lock.BrokenChain, match="VehiclePainted version 1 changed"):
+        lock.lock()

@@ -7,7 +7,7 @@ from flask import Flask
 
 from karokar.events.base import LATEST
 from karokar.events.contracts.catalog_page import catalog_page
-from karokar.events.contracts.schema import CONTRACT_FILE
+from karokar.events.contracts.lock import CONTRACT_FILE
 
 
 def test_the_catalog_is_printed_as_the_page_that_is_kept(app: Flask) -> None:

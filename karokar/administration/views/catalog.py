@@ -10,7 +10,8 @@ from karokar.administration.permissions import EVENT_READ
 from karokar.administration.views.blueprint import bp
 from karokar.events.base import LATEST
 from karokar.events.contracts.catalog_page import audience_in_words, seen_by
-from karokar.events.contracts.schema import Contract, contract_of, contracts, locked_contract
+from karokar.events.contracts.lock import locked_contract
+from karokar.events.contracts.schema import Contract, contract_of, contracts
 from karokar.events.contracts.visibility import sees_everything
 from karokar.events.handlers import HANDLERS
 from karokar.kernel.actor import current_actor

@@ -4,6 +4,7 @@ import json
 
 import click
 
+from karokar.events.contracts import lock as locked
 from karokar.events.contracts import schema as contracts
 from karokar.events.contracts.catalog_page import CATALOG_PAGE, catalog_page
 
@@ -33,8 +34,8 @@ def catalog(*, write: bool, as_json: bool) -> None:
 def lock(*, is_check: bool) -> None:
     """Lock the contracts of new events and new versions; refuse changed ones."""
     try:
-        added = contracts.lock(writes=not is_check)
-    except contracts.BrokenChain as error:
+        added = locked.lock(writes=not is_check)
+    except locked.BrokenChain as error:
         raise click.ClickException(str(error)) from error
     if is_check and added:
         raise click.ClickException(f"Not locked yet: {', '.join(added)}. Run flask events lock.")
