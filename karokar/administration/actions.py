@@ -21,7 +21,8 @@ from karokar.outbox.operations import actions as outbox
 from karokar.outbox.operations import replay as outbox_replay
 from karokar.outbox.operations.actions import Selection
 from karokar.outbox.operations.replay import Outcome
-from karokar.outbox.operations.replay_plan import Unit, Wanted, digest_of_plan, make_plan, newest_position
+from karokar.outbox.operations.replay_plan import Unit, Wanted, digest_of_plan, make_plan
+from karokar.outbox.positions import newest_position
 from karokar.runs import actions as runs
 from karokar.runs.models import Run
 

@@ -17,10 +17,10 @@ from karokar.outbox.monitoring.overview import (
     find_handler,
     handler_states,
     list_pending,
-    newest_position,
     overview,
 )
 from karokar.outbox.operations import actions
+from karokar.outbox.positions import newest_position
 from karokar.outbox.reading.deliveries import Delivery, deliveries
 from karokar.outbox.reading.search import EventFilter, list_events
 from tests.factories.events import approved, platform_admin, record, requested, vendor_admin

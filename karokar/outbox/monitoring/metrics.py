@@ -20,7 +20,7 @@ from karokar.kernel.schedule import every
 from karokar.outbox.delivery import canary
 from karokar.outbox.models import EventLog, EventRow, Handled, LatencyCount, Trouble, Verification
 from karokar.outbox.monitoring.overview import HandlerState, handler_names, handler_states
-from karokar.outbox.reading.deliveries import progress_by_shard
+from karokar.outbox.positions import progress_by_shard
 
 BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0)
 """Upper bounds in seconds; one more bucket takes what is beyond."""

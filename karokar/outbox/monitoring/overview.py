@@ -14,7 +14,8 @@ from sqlalchemy.orm import aliased
 from karokar.events.handlers import HANDLERS, Handler
 from karokar.kernel import clock
 from karokar.kernel.db import UtcDateTime, db
-from karokar.outbox.models import OPEN_STATES, EventLog, EventRow, Handled, Subscription, Trouble, has_state
+from karokar.outbox.models import OPEN_STATES, EventRow, Handled, Subscription, Trouble, has_state
+from karokar.outbox.positions import newest_position
 from karokar.outbox.store import store_class
 
 LOOKED_AT = 2000
@@ -120,11 +121,6 @@ def overview(states: Sequence[HandlerState] | None = None, pending: Sequence[Pen
         next_retry_at=min(filter(None, (state.next_retry_at for state in states)), default=None),
         rate=rate(),
     )
-
-
-def newest_position() -> int:
-    """Return the position of the newest event in the log, 0 for none."""
-    return int(db.session.scalar(select(func.max(EventLog.position))) or 0)
 
 
 def list_pending() -> list[Pending]:

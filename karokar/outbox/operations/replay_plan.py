@@ -295,11 +295,6 @@ def digest_of_plan(wanted: Wanted) -> str:
     return digest_of([*units, *([number, position] for number, position in db.session.execute(failed))])
 
 
-def newest_position() -> int:
-    """Return the last position in the log."""
-    return db.session.scalar(select(func.coalesce(func.max(EventLog.position), 0))) or 0
-
-
 def _mail_units(wanted: Wanted) -> Iterator[Unit]:
     columns = (EventLog.position, EventRow.event_id, EventRow.event_type)
     rows = db.session.execute(matched(wanted, select(*columns)).distinct().order_by(EventLog.position)).all()

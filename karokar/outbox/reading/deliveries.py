@@ -12,7 +12,6 @@ from karokar.events.handlers import HANDLERS
 from karokar.kernel.db import db
 from karokar.outbox.models import (
     OPEN_STATES,
-    SHARDS,
     UNKNOWN,
     EventLog,
     EventRow,
@@ -91,16 +90,6 @@ def deliveries(positions: Iterable[int]) -> dict[int, list[Delivery]]:
                 _delivery(subscription, position, version, handled, trouble, behind=behind, blocker=blocker)
             )
     return found
-
-
-def progress_by_shard() -> dict[int, int]:
-    """Return how far each shard has been delivered."""
-    # One look at the end of the index per shard: the table grows with every batch.
-    newest = [
-        select(func.max(Progress.position)).where(Progress.shard == shard).scalar_subquery() for shard in range(SHARDS)
-    ]
-    row = db.session.execute(select(*newest)).one()
-    return {shard: int(position) for shard, position in enumerate(row) if position is not None}
 
 
 def _blockers(positions: Collection[int]) -> dict[tuple[int, int], int]:

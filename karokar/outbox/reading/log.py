@@ -10,11 +10,6 @@ from karokar.outbox.models import OPEN_STATES, SHARDS, EventLog, EventRow, Progr
 _CHUNK = 1000
 
 
-def newest_position() -> int:
-    """Return the position of the newest event in the log; 0 for an empty one."""
-    return db.session.scalar(select(func.max(EventLog.position))) or 0
-
-
 def settled_position(handler: str) -> int:
     """Return the position up to which a handler (by name) has handled everything and nothing of it is open.
 

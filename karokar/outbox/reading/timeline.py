@@ -22,8 +22,8 @@ from karokar.kernel.db import db
 from karokar.kernel.text.notes import texts_of
 from karokar.kernel.text.references import REFERENCE, REMOVED, notes_in
 from karokar.outbox.models import EventLog, EventRow
+from karokar.outbox.positions import newest_position
 from karokar.outbox.reading.deliveries import Delivery, deliveries
-from karokar.outbox.reading.log import newest_position
 from karokar.outbox.reading.search import FoundEvent, is_told_about, see
 from karokar.outbox.reading.timeline_query import TimelineFilter, story_of
 

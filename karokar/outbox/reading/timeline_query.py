@@ -15,7 +15,7 @@ from karokar.kernel.actor import Actor
 from karokar.kernel.db import db
 from karokar.kernel.text.normalization import search_key
 from karokar.outbox.models import OPEN_STATES, EventLog, EventRow, EventSubject, Trouble, has_state
-from karokar.outbox.reading.log import newest_position
+from karokar.outbox.positions import newest_position
 
 _SHORTEST_TEXT = 4
 
