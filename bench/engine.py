@@ -27,9 +27,10 @@ from bench import workload
 from karokar.kernel import clock
 from karokar.kernel.db import db, transaction
 from karokar.outbox.delivery import deferred, subscriptions
-from karokar.outbox.delivery.drain import attend, drain
+from karokar.outbox.delivery.drain import drain
 from karokar.outbox.models import EventLog, EventRow, Handled, Subscription
 from karokar.outbox.processes import relay
+from karokar.outbox.processes.worker import attend
 from karokar.outbox.store import open_store
 from karokar.outbox.wakeup import JOB, QUEUE
 from tests.servers import postgresql, valkey

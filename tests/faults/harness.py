@@ -36,12 +36,13 @@ from karokar.kernel.db import db
 from karokar.kernel.errors import Busy
 from karokar.kernel.ids import new_id
 from karokar.outbox.delivery import subscriptions
-from karokar.outbox.delivery.drain import attend, drain
+from karokar.outbox.delivery.drain import drain
 from karokar.outbox.models import EventRow, Trouble
 from karokar.outbox.monitoring.verify import verify
 from karokar.outbox.operations import actions
 from karokar.outbox.operations.actions import Selection
 from karokar.outbox.processes import relay
+from karokar.outbox.processes.worker import attend
 from karokar.outbox.store import open_store
 from karokar.outbox.store import postgresql as store_postgresql
 from karokar.outbox.wakeup import JOB, QUEUE

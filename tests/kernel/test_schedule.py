@@ -12,7 +12,7 @@ from karokar.kernel.db import db, transaction
 from karokar.kernel.errors import Busy, StateConflict
 from karokar.kernel.ids import new_id
 from karokar.kernel.schedule import WHOLE_JOB, Job, list_failures, work_through
-from karokar.outbox.processes import relay
+from karokar.outbox.processes import relay, scheduler
 from karokar.runs.models import Run
 
 
@@ -117,9 +117,9 @@ def test_a_job_that_fails_is_shown_to_operators_until_it_succeeds(app):
         raise ZeroDivisionError
 
     for _ in range(2):
-        relay.run_job(Job("test.broken", 1, broken))
+        scheduler.run_job(Job("test.broken", 1, broken))
     assert [(one.job, one.entity_id) for one in list_failures()] == [("test.broken", WHOLE_JOB)]
-    relay.run_job(Job("test.broken", 1, lambda: None))
+    scheduler.run_job(Job("test.broken", 1, lambda: None))
     assert list_failures() == []
 
 
@@ -132,7 +132,7 @@ def test_a_database_that_is_away_ends_the_work(found):
 
 def test_a_lane_that_takes_long_holds_up_no_other(any_app, monkeypatch):
     jobs: dict[str, Job] = {}
-    monkeypatch.setattr(relay, "JOBS", jobs)
+    monkeypatch.setattr(scheduler, "JOBS", jobs)
     stop, is_stuck, has_ticked = threading.Event(), threading.Event(), threading.Event()
 
     def get_stuck() -> None:

@@ -8,8 +8,9 @@ from flask import Flask
 
 from karokar.kernel.db import db, transaction
 from karokar.outbox.delivery import deferred, subscriptions
-from karokar.outbox.delivery.drain import attend, drain
+from karokar.outbox.delivery.drain import drain
 from karokar.outbox.monitoring.verify import verify
+from karokar.outbox.processes.worker import attend
 from karokar.outbox.wakeup import JOB, QUEUE
 from karokar.supervisor.process import wait_until
 from tests.outbox import things

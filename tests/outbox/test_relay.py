@@ -13,11 +13,10 @@ from karokar.kernel import clock
 from karokar.kernel.db import transaction
 from karokar.kernel.schedule import JOBS, Job
 from karokar.outbox import wakeup
-from karokar.outbox.delivery import drain as drains
 from karokar.outbox.delivery import subscriptions
 from karokar.outbox.delivery.drain import drain
 from karokar.outbox.models import Start
-from karokar.outbox.processes import relay, upkeep
+from karokar.outbox.processes import relay, scheduler, upkeep, worker
 from karokar.outbox.processes.leases import Lease
 from karokar.supervisor.process import wait_until
 from karokar.worker import make_worker
@@ -55,7 +54,7 @@ def test_the_relay_rings_and_an_old_event_it_delivers_itself(app_with_redis):
 
 
 def test_while_a_worker_is_awake_a_ring_queues_no_job_and_afterwards_one_does(app_with_redis, monkeypatch):
-    monkeypatch.setattr(drains, "AWAKE_SECONDS", 0.0)
+    monkeypatch.setattr(worker, "AWAKE_SECONDS", 0.0)
     with things.in_the_catalog():
         things.make_tables()
         subscribe("watch")
@@ -63,7 +62,7 @@ def test_while_a_worker_is_awake_a_ring_queues_no_job_and_afterwards_one_does(ap
         assert wait_until(wakeup.hold, within=20)
         thing_id = make_moved(2)
         assert wakeup.count_rings() == 0
-        drains.attend()
+        worker.attend()
         assert sequences("watch", thing_id) == [1, 2, 3]
         move_thing(thing_id)
         assert wakeup.count_rings() == 1
@@ -85,7 +84,7 @@ def test_jobs_queued_by_the_version_before_are_worked_off(app_with_redis):
         redis = app_with_redis.extensions["karokar.redis"]
         queued = Queue("events", connection=redis, serializer=JSONSerializer)
         queued.enqueue_call("karokar.outbox.drain.attend", result_ttl=0, failure_ttl=0)
-        make_worker(app_with_redis, wakeup.QUEUE, wakeup.JOB, drains.attend, redis).work(
+        make_worker(app_with_redis, wakeup.QUEUE, wakeup.JOB, worker.attend, redis).work(
             burst=True, logging_level="ERROR"
         )
         assert sequences("watch", thing_id) == [1]
@@ -183,7 +182,7 @@ def test_a_clock_job_that_fails_stops_no_other(quick_bus):
     def fail():
         raise ValueError("no")
 
-    relay.run_job(Job("test.fail", 1, fail))
-    relay.run_job(Job("test.work", 1, lambda: done.append(1)))
+    scheduler.run_job(Job("test.fail", 1, fail))
+    scheduler.run_job(Job("test.work", 1, lambda: done.append(1)))
     assert done == [1]
     assert "outbox.drop_old_notes" in JOBS

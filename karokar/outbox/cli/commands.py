@@ -40,7 +40,7 @@ def relay() -> None:
 @events.command()
 def worker() -> None:
     """Run one worker until stopped: delivers events when the bell rings."""
-    from karokar.outbox.delivery.drain import attend
+    from karokar.outbox.processes.worker import attend
     from karokar.worker import run
 
     subscriptions.sync()

@@ -1,4 +1,4 @@
-"""Delivers what waits. The RQ job, the relay and tests all come down to `drain`; any number of times at once, too."""
+"""Delivers what waits. The worker, the relay and tests all come down to `drain`; any number of times at once, too."""
 
 import random
 import time
@@ -13,12 +13,6 @@ from karokar.outbox.store import Store, open_store
 
 LONGEST_SECONDS = 20.0
 
-AWAKE_SECONDS = 0.2
-"""How long a worker stays awake after the last event: a job of RQ costs as much as some dozen looks."""
-
-LONGEST_AWAKE_SECONDS = 5.0
-"""For so long at most while events keep coming: a worker that is asked to stop ends its job first."""
-
 
 def drain(seconds: float = LONGEST_SECONDS) -> bool:
     """Deliver events and due retries until nothing is left, or for so many seconds; then ring again.
@@ -29,42 +23,16 @@ def drain(seconds: float = LONGEST_SECONDS) -> bool:
     wakeup.clear()
     db.session.rollback()
     with open_store() as store:
-        is_busy = _deliver_round(store)
+        is_busy = deliver_round(store)
         while is_busy and time.monotonic() < deadline:
-            is_busy = _deliver_round(store)
+            is_busy = deliver_round(store)
     if is_busy:
         wakeup.ring()
     return is_busy
 
 
-def attend() -> None:
-    """Drain, and stay awake for a moment: what comes meanwhile is delivered at once, not by a job of its own.
-
-    This is the RQ job. While it is awake the bell is held, so nobody queues another job. Before it leaves, it drains
-    once more, which lets go of the bell first: who found the bell held had committed before, so his event is seen.
-    """
-    leaves_at = time.monotonic() + LONGEST_AWAKE_SECONDS
-    if drain():
-        return
-    with open_store() as store:
-        now = busy_at = time.monotonic()
-        held_at = 0.0
-        while now < min(leaves_at, busy_at + AWAKE_SECONDS):
-            if now - held_at > wakeup.HELD_FOR_SECONDS / 3:
-                if not wakeup.hold():
-                    break
-                held_at = now
-            if _deliver_round(store):
-                busy_at = time.monotonic()
-            else:
-                # Who was busy a moment ago looks again soon.
-                time.sleep(min(max((now - busy_at) / 10, 0.001), 0.010))
-            now = time.monotonic()
-    drain()
-
-
-def _deliver_round(store: Store) -> bool:
-    """Deliver what is there now; returns whether there was anything."""
+def deliver_round(store: Store) -> bool:
+    """Deliver what is there now. Returns whether there was anything."""
     beat()
     store.sequence()
     look = store.look()
