@@ -1,1 +1,4 @@
-"""The shared language: every fact that one context tells the others, by the context that tells it."""
+"""Every fact that one context announces and others react to, by the context that announces it; `publish`, `@handles`,
+and in `contracts` what each event promises. Only the producer makes its events; every context may import the classes.
+Knows no database.
+"""

@@ -3,6 +3,7 @@
 import ast
 import hashlib
 import re
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,6 +20,7 @@ ALSO = {
 NOT_CONTEXTS = {"kernel", "events", "files", "outbox", "runs", "web", "supervisor", "demo"}
 NAMES_THAT_SAY_NOTHING = {"utils", "util", "helpers", "helper", "common", "misc", "stuff", "base_utils"}
 LONGEST_FILE = 450
+MOST_FILES = 14  # the events: one file per producer, and three that all of them share
 READS_THE_TIME = re.compile(
     r"(datetime\.datetime\.(now|utcnow|today)|datetime\.date\.today|time\.(time|time_ns|localtime|gmtime|ctime|asctime)"
     r"|sqlalchemy(\.\w+)*\.func\.(now|current_\w+|local\w+|sysdate|\w+_timestamp|timeofday))"
@@ -103,6 +105,17 @@ def files_stay_readable(root: Path) -> list[str]:
         f"{place(root, path)}: {lines} lines, make it a package"
         for path, lines in lengths.items()
         if lines > LONGEST_FILE
+    ]
+
+
+def packages_stay_small(root: Path) -> list[str]:
+    files = Counter(path.parent for path in (root / "karokar").rglob("*.py") if path.name != "__init__.py")
+    if not files:
+        raise LookupError("There is no Python file to count.")
+    return [
+        f"{place(root, package)}: {count} files, cut it into packages"
+        for package, count in sorted(files.items())
+        if count > MOST_FILES
     ]
 
 
@@ -247,6 +260,7 @@ RULES = (
     files_have_role_names,
     packages_hold_a_docstring_and_no_code,
     files_stay_readable,
+    packages_stay_small,
     the_clock_is_the_only_source_of_time,
     only_the_kernel_and_the_engine_end_transactions,
     views_leave_the_database_to_actions_and_queries,

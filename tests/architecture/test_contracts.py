@@ -13,6 +13,10 @@ from karokar.contexts import CONTEXTS
 
 LAYERS = "Who stands on whom: each layer knows only those below it"
 ASK = "Others may ask {} through its queries; nothing else of it is theirs to know"
+ENGINE = (
+    "Inside the engine: reading, monitoring and operations stand on delivery, "
+    "delivery on the store, the store on the tables"
+)
 PURE = "Rules are pure decisions: no framework, no database, no queue"
 NO_WEB = "What decides and stores knows no web: actions, models, queries, rules, handlers, events"
 NO_QUEUE = "Only outbox and worker know Redis and RQ"
@@ -32,6 +36,34 @@ PLANTED = {
         ),
         ("karokar/web/planted.py", "from karokar.booking import queries", "karokar.web.planted -> karokar.booking"),
         ("karokar/strays/__init__.py", '"""Named by nobody."""', "strays"),
+    ],
+    ENGINE: [
+        (
+            "karokar/outbox/delivery/planted.py",
+            "from karokar.outbox.operations import actions",
+            "karokar.outbox.delivery.planted -> karokar.outbox.operations.actions",
+        ),
+        (
+            "karokar/outbox/delivery/planted.py",
+            "from karokar.outbox.processes import relay",
+            "karokar.outbox.delivery.planted -> karokar.outbox.processes.relay",
+        ),
+        (
+            "karokar/outbox/reading/planted.py",
+            "from karokar.outbox.monitoring import overview",
+            "karokar.outbox.reading.planted -> karokar.outbox.monitoring.overview",
+        ),
+        (
+            "karokar/outbox/monitoring/planted.py",
+            "from karokar.outbox.operations import actions",
+            "karokar.outbox.monitoring.planted -> karokar.outbox.operations.actions",
+        ),
+        (
+            "karokar/outbox/store/planted.py",
+            "from karokar.outbox.delivery import deferred",
+            "karokar.outbox.store.planted -> karokar.outbox.delivery.deferred",
+        ),
+        ("karokar/outbox/vagrants/__init__.py", '"""Named by nobody."""', "vagrants"),
     ],
     PURE: [
         ("karokar/booking/rules.py", "import sqlalchemy", "karokar.booking.rules -> sqlalchemy"),
