@@ -11,11 +11,12 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
 from karokar.files.child import LARGEST_ANSWER, LIMIT_REACHED
+from karokar.kernel.actor import current_actor
 from karokar.kernel.log import get_logger
 from karokar.kernel.settings import settings
 
@@ -28,6 +29,7 @@ AT_ONCE = 2
 the memory of all is.
 """
 PATIENCE_S = 30
+_TURNS = 64
 _STEP_S = 0.02
 _PROJECT = Path(__file__).resolve().parents[2]
 
@@ -49,7 +51,7 @@ def run(task: Task, source: Path, target: Path | None = None, **options: Any) ->
     command = [sys.executable, "-m", "karokar.files.child", *arguments]
     # Nothing of the environment goes in: neither settings nor secrets are of use to it.
     environment = {"PATH": os.defpath, "LC_ALL": "C.UTF-8", "PYTHONDONTWRITEBYTECODE": "1"}
-    with _slot():
+    with _turn_of_organization(), _slot():
         try:
             done = subprocess.run(  # noqa: S603 - our own program, and paths that we made
                 command,
@@ -75,14 +77,35 @@ def run(task: Task, source: Path, target: Path | None = None, **options: Any) ->
 
 
 @contextlib.contextmanager
+def _turn_of_organization() -> Iterator[None]:
+    """Let an organization have one of the places at a time, so that its many files leave the other one to others.
+
+    Raises TooBusy. Two organizations may share a lock by chance: then they wait for each other, too.
+    """
+    organization_id = current_actor().organization_id
+    if organization_id is None:
+        yield
+        return
+    with _lock([f"turn-{organization_id.int % _TURNS}"]):
+        yield
+
+
+@contextlib.contextmanager
 def _slot() -> Iterator[None]:
     """Hold one of the places; a process that dies gives its place back. Raises TooBusy."""
+    with _lock([f"slot-{number}" for number in range(AT_ONCE)]):
+        yield
+
+
+@contextlib.contextmanager
+def _lock(names: Sequence[str]) -> Iterator[None]:
+    """Hold whichever of these locks is free first; it ends with the process. Raises TooBusy."""
     folder = settings().data / "incoming"
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     give_up_at = time.monotonic() + PATIENCE_S
     while True:
-        for number in range(AT_ONCE):
-            file = (folder / f"slot-{number}.lock").open("w")
+        for name in names:
+            file = (folder / f"{name}.lock").open("w")
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:

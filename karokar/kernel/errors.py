@@ -96,9 +96,25 @@ class TooManyTries(DomainError):
         self.seconds = seconds
 
 
+class LimitReached(StateConflict):
+    """A person, organization or address has as much as it may have at once (409): see `karokar.kernel.quotas`."""
+
+
+class LimitReachedForNow(LimitReached):
+    """As much was done within a period as may be; it becomes possible again after so many seconds (429)."""
+
+    status = 429
+
+    def __init__(
+        self, code: str, sentence: str, *, seconds: int, fields: Mapping[str, str] | None = None, **facts: Any
+    ) -> None:
+        super().__init__(code, sentence, fields=fields, **facts)
+        self.seconds = seconds
+
+
 def wait_in_words(seconds: int) -> str:
-    """Return how long to wait, rounded up: "40 seconds", "15 minutes", "2 hours"."""
-    sizes = ((3600, "hour"), (60, "minute"))
+    """Return how long to wait, rounded up: "40 seconds", "15 minutes", "2 hours", "3 days"."""
+    sizes = ((24 * 3600, "day"), (3600, "hour"), (60, "minute"))
     size, unit = next(((size, unit) for size, unit in sizes if seconds >= 2 * size), (1, "second"))
     count = -(-seconds // size)
     return f"{count} {unit}{'' if count == 1 else 's'}"

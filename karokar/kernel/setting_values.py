@@ -6,7 +6,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from karokar.kernel.limits import LIMITS
 from karokar.kernel.text.email_addresses import as_sender
+from karokar.kernel.text.nearest import nearest
 
 SHORTEST_SECRET_KEY = 32
 _FEWEST_LETTERS = 10
@@ -111,6 +113,20 @@ def parse_clamd(name: str, value: str) -> str:
     if not ((parts.scheme == "unix" and parts.path) or (parts.scheme == "tcp" and parts.hostname)):
         raise _refuse(name, value, expected)
     return value
+
+
+def parse_limits(name: str, value: str) -> dict[str, int]:
+    """Return the limits that are changed, by name. Raises ConfigError for one that does not exist, or is no number."""
+    number, found = whole_number(1, 999_999_999), {}
+    for part in filter(None, (part.strip() for part in value.split(","))):
+        limit, separator, most = (text.strip() for text in part.partition("="))
+        if not separator:
+            raise _refuse(name, value, "limits such as runs-person=20, exports-person=60")
+        if limit not in LIMITS:
+            meant = nearest(limit, list(LIMITS), cutoff=0.0)
+            raise ConfigError(f"{name}: there is no limit called {limit[:60]!r}: did you mean {meant}?")
+        found[limit] = number(name, most)
+    return found
 
 
 def parse_mail_from(name: str, value: str) -> str:

@@ -17,6 +17,7 @@ from karokar.kernel.setting_values import (
     parse_clamd,
     parse_database_url,
     parse_label,
+    parse_limits,
     parse_mail_from,
     parse_path,
     parse_redis_url,
@@ -216,6 +217,15 @@ class Config:
             ),
         ),
     ] = None
+    limits: Annotated[
+        Mapping[str, int],
+        Setting(
+            "KAROKAR_LIMITS",
+            parse_limits,
+            "none: see [Limits](#limits)",
+            purpose="Limits that differ from the table, by name: `runs-person=20, exports-person=60`.",
+        ),
+    ] = dataclasses.field(default_factory=dict, hash=False)
     export_rows_at_once: Annotated[
         int,
         Setting(

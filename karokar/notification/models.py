@@ -5,7 +5,17 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, ColumnElement, ForeignKey, Index, UniqueConstraint, false, or_, text
+from sqlalchemy import (
+    CheckConstraint,
+    ColumnElement,
+    ForeignKey,
+    Index,
+    SmallInteger,
+    UniqueConstraint,
+    false,
+    or_,
+    text,
+)
 from sqlalchemy.orm import Mapped, mapped_column
 
 from karokar.kernel.actor import Actor, Scope
@@ -103,7 +113,8 @@ class Mail(Base):
     """A mail on its way out: claimed with a token and a deadline by the database's clock.
 
     `resend` counts the times that somebody asked for it anew; with the notification it makes the Message-ID, so that a
-    mail repeated after a lost acknowledgement is recognised as the same.
+    mail repeated after a lost acknowledgement is recognised as the same. `lost` counts the senders that ended while
+    they worked on it; it waits until `held_until` where its recipient has been sent as many as they may.
     """
 
     __tablename__ = "mails"
@@ -116,6 +127,7 @@ class Mail(Base):
             sqlite_where=text(ON_ITS_WAY),
         ),
         Index("ix_mails_recipient_id", "recipient_id", "queued_at"),
+        Index("ix_mails_sent_to", "recipient_id", "sent_at"),
         Index("ix_mails_organization_id", "organization_id", "queued_at"),
         Index("ix_mails_queued_at", "queued_at", "id"),
     )
@@ -133,6 +145,8 @@ class Mail(Base):
     claimed_until: Mapped[datetime | None]
     sent_at: Mapped[datetime | None]
     error: Mapped[str | None]
+    lost: Mapped[int] = mapped_column(SmallInteger, default=0, server_default=text("0"))
+    held_until: Mapped[datetime | None]
 
     @staticmethod
     def within(scope: Scope, actor: Actor) -> ColumnElement[bool]:

@@ -52,6 +52,7 @@ class MailFacts:
     resend: int
     queued_at: datetime
     due_at: datetime
+    held_until: datetime | None
     sent_at: datetime | None
     error: str | None
     notification_id: UUID
@@ -247,6 +248,7 @@ def _mail(mail: Mail, notification: Notification) -> MailFacts:
         resend=mail.resend,
         queued_at=mail.queued_at,
         due_at=mail.due_at,
+        held_until=mail.held_until,
         sent_at=mail.sent_at,
         error=mail.error,
         notification_id=notification.id,

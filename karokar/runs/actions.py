@@ -1,20 +1,27 @@
 """Starting, pausing, cancelling and retrying runs. A run is no aggregate: what it does publishes the events."""
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import func, select, update
+from sqlalchemy import ColumnElement, func, select, update
 
+from karokar.kernel import quotas
 from karokar.kernel.actor import current_actor
 from karokar.kernel.database.rows import insert_rows
 from karokar.kernel.db import action, db, primitive
 from karokar.kernel.errors import NotFound, StateConflict
 from karokar.kernel.ids import new_id
+from karokar.kernel.limits import (
+    IMPORT_FILES_OF_ORGANIZATION,
+    IMPORT_FILES_OF_PERSON,
+    RUNS_OF_ORGANIZATION,
+    RUNS_OF_PERSON,
+)
 from karokar.kernel.permissions import check
 from karokar.runs.kinds import KINDS, Item
-from karokar.runs.models import ImportFile, Run, RunRow
+from karokar.runs.models import OPEN, ImportFile, Run, RunRow
 from karokar.runs.queries import seen_by, shows_rows
 
 _AT_ONCE = 1000
@@ -27,7 +34,8 @@ def start_run(
     """Queue a run of this kind for the acting person and return its id; a worker begins within a second or two.
 
     With `items` it is about these rows, which the person was shown; without, the worker lists what there is then.
-    Raises PermissionDenied where the person may not do what the kind does, LookupError for an unknown kind.
+    Raises PermissionDenied where the person may not do what the kind does, LimitReached where they or their
+    organization have as many open runs as they may, LookupError for an unknown kind.
     """
     run = _queue(kind, parameters, title)
     if items is not None:
@@ -39,6 +47,7 @@ def _queue(kind: str, parameters: Mapping[str, Any], title: str | None) -> Run:
     known = KINDS[kind]
     scope = check(known.permission)
     actor = current_actor()
+    _ask_for_a_run(actor.user_id, actor.organization_id)
     run = Run(
         id=new_id(),
         kind=kind,
@@ -54,11 +63,34 @@ def _queue(kind: str, parameters: Mapping[str, Any], title: str | None) -> Run:
     return run
 
 
+def _ask_for_a_run(user_id: UUID | None, organization_id: UUID | None) -> None:
+    """Raise LimitReached where one more open run of the person, or of the organization, would be too many."""
+    is_open = (Run.organization_id == organization_id, Run.status.in_((*OPEN, "PAUSED")))
+    quotas.ask(RUNS_OF_PERSON, _as_member(user_id, organization_id), used=_counter(*is_open, Run.user_id == user_id))
+    quotas.ask(RUNS_OF_ORGANIZATION, organization_id, used=_counter(*is_open))
+
+
+def _as_member(user_id: UUID | None, organization_id: UUID | None) -> str | None:
+    return f"{organization_id}:{user_id}" if user_id else None
+
+
+def _counter(*conditions: ColumnElement[bool]) -> Callable[[], int]:
+    return lambda: db.session.scalar(select(func.count()).where(*conditions)) or 0
+
+
 @action
 def keep_file(kind: str, name: str, text: str) -> UUID:
-    """Keep a file that is to be imported, for the acting person alone, and return its id. Raises PermissionDenied."""
+    """Keep a file that is to be imported, for the acting person alone, and return its id.
+
+    Raises PermissionDenied, and LimitReached where too many are kept already.
+    """
     check(KINDS[kind].permission)
     actor = current_actor()
+    waits = (ImportFile.organization_id == actor.organization_id, ImportFile.run_id.is_(None))
+    is_own = ImportFile.user_id == actor.user_id
+    owner = _as_member(actor.user_id, actor.organization_id)
+    quotas.ask(IMPORT_FILES_OF_PERSON, owner, used=_counter(*waits, is_own))
+    quotas.ask(IMPORT_FILES_OF_ORGANIZATION, actor.organization_id, used=_counter(*waits))
     file = ImportFile(
         id=new_id(),
         kind=kind,
@@ -77,7 +109,8 @@ def start_import(file_id: UUID, title: str, good: Iterable[Item], left_out: Iter
     """Queue the import of a kept file and return its run's id; one that was started before is not started again.
 
     `good` are the rows to do; `left_out` are the labels of the others, each with the sentence that says why. The file's
-    text is forgotten. Raises NotFound for a file that is not the acting person's own.
+    text is forgotten. Raises NotFound for a file that is not the acting person's own, and LimitReached for too many
+    open runs.
     """
     actor = current_actor()
     file = db.session.scalars(
@@ -156,7 +189,8 @@ def resume_run(run_id: UUID) -> None:
 def retry_failed_rows(run_id: UUID) -> int:
     """Queue a run's refused rows again and return how many they are.
 
-    Raises NotFound (also for somebody who may not do what the run does), and StateConflict with none.
+    Raises NotFound (also for somebody who may not do what the run does), StateConflict with none, and LimitReached
+    where its owner has too many open runs.
     """
     run = _own(run_id)
     if not shows_rows(run):
@@ -164,6 +198,7 @@ def retry_failed_rows(run_id: UUID) -> int:
     failed = db.session.scalar(select(func.count()).where(RunRow.run_id == run_id, RunRow.status == "FAILED")) or 0
     if run.is_open or not failed:
         raise StateConflict("NOTHING_TO_RETRY", "This run has no refused rows that could be tried again.")
+    _ask_for_a_run(run.user_id, run.organization_id)
     db.session.execute(
         update(RunRow).where(RunRow.run_id == run_id, RunRow.status == "FAILED").values(status="PENDING", message=None)
     )

@@ -18,6 +18,7 @@ class FormSubmission(Base):
     """
 
     __tablename__ = "form_submissions"
+    __table_args__ = (Index("ix_form_submissions_user_id", "user_id", "sent_at"),)
 
     key: Mapped[UUID] = mapped_column(primary_key=True)
     digest: Mapped[str] = mapped_column(String(64), primary_key=True)

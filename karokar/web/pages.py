@@ -7,11 +7,13 @@ from flask import Blueprint, flash, make_response, redirect, render_template, re
 from werkzeug.wrappers import Response
 
 from karokar.kernel.actor import current_actor
+from karokar.kernel.limits import SEARCHES_OF_PERSON
 from karokar.kernel.permissions import public, requires, signed_in
 from karokar.outbox.monitoring.metrics import CONTENT_TYPE, exposition
 from karokar.web import health
 from karokar.web.asking import questions
 from karokar.web.lists import saved_views
+from karokar.web.requests.limits import spend
 from karokar.web.requests.session_end import local_path, second_factor_missing, sign_in_url
 from karokar.web.responses.cookies import set_cookie
 from karokar.web.shell import snooze
@@ -96,6 +98,7 @@ def figures() -> str:
 @signed_in
 def search() -> str:
     """Find a plate, a booking, a person, an organization, an event, or a page: as a page, or as the palette's list."""
+    spend(SEARCHES_OF_PERSON)
     text = request.args.get("q", "")[:100]
     hits = find_hits(current_actor(), text)
     template = "web/_hits.html" if request.args.get("part") else "web/search.html"

@@ -15,6 +15,7 @@ from karokar.identity.models import Membership, Role
 from karokar.kernel.actor import acting_as
 from karokar.kernel.db import db
 from karokar.kernel.errors import DomainError
+from karokar.kernel.limits import TOKENS_OF_PERSON
 from karokar.organization.rules import PLATFORM_ID
 from karokar.outbox.models import EventRow
 from tests.factories import people
@@ -395,10 +396,9 @@ def test_tokens_of_another_tenant_do_not_exist_and_the_platform_sees_all(app, cl
 
 
 def test_a_person_has_so_many_tokens_that_work_and_no_more(app):
-    from karokar.identity import rules
 
     company = people.make_corporate()
-    made = [a_token_of(company.admin) for _ in range(rules.MOST_TOKENS)]
+    made = [a_token_of(company.admin) for _ in range(TOKENS_OF_PERSON.most)]
     with pytest.raises(DomainError) as refused:
         a_token_of(company.admin)
     assert refused.value.code == "TOO_MANY_TOKENS"

@@ -31,6 +31,7 @@ from karokar.kernel.errors import StateConflict
 from karokar.kernel.ids import new_id
 from karokar.kernel.processes.turns import Turns
 from karokar.notification.actions import let_go, resend, send_again, send_mails, settle_as_arrived
+from karokar.notification.actions.sending import MOST_LOST
 from karokar.notification.models import Mail, Notification
 from karokar.notification.rules.matrix import MOST_ATTEMPTS
 from tests.factories.booking import World, make_world
@@ -433,7 +434,7 @@ def test_whatever_happens_to_a_mail_is_its_outcome_with_a_reason_and_tries_end(
 def test_a_mail_that_ends_its_sender_each_time_is_given_up_and_the_others_go_on(
     world: World, server: Server, config_of: Config
 ):
-    for _ in range(MOST_ATTEMPTS):
+    for _ in range(MOST_LOST):
         assert run_sender(config_of, "claimed") == -signal.SIGKILL
         let_claims_run_out()
         with transaction():
@@ -443,7 +444,7 @@ def test_a_mail_that_ends_its_sender_each_time_is_given_up_and_the_others_go_on(
         assert mail().state == "FAILED" or mail().attempts == 1 or mail().due_at > clock.now(), "others come first"
         let_be_due()
     assert mail().state == "FAILED"
-    assert "The sender ended" in str(mail().error)
+    assert f"Given up: the sender ended {MOST_LOST} times while it worked on this mail" in str(mail().error)
     invite(world, "asha@rental.example")
     world.deliver()
     assert send_mails() == 1

@@ -19,10 +19,12 @@ from karokar.fleet.queries import CATEGORIES
 from karokar.kernel import clock
 from karokar.kernel.actor import Scope, current_actor
 from karokar.kernel.errors import NotFound
+from karokar.kernel.limits import SEARCHES_OF_PERSON
 from karokar.kernel.permissions import may, requires, scope_of
 from karokar.kernel.text.normalization import search_key
 from karokar.organization import queries as organizations
 from karokar.web.forms.base import Form, LocalTimeField, after, within
+from karokar.web.requests.limits import spend
 from karokar.web.shell.times import viewer_zone
 
 PAGE = 25
@@ -69,6 +71,7 @@ def index() -> Any:
     form.vendor.choices = _any_of(sorted(((str(one.id), one.name) for one in vendors), key=_by_name))
     market, page = None, max(0, request.args.get("page", 0, type=int) or 0)
     if is_asked and form.validate():
+        spend(SEARCHES_OF_PERSON)
         wish = Wish(
             start=form.start.data,
             end=form.end.data,

@@ -2,21 +2,28 @@
 
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 
 from karokar.events.bus import publish
 from karokar.identity import rules
 from karokar.identity.actions.accounts import LINK_ENDED, check_password_for, set_password
 from karokar.identity.actions.oneself import as_oneself, lock_user
+from karokar.identity.actions.tries import account_of
 from karokar.identity.models import Membership, Role, User, can_be_given
 from karokar.identity.permissions import EMPLOYEE_MANAGE
 from karokar.identity.queries.authority import may_give
 from karokar.identity.queries.links import find_invitation, sign_in_link
 from karokar.identity.rules import MembershipStatus, tokens
-from karokar.kernel import clock
+from karokar.kernel import clock, quotas
 from karokar.kernel.actor import Scope, current_actor
 from karokar.kernel.db import action, db
 from karokar.kernel.errors import NotFound, RuleBroken, StateConflict
+from karokar.kernel.limits import (
+    INVITATIONS_OF_ORGANIZATION,
+    INVITATIONS_OF_ORGANIZATION_TO_ADDRESS,
+    INVITATIONS_TO_ADDRESS,
+    OPEN_INVITATIONS_OF_ORGANIZATION,
+)
 from karokar.kernel.permissions import check, load
 from karokar.kernel.proof import demand_proof, refuse_tokens
 from karokar.kernel.text.email_addresses import email_problem, normal_email
@@ -42,8 +49,8 @@ def invite_member(
     """Invite a person by e-mail to the acting organization (the platform: to any), with a role that it may give.
 
     Somebody who has an account keeps it, with its name. Raises RuleBroken for a role that cannot be given here, an
-    address that cannot be mailed to, or a person who is a member or invited already, and NotForTokens where a program
-    asks.
+    address that cannot be mailed to, or a person who is a member or invited already, LimitReached for too many
+    invitations, and NotForTokens where a program asks.
     """
     scope = check(EMPLOYEE_MANAGE)
     refuse_tokens()
@@ -91,6 +98,12 @@ def _invite(
     problem = email_problem(email)
     if problem:
         raise RuleBroken("EMAIL_NOT_ACCEPTED", problem, fields={"email": problem})
+    if by is not None:
+        # Before anybody is looked up: who has an account cannot be told from who is refused.
+        _count_invitation(organization_id, email)
+        is_open = (Membership.organization_id == organization_id, Membership.status == MembershipStatus.INVITED)
+        counted = select(func.count()).select_from(Membership).where(*is_open)
+        quotas.ask(OPEN_INVITATIONS_OF_ORGANIZATION, organization_id, used=lambda: db.session.scalar(counted) or 0)
     user = db.session.scalars(select(User).where(User.email == normal_email(email))).one_or_none()
     if user is None:
         user = User(
@@ -114,6 +127,14 @@ def _invite(
     db.session.add(membership)
     publish(event)
     return membership
+
+
+def _count_invitation(organization_id: UUID, email: str) -> None:
+    """Count a mail that invites. Raises LimitReached where the organization, or the address, has had too many."""
+    address = account_of(email)
+    quotas.ask(INVITATIONS_OF_ORGANIZATION, organization_id)
+    quotas.ask(INVITATIONS_OF_ORGANIZATION_TO_ADDRESS, f"{organization_id}:{address}", field="email")
+    quotas.ask(INVITATIONS_TO_ADDRESS, address, field="email")
 
 
 def check_role(role_id: UUID, organization_id: UUID) -> None:
@@ -154,9 +175,11 @@ def _refuse_above_own(membership: Membership) -> None:
 def resend_invitation(membership_id: UUID, *, version: int | None = None) -> Membership:
     """Send an open invitation anew; the former link ends.
 
-    Raises RuleBroken where its role is above the acting person's rights, StateConflict where it is not open.
+    Raises RuleBroken where its role is above the acting person's rights, StateConflict where it is not open, and
+    LimitReached for too many invitations.
     """
     membership = _load_invitation(membership_id, version)
+    _count_invitation(membership.organization_id, membership.user.email)
     publish(membership.resend(tokens.new_nonce()))
     return membership
 

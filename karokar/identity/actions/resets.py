@@ -8,9 +8,11 @@ from karokar.events.bus import publish
 from karokar.identity.actions.oneself import as_oneself, lock_user
 from karokar.identity.models import Membership, ResetRequest, User
 from karokar.identity.rules import MembershipStatus, tokens
-from karokar.kernel import clock
+from karokar.kernel import clock, quotas
 from karokar.kernel.db import action, db
+from karokar.kernel.errors import LimitReached
 from karokar.kernel.ids import new_id
+from karokar.kernel.limits import RESETS_OF_ADDRESS
 from karokar.kernel.schedule import every, work_through
 from karokar.kernel.text.email_addresses import normal_email
 
@@ -46,5 +48,9 @@ def _answer(request_id: UUID) -> None:
     if db.session.scalar(select(Membership.id).where(*conditions).limit(1)) is None:
         return
     user = lock_user(user.id)
+    try:
+        quotas.ask(RESETS_OF_ADDRESS, user.id)
+    except LimitReached:
+        return  # Whoever asked is told nothing in any case: only the owner of the mailbox may know of the account.
     with as_oneself(user):
         publish(user.request_password_reset(tokens.new_nonce()))

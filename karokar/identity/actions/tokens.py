@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import func, select
+from sqlalchemy import ColumnElement, func, select
 
 from karokar.events.bus import publish
 from karokar.identity import rules
@@ -14,10 +14,11 @@ from karokar.identity.models import ApiToken, User
 from karokar.identity.permissions import EMPLOYEE_MANAGE
 from karokar.identity.queries.authority import touchable_tokens
 from karokar.identity.rules import tokens
-from karokar.kernel import clock
+from karokar.kernel import clock, quotas
 from karokar.kernel.actor import current_actor
 from karokar.kernel.db import action, db
-from karokar.kernel.errors import NotFound, RuleBroken, StateConflict
+from karokar.kernel.errors import NotFound, RuleBroken
+from karokar.kernel.limits import TOKENS_OF_ORGANIZATION, TOKENS_OF_PERSON
 from karokar.kernel.local.days import end_of_day, zone_of
 from karokar.kernel.permissions import check, permitted
 from karokar.kernel.proof import demand_proof
@@ -36,8 +37,8 @@ def create_token(*, name: str, permissions: Iterable[str], days: int) -> NewToke
     """Make a token with which a program acts as the acting person in the acting organization, with some of their
     rights.
 
-    Raises StateConflict where they have too many, ProofNeeded, NotForTokens, and RuleBroken for rights that the person
-    does not have, none at all, or another life than those offered.
+    Raises LimitReached where they or the organization have too many, ProofNeeded, NotForTokens, and RuleBroken for
+    rights that the person does not have, none at all, or another life than those offered.
     """
     demand_proof()
     user = lock_own()
@@ -51,12 +52,9 @@ def create_token(*, name: str, permissions: Iterable[str], days: int) -> NewToke
     if days not in rules.TOKEN_DAYS:
         sentence = "Choose one of the offered lives."
         raise RuleBroken("TOKEN_LIFE", sentence, fields={"days": sentence})
-    live = select(func.count()).select_from(ApiToken).where(ApiToken.user_id == user.id, ApiToken.is_live(clock.now()))
-    if (db.session.scalar(live) or 0) >= rules.MOST_TOKENS:
-        raise StateConflict(
-            "TOO_MANY_TOKENS",
-            f"You have {rules.MOST_TOKENS} tokens that work. Revoke one that is no longer needed, then make a new one.",
-        )
+    quotas.ask(TOKENS_OF_PERSON, user.id, used=lambda: _count_live(ApiToken.user_id == user.id))
+    of_organization = ApiToken.organization_id == actor.organization_id
+    quotas.ask(TOKENS_OF_ORGANIZATION, actor.organization_id, used=lambda: _count_live(of_organization))
     secret, now = tokens.new_token(), clock.now()
     token = ApiToken(
         user_id=user.id,
@@ -70,6 +68,11 @@ def create_token(*, name: str, permissions: Iterable[str], days: int) -> NewToke
     db.session.add(token)
     publish(user.create_token(token))
     return NewToken(token.id, secret)
+
+
+def _count_live(owner: ColumnElement[bool]) -> int:
+    live = select(func.count()).select_from(ApiToken).where(owner, ApiToken.is_live(clock.now()))
+    return db.session.scalar(live) or 0
 
 
 def _end_of_life(now: datetime, days: int, zone_name: str | None) -> datetime:

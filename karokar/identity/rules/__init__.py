@@ -61,7 +61,6 @@ SECOND_FACTOR_MINUTES = 10
 """How long a right password waits for its second factor."""
 TOKEN_DAYS = (30, 90, 365)
 """What an API token's life can be."""
-MOST_TOKENS = 20
 """How many API tokens of one person may work at the same time."""
 
 _SELF_SUFFIX = ":self"

@@ -16,8 +16,9 @@ from karokar.identity.views.tries import begin_try, browser_known_to, end_try, r
 from karokar.kernel import clock
 from karokar.kernel.actor import current_actor
 from karokar.kernel.errors import DomainError, RuleBroken, StateConflict
+from karokar.kernel.limits import LINKS_OF_SOURCE, RESETS_OF_SOURCE, RESETS_OF_SOURCE_AND_ADDRESS
 from karokar.kernel.permissions import public, signed_in, without_second_factor
-from karokar.web.requests.limits import limiter
+from karokar.web.requests.limits import limited
 from karokar.web.requests.session_end import local_path
 
 _WAITING = "second_factor"
@@ -233,8 +234,8 @@ def forgotten() -> str:
 
 @bp.post("/password/reset")
 @public
-@limiter.limit("60 per hour")
-@limiter.limit("5 per hour", key_func=account_and_source)
+@limited(RESETS_OF_SOURCE)
+@limited(RESETS_OF_SOURCE_AND_ADDRESS, key=account_and_source)
 def request_reset() -> ResponseReturnValue:
     """Have the link sent; the answer is the same whether or not the address is known."""
     form = ResetRequestForm()
@@ -263,7 +264,7 @@ def new_password() -> ResponseReturnValue:
 
 @bp.post("/password/new")
 @public
-@limiter.limit("60 per hour")
+@limited(LINKS_OF_SOURCE)
 def reset_password() -> ResponseReturnValue:
     """Set the new password; every session ends."""
     token, form = request.args.get("token", ""), NewPasswordForm()

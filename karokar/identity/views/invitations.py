@@ -9,10 +9,11 @@ from karokar.identity.resolver import current_session_id
 from karokar.identity.views.blueprint import NO_REFERRER, bp
 from karokar.kernel.actor import current_actor
 from karokar.kernel.errors import DomainError
+from karokar.kernel.limits import LINKS_OF_SOURCE
 from karokar.kernel.permissions import public
 from karokar.organization import queries as organization
 from karokar.web.forms.base import Form
-from karokar.web.requests.limits import limiter
+from karokar.web.requests.limits import limited
 from karokar.web.requests.session_end import sign_in_url
 
 
@@ -29,7 +30,7 @@ def _token() -> str:
 
 @bp.post("/invitation")
 @public
-@limiter.limit("60 per hour")
+@limited(LINKS_OF_SOURCE)
 def accept() -> ResponseReturnValue:
     """Join."""
     token = _token()

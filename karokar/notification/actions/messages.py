@@ -98,7 +98,7 @@ def send_again(mail: UUID) -> None:
             former_state=row.state,
         )
     )
-    row.state, row.attempts, row.due_at, row.error = MailState.QUEUED, 0, clock.now(), None
+    row.state, row.attempts, row.lost, row.due_at, row.error = MailState.QUEUED, 0, 0, clock.now(), None
     row.claim_token = row.claimed_until = None
     _set_status(row, Status.PENDING)
 

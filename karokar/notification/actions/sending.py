@@ -32,11 +32,14 @@ from karokar.kernel.processes.turns import Turns
 from karokar.kernel.schedule import every
 from karokar.kernel.settings import settings
 from karokar.kernel.text.email_addresses import email_problem
+from karokar.notification.actions.holding import hold_back, is_not_held
 from karokar.notification.actions.wording import Rendered, render_mail
 from karokar.notification.models import Mail, MailState, Notification, Status
 from karokar.notification.queries import is_anything_on_its_way
 from karokar.notification.rules.matrix import MOST_ATTEMPTS, message_id, pause_before_retry
 
+MOST_LOST = 3
+"""After so many senders that ended while they worked on it, a mail is given up: it may be what ends them."""
 _TRIES = range(1, MOST_ATTEMPTS + 1)
 CLAIM = timedelta(seconds=60)
 TURN_SECONDS = 5.0
@@ -136,15 +139,18 @@ def release_lost() -> None:
     """
     now = database_now(db.session())
     ran_out = or_(Mail.claimed_until < now, Mail.claimed_until > now + CLAIM + clock.TOLERANCE)
-    lost = select(Mail.id, Mail.attempts, Mail.notification_id).where(Mail.state == MailState.SENDING, ran_out)
-    for mail_id, attempts, notification_id in db.session.execute(lost.with_for_update(skip_locked=True)).all():
-        is_over = attempts >= MOST_ATTEMPTS
+    lost = select(Mail.id, Mail.attempts, Mail.lost, Mail.notification_id).where(
+        Mail.state == MailState.SENDING, ran_out
+    )
+    for mail_id, attempts, before, notification_id in db.session.execute(lost.with_for_update(skip_locked=True)).all():
+        is_over = attempts >= MOST_ATTEMPTS or before + 1 >= MOST_LOST
         _update(
             (Mail.id == mail_id,),
             state=MailState.FAILED if is_over else MailState.QUEUED,
             # Once may be a restart. Whoever ends the sender again and again must not be first each time.
             due_at=now + (pause_before_retry(attempts - 1) if attempts > 1 else timedelta()),
-            error="The sender ended while it worked on this mail.",
+            error=_lost_in_words(before + 1),
+            lost=before + 1,
             claim_token=None,
             claimed_until=None,
         )
@@ -166,6 +172,12 @@ def release_lost() -> None:
     )
 
 
+def _lost_in_words(times: int) -> str:
+    if times >= MOST_LOST:
+        return f"Given up: the sender ended {times} times while it worked on this mail. The log says why."
+    return "The sender ended while it worked on this mail."
+
+
 @action
 def keep_all() -> int:
     """Keep every mail that is due: there is no mail server. Returns how many."""
@@ -184,10 +196,11 @@ def keep_all() -> int:
 def list_due() -> list[UUID]:
     """Return mails that are due, a few of each organization by turns, those of one that have been due longest first."""
     now = database_now(db.session())
-    number = func.row_number().over(partition_by=Mail.organization_id, order_by=(Mail.due_at, Mail.id))
+    # What may have ended a sender comes after all else of its organization.
+    number = func.row_number().over(partition_by=Mail.organization_id, order_by=(Mail.lost, Mail.due_at, Mail.id))
     ranked = (
         select(Mail.id, Mail.organization_id, Mail.due_at, number.label("number"))
-        .where(Mail.state == MailState.QUEUED, Mail.due_at <= now)
+        .where(Mail.state == MailState.QUEUED, Mail.due_at <= now, is_not_held(now))
         .subquery()
     )
     few = select(ranked).where(ranked.c.number <= AT_A_TURN).order_by(ranked.c.number, ranked.c.due_at)
@@ -198,12 +211,15 @@ def list_due() -> list[UUID]:
 
 @action
 def claim_one(mail_id: UUID) -> Claim | None:
-    """Claim a mail that is due; None where somebody else has taken it."""
-    due = select(Mail.organization_id).where(
-        Mail.id == mail_id, Mail.state == MailState.QUEUED, Mail.due_at <= database_now(db.session())
+    """Claim a mail that is due; None where somebody else has taken it, or its recipient has had enough for now."""
+    now = database_now(db.session())
+    due = (
+        select(Mail.organization_id, Mail.recipient_id, Notification.kind)
+        .join(Notification)
+        .where(Mail.id == mail_id, Mail.state == MailState.QUEUED, Mail.due_at <= now, is_not_held(now))
     )
-    found = db.session.execute(due.with_for_update(skip_locked=True)).one_or_none()
-    if found is None:
+    found = db.session.execute(due.with_for_update(of=Mail, skip_locked=True)).one_or_none()
+    if found is None or hold_back(found.recipient_id, found.kind, now):
         return None
     _turns.take(found.organization_id)
     token = new_id()

@@ -5,11 +5,12 @@ from typing import Any
 from flask import redirect, render_template, url_for
 from flask.typing import ResponseReturnValue
 
+from karokar.kernel.limits import APPLICATIONS_OF_SOURCE
 from karokar.kernel.permissions import public
 from karokar.organization import actions, rules
 from karokar.organization.forms import ApplicationForm
 from karokar.organization.views.blueprint import bp
-from karokar.web.requests.limits import limiter
+from karokar.web.requests.limits import limited
 
 DETAILS = tuple(rules.DETAIL_LABELS)
 
@@ -29,7 +30,7 @@ def apply() -> str:
 
 @bp.post("/apply")
 @public
-@limiter.limit("20 per hour")
+@limited(APPLICATIONS_OF_SOURCE)
 def send_application() -> ResponseReturnValue:
     """Apply; the mail with the link follows."""
     form = ApplicationForm()

@@ -49,8 +49,9 @@ def new(kind: str) -> Any:
         is_changed = request.form.get("expected") != shown
         if items and not is_changed and not is_too_many:
             title = f"{known.title}: {len(items):,}"
-            run_id = actions.start_run(kind, {**parameters, **form.values()}, title=title, items=items)
-            return redirect(url_for("runs.show", run_id=run_id), 303)
+            with form.refusals():
+                run_id = actions.start_run(kind, {**parameters, **form.values()}, title=title, items=items)
+                return redirect(url_for("runs.show", run_id=run_id), 303)
     page = render_template(
         "runs/new.html",
         kind=known,

@@ -26,6 +26,7 @@ from flask import redirect, render_template, request, url_for
 from werkzeug.wrappers import Response
 
 from karokar.kernel.errors import NotFound, RuleBroken
+from karokar.kernel.limits import EXPORTS_OF_PERSON
 from karokar.kernel.pages.paging import Page
 from karokar.kernel.permissions import check, signed_in
 from karokar.kernel.settings import settings
@@ -45,6 +46,7 @@ from karokar.web.lists.exports import (
     write_xlsx,
 )
 from karokar.web.lists.filters import Filters
+from karokar.web.requests.limits import spend
 
 COUNTED_UP_TO = 1_000_000
 EXCEL_ROWS = 50_000
@@ -96,6 +98,7 @@ class ListExport:
 
     def answer(self) -> Response:
         """Return the file, or lead to the page that offers a run which makes it."""
+        spend(EXPORTS_OF_PERSON)
         filters, format_ = self.filters(None), self.asked_format()
         limit = settings().export_rows_at_once
         count = self.count(filters, limit)
@@ -202,6 +205,7 @@ def new_export(name: str) -> Any:
     filters, format_ = known.filters(None), known.asked_format()
     count = known.count(filters, COUNTED_UP_TO)
     if request.method == "POST":
+        spend(EXPORTS_OF_PERSON)
         run_id = known.start(filters, format_, count)
         return redirect(url_for("runs.show", run_id=run_id), 303)
     return render_template(

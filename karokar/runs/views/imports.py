@@ -24,7 +24,7 @@ from uuid import UUID
 from flask import flash, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response
 
-from karokar.kernel.errors import NotFound
+from karokar.kernel.errors import LimitReached, NotFound
 from karokar.kernel.pages.shown import digest_of
 from karokar.kernel.permissions import check, signed_in
 from karokar.runs import actions, queries
@@ -34,6 +34,7 @@ from karokar.runs.models import ImportFile
 from karokar.runs.tables import MOST_BYTES, MOST_ROWS, FileRefused, table_of
 from karokar.runs.views.blueprint import bp
 from karokar.web.lists.exports import Column, export
+from karokar.web.requests.uploads import count_upload
 
 IMPORTS: dict[str, "ListImport"] = {}
 """Every import, by the name of its kind."""
@@ -89,12 +90,16 @@ class ListImport:
         if request.method == "POST":
             file = request.files.get("file")
             try:
+                if file is not None:
+                    count_upload(file.stream)
                 table = table_of(file.read(MOST_BYTES + 1) if file is not None else b"")
                 read(table.text, self.headings, self.left_out)
+                file_id = actions.keep_file(self.name, (file.filename if file else "") or "", table.text)
             except FileRefused as refusal:
                 problem = str(refusal)
+            except LimitReached as refusal:
+                problem = refusal.sentence
             else:
-                file_id = actions.keep_file(self.name, (file.filename if file else "") or "", table.text)
                 if table.note:
                     flash(table.note, "info")
                 return redirect(url_for("runs.check_import", import_id=file_id), 303)

@@ -25,7 +25,7 @@ from wtforms import DateTimeLocalField, Field, PasswordField, StringField, TextA
 from wtforms.fields.choices import SelectChoice
 from wtforms.widgets import DateTimeLocalInput
 
-from karokar.kernel.errors import DomainError, RuleBroken, StaleVersion
+from karokar.kernel.errors import DomainError, LimitReached, RuleBroken, StaleVersion
 from karokar.kernel.ids import new_id
 from karokar.kernel.local.zones import zone_word
 from karokar.kernel.text.email_addresses import email_problem
@@ -152,11 +152,12 @@ class Form(FlaskForm):
 
     @contextmanager
     def refusals(self, *kinds: type[DomainError]) -> Iterator[None]:
-        """Turn domain errors (RuleBroken, or the kinds given) of what is done inside into errors of this form.
+        """Turn domain errors (RuleBroken and LimitReached, or the kinds given) of what is done inside into errors of
+        this form, which keeps what was typed.
 
         A stale version is never one: it has a page of its own, on which both versions are compared.
         """
-        caught = kinds or (RuleBroken,)
+        caught = kinds or (RuleBroken, LimitReached)
         try:
             yield
         except StaleVersion:

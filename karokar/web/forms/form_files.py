@@ -29,15 +29,17 @@ from karokar.files.models import HeldFile
 from karokar.kernel import clock
 from karokar.kernel.actor import current_actor
 from karokar.kernel.db import db, transaction
+from karokar.kernel.errors import LimitReached
 from karokar.kernel.ids import new_id
+from karokar.kernel.limits import HELD_FILES_OF_PERSON
+from karokar.kernel.quotas import most_of
 from karokar.kernel.schedule import every
 from karokar.web.forms.base import Form
+from karokar.web.requests.uploads import count_upload
 
 HELD = "held"
 """The name under which a form sends the ids of files that are held for it."""
 KEPT_FOR = timedelta(days=1)
-MOST_HELD = 60
-"""So many files are held for one person; the oldest make room."""
 _FIELDS = {"FileField", "MultipleFileField"}
 
 
@@ -92,8 +94,9 @@ class FileForm(Form):
             chosen = []
         for name, file in chosen:
             try:
+                count_upload(file.stream)
                 accepted = accept(file.filename or "", file.stream, allowed=self.accepts, in_field=name)
-            except FileRefused as refused:
+            except (FileRefused, LimitReached) as refused:
                 _refuse(fields[name], refused.sentence)
             else:
                 _taken().append(accepted)
@@ -137,7 +140,7 @@ def held_ids() -> list[UUID]:
 def _held_before() -> list[Kept]:
     """Return what the form says to keep, of what the acting person sent with this very form before."""
     ids = []
-    for text in request.form.getlist(HELD)[:MOST_HELD]:
+    for text in request.form.getlist(HELD)[: most_of(HELD_FILES_OF_PERSON)]:
         try:
             ids.append(UUID(text))
         except ValueError:
@@ -166,7 +169,7 @@ def _hold(file: AcceptedFile) -> UUID:
         return held_id  # Nobody to hold it for.
     with transaction() as session:
         mine = select(HeldFile.id).where(HeldFile.user_id == actor.user_id).order_by(HeldFile.id.desc())
-        oldest = session.scalars(mine.offset(MOST_HELD - 1)).all()
+        oldest = session.scalars(mine.offset(most_of(HELD_FILES_OF_PERSON) - 1)).all()
         session.execute(delete(HeldFile).where(HeldFile.id.in_(oldest)))
         session.add(
             HeldFile(

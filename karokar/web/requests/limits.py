@@ -6,19 +6,24 @@ Each process counts for itself as well, so that nobody may try without end while
 import math
 import time
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from flask import Flask
 from flask_limiter import Limiter
 from flask_limiter.util import get_remote_address
+from limits import RateLimitItem, RateLimitItemPerSecond
 from limits.storage import MemoryStorage, Storage, storage_from_string
 
 from karokar.kernel import clock
+from karokar.kernel.actor import current_actor
+from karokar.kernel.limits import MINUTE, Limit
 from karokar.kernel.log import get_logger
+from karokar.kernel.quotas import most_of, refusal
 
 limiter = Limiter(get_remote_address, headers_enabled=False)
 
 T = TypeVar("T")
+F = TypeVar("F", bound=Callable[..., Any])
 
 _ANSWERS_WITHIN = 0.5
 _QUIET_SECONDS = 5.0
@@ -70,6 +75,30 @@ class CountedTogether(Storage):
     def clear(self, key: str) -> None:  # noqa: D102
         self._own.clear(key)
         self._ask(lambda: self._shared.clear(key), None)
+
+
+def limited(limit: Limit, key: Callable[[], str] | None = None) -> Callable[[F], F]:
+    """Let a view be asked only so often by one network address, or by what `key` returns."""
+
+    def decorate(view: F) -> F:
+        return cast("F", limiter.limit(lambda: str(_item(limit)), key_func=key)(view))
+
+    return decorate
+
+
+def spend(limit: Limit) -> None:
+    """Count a request of the acting person. Raises LimitReachedForNow where they made too many."""
+    owner = str(current_actor().user_id or get_remote_address())
+    item = _item(limit)
+    if limiter.limiter.hit(item, limit.name, owner):
+        return
+    ends_at, _left = limiter.limiter.get_window_stats(item, limit.name, owner)
+    raise refusal(limit, item.amount, seconds=max(1, math.ceil(ends_at - clock.now().timestamp())))
+
+
+def _item(limit: Limit) -> RateLimitItem:
+    seconds = int((limit.period or MINUTE).total_seconds())
+    return RateLimitItemPerSecond(most_of(limit), seconds)
 
 
 def seconds_to_wait() -> int:

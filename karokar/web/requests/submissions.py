@@ -20,6 +20,8 @@ from werkzeug.wrappers import Response
 from karokar.kernel import clock
 from karokar.kernel.actor import current_actor
 from karokar.kernel.db import db
+from karokar.kernel.limits import FORMS_OF_PERSON
+from karokar.kernel.quotas import most_of
 from karokar.kernel.schedule import every
 from karokar.web.models import FormSubmission
 from karokar.web.requests.session_end import CONFIRM_WITH
@@ -54,6 +56,7 @@ def begin() -> Response | None:
             if any(other.user_id != user_id for other in others):
                 raise _SomebodyElses
             g.was_form_sent_otherwise = bool(others)
+            _make_room(connection, user_id)
     except _SomebodyElses:
         return _refused()
     except IntegrityError:
@@ -63,6 +66,15 @@ def begin() -> Response | None:
         return None
     g.form_key = (key, digest)
     return None
+
+
+def _make_room(connection: Connection, user_id: UUID | None) -> None:
+    """Forget the oldest forms of whoever sent more than are remembered of one person."""
+    is_theirs = FormSubmission.user_id == user_id if user_id else FormSubmission.user_id.is_(None)
+    sent = select(FormSubmission.sent_at).where(is_theirs).order_by(FormSubmission.sent_at.desc())
+    newest_of_old = connection.execute(sent.offset(most_of(FORMS_OF_PERSON)).limit(1)).scalar()
+    if newest_of_old is not None:
+        connection.execute(delete(FormSubmission).where(is_theirs, FormSubmission.sent_at <= newest_of_old))
 
 
 def _key() -> UUID | None:

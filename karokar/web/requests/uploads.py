@@ -1,9 +1,15 @@
 """How much a request may bring: a little more than one document, and for some forms more."""
 
+import os
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import IO, Any, TypeVar
 
 from flask import Flask, request
+
+from karokar.kernel import quotas
+from karokar.kernel.actor import current_actor
+from karokar.kernel.db import transaction
+from karokar.kernel.limits import FILES_OF_PERSON, MEGABYTES_OF_ORGANIZATION, MEGABYTES_OF_PERSON
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -19,6 +25,20 @@ def takes_up_to(most_bytes: Callable[[], int]) -> Callable[[F], F]:
         return view
 
     return declare
+
+
+def count_upload(stream: IO[bytes]) -> None:
+    """Count a file that the acting person sent, before it is read: reading it is what costs.
+
+    Raises LimitReached where they, or their organization, have uploaded too much. `stream` ends up at its beginning.
+    """
+    size = stream.seek(0, os.SEEK_END)
+    stream.seek(0)
+    actor = current_actor()
+    with transaction():
+        quotas.ask(FILES_OF_PERSON, actor.user_id)
+        quotas.ask(MEGABYTES_OF_PERSON, actor.user_id, amount=size)
+        quotas.ask(MEGABYTES_OF_ORGANIZATION, actor.organization_id, amount=size)
 
 
 def drain() -> None:

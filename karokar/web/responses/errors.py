@@ -14,6 +14,8 @@ from karokar.kernel.db import db, is_not_writable, is_transient, is_unprepared
 from karokar.kernel.errors import (
     Busy,
     DomainError,
+    LimitReached,
+    LimitReachedForNow,
     NotFound,
     NotReady,
     NotWritable,
@@ -81,7 +83,7 @@ def _page(template: str, status: int, **values: Any) -> Response:
 def show_domain_error(error: DomainError) -> Response:
     """Answer a refused action with its sentence and what to do next."""
     answer = _refusal(error)
-    if isinstance(error, TooManyTries):
+    if isinstance(error, TooManyTries | LimitReachedForNow):
         answer.headers["Retry-After"] = str(error.seconds)
     return answer
 
@@ -110,11 +112,17 @@ def _refusal(error: DomainError) -> Response:
     return _page(
         "errors/page.html",
         error.status,
-        title=_TITLE_OF.get(error.code) or _TITLES.get(error.status, "This did not work"),
+        title=_title_of(error),
         sentence=error.sentence,
         code=None if isinstance(error, NotFound) else error.code,
         facts=error.facts,
     )
+
+
+def _title_of(error: DomainError) -> str:
+    if isinstance(error, LimitReached):
+        return "Limit reached"
+    return _TITLE_OF.get(error.code) or _TITLES.get(error.status, "This did not work")
 
 
 def _plain(facts: dict[str, Any]) -> dict[str, Any]:
