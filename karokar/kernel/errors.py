@@ -97,7 +97,7 @@ class TooManyTries(DomainError):
 
 
 class LimitReached(StateConflict):
-    """A person, organization or address has as much as it may have at once (409): see `karokar.kernel.quotas`."""
+    """A person, organization or address has as much as it may have at once (409); `fairness.quotas`."""
 
 
 class LimitReachedForNow(LimitReached):

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from karokar.kernel.limits import LIMITS
+from karokar.kernel.fairness.limits import LIMITS
 from karokar.kernel.text.email_addresses import as_sender
 from karokar.kernel.text.nearest import nearest
 

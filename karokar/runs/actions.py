@@ -7,18 +7,18 @@ from uuid import UUID
 
 from sqlalchemy import ColumnElement, func, select, update
 
-from karokar.kernel import quotas
 from karokar.kernel.actor import current_actor
 from karokar.kernel.database.rows import insert_rows
 from karokar.kernel.db import action, db, primitive
 from karokar.kernel.errors import NotFound, StateConflict
-from karokar.kernel.ids import new_id
-from karokar.kernel.limits import (
+from karokar.kernel.fairness import quotas
+from karokar.kernel.fairness.limits import (
     IMPORT_FILES_OF_ORGANIZATION,
     IMPORT_FILES_OF_PERSON,
     RUNS_OF_ORGANIZATION,
     RUNS_OF_PERSON,
 )
+from karokar.kernel.ids import new_id
 from karokar.kernel.permissions import check
 from karokar.runs.kinds import KINDS, Item
 from karokar.runs.models import OPEN, ImportFile, Run, RunRow

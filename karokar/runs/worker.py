@@ -21,9 +21,9 @@ from karokar.kernel import clock
 from karokar.kernel.actor import SYSTEM, Actor, Cause, acting_as
 from karokar.kernel.db import database_now, db, transaction
 from karokar.kernel.errors import Busy, DomainError
+from karokar.kernel.fairness.turns import Turns
 from karokar.kernel.log import get_logger
 from karokar.kernel.permissions import check
-from karokar.kernel.processes.turns import Turns
 from karokar.kernel.schedule import every
 from karokar.runs.kinds import KINDS, End, FileKind, Item, Paced, RowKind, Skipped, Stopped
 from karokar.runs.models import OPEN, ImportFile, Run, RunRow

@@ -7,7 +7,7 @@ from flask import Blueprint, flash, make_response, redirect, render_template, re
 from werkzeug.wrappers import Response
 
 from karokar.kernel.actor import current_actor
-from karokar.kernel.limits import SEARCHES_OF_PERSON
+from karokar.kernel.fairness.limits import SEARCHES_OF_PERSON
 from karokar.kernel.permissions import public, requires, signed_in
 from karokar.outbox.monitoring.metrics import CONTENT_TYPE, exposition
 from karokar.web import health

@@ -15,7 +15,7 @@ from karokar.identity.models import Membership, Role
 from karokar.kernel.actor import acting_as
 from karokar.kernel.db import db
 from karokar.kernel.errors import DomainError
-from karokar.kernel.limits import TOKENS_OF_PERSON
+from karokar.kernel.fairness.limits import TOKENS_OF_PERSON
 from karokar.organization.rules import PLATFORM_ID
 from karokar.outbox.models import EventRow
 from tests.factories import people

@@ -8,11 +8,12 @@ import pytest
 from sqlalchemy import func, select
 
 from karokar.config import PROJECT
-from karokar.kernel import clock, quotas
+from karokar.kernel import clock
 from karokar.kernel.db import db, transaction
 from karokar.kernel.errors import LimitReached, LimitReachedForNow
+from karokar.kernel.fairness import quotas
+from karokar.kernel.fairness.limits import LIMITS, Counted, Limit, table
 from karokar.kernel.ids import new_id
-from karokar.kernel.limits import LIMITS, Counted, Limit, table
 from karokar.kernel.setting_values import ConfigError, parse_limits
 
 OPENED = Limit(name="test-day", what="doors", per="person", most=3, counted=Counted.USES, period=timedelta(days=1),

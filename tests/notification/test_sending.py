@@ -28,8 +28,8 @@ from karokar.identity.models import Role, User
 from karokar.kernel import clock
 from karokar.kernel.db import db, transaction
 from karokar.kernel.errors import StateConflict
+from karokar.kernel.fairness.turns import Turns
 from karokar.kernel.ids import new_id
-from karokar.kernel.processes.turns import Turns
 from karokar.notification.actions import let_go, resend, send_again, send_mails, settle_as_arrived
 from karokar.notification.actions.sending import MOST_LOST
 from karokar.notification.models import Mail, Notification

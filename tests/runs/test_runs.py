@@ -11,8 +11,8 @@ from karokar.kernel import clock
 from karokar.kernel.actor import Actor, Scope, acting_as, current_actor
 from karokar.kernel.db import db, transaction
 from karokar.kernel.errors import NotFound, PermissionDenied, RuleBroken, StateConflict
+from karokar.kernel.fairness.turns import Turns
 from karokar.kernel.ids import new_id
-from karokar.kernel.processes.turns import Turns
 from karokar.runs import actions, queries, worker
 from karokar.runs.kinds import KINDS, End, Item, Paced, Skipped, Step, Stopped, file_kind, row_kind
 from karokar.runs.models import Run, RunRow

@@ -19,7 +19,7 @@ from karokar.fleet.queries import CATEGORIES
 from karokar.kernel import clock
 from karokar.kernel.actor import Scope, current_actor
 from karokar.kernel.errors import NotFound
-from karokar.kernel.limits import SEARCHES_OF_PERSON
+from karokar.kernel.fairness.limits import SEARCHES_OF_PERSON
 from karokar.kernel.permissions import may, requires, scope_of
 from karokar.kernel.text.normalization import search_key
 from karokar.organization import queries as organizations

@@ -14,11 +14,12 @@ from karokar.identity.permissions import EMPLOYEE_MANAGE
 from karokar.identity.queries.authority import may_give
 from karokar.identity.queries.links import find_invitation, sign_in_link
 from karokar.identity.rules import MembershipStatus, tokens
-from karokar.kernel import clock, quotas
+from karokar.kernel import clock
 from karokar.kernel.actor import Scope, current_actor
 from karokar.kernel.db import action, db
 from karokar.kernel.errors import NotFound, RuleBroken, StateConflict
-from karokar.kernel.limits import (
+from karokar.kernel.fairness import quotas
+from karokar.kernel.fairness.limits import (
     INVITATIONS_OF_ORGANIZATION,
     INVITATIONS_OF_ORGANIZATION_TO_ADDRESS,
     INVITATIONS_TO_ADDRESS,

@@ -8,11 +8,12 @@ from karokar.events.bus import publish
 from karokar.identity.actions.oneself import as_oneself, lock_user
 from karokar.identity.models import Membership, ResetRequest, User
 from karokar.identity.rules import MembershipStatus, tokens
-from karokar.kernel import clock, quotas
+from karokar.kernel import clock
 from karokar.kernel.db import action, db
 from karokar.kernel.errors import LimitReached
+from karokar.kernel.fairness import quotas
+from karokar.kernel.fairness.limits import RESETS_OF_ADDRESS
 from karokar.kernel.ids import new_id
-from karokar.kernel.limits import RESETS_OF_ADDRESS
 from karokar.kernel.schedule import every, work_through
 from karokar.kernel.text.email_addresses import normal_email
 

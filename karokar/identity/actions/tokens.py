@@ -14,11 +14,12 @@ from karokar.identity.models import ApiToken, User
 from karokar.identity.permissions import EMPLOYEE_MANAGE
 from karokar.identity.queries.authority import touchable_tokens
 from karokar.identity.rules import tokens
-from karokar.kernel import clock, quotas
+from karokar.kernel import clock
 from karokar.kernel.actor import current_actor
 from karokar.kernel.db import action, db
 from karokar.kernel.errors import NotFound, RuleBroken
-from karokar.kernel.limits import TOKENS_OF_ORGANIZATION, TOKENS_OF_PERSON
+from karokar.kernel.fairness import quotas
+from karokar.kernel.fairness.limits import TOKENS_OF_ORGANIZATION, TOKENS_OF_PERSON
 from karokar.kernel.local.days import end_of_day, zone_of
 from karokar.kernel.permissions import check, permitted
 from karokar.kernel.proof import demand_proof

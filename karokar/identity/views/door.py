@@ -16,7 +16,7 @@ from karokar.identity.views.tries import begin_try, browser_known_to, end_try, r
 from karokar.kernel import clock
 from karokar.kernel.actor import current_actor
 from karokar.kernel.errors import DomainError, RuleBroken, StateConflict
-from karokar.kernel.limits import LINKS_OF_SOURCE, RESETS_OF_SOURCE, RESETS_OF_SOURCE_AND_ADDRESS
+from karokar.kernel.fairness.limits import LINKS_OF_SOURCE, RESETS_OF_SOURCE, RESETS_OF_SOURCE_AND_ADDRESS
 from karokar.kernel.permissions import public, signed_in, without_second_factor
 from karokar.web.requests.limits import limited
 from karokar.web.requests.session_end import local_path

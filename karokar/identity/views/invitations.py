@@ -9,7 +9,7 @@ from karokar.identity.resolver import current_session_id
 from karokar.identity.views.blueprint import NO_REFERRER, bp
 from karokar.kernel.actor import current_actor
 from karokar.kernel.errors import DomainError
-from karokar.kernel.limits import LINKS_OF_SOURCE
+from karokar.kernel.fairness.limits import LINKS_OF_SOURCE
 from karokar.kernel.permissions import public
 from karokar.organization import queries as organization
 from karokar.web.forms.base import Form

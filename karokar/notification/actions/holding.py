@@ -10,8 +10,8 @@ from sqlalchemy import ColumnElement, or_, select, update
 
 from karokar.kernel import clock
 from karokar.kernel.db import db
-from karokar.kernel.limits import DAY, MAILS_A_DAY, MAILS_AN_HOUR
-from karokar.kernel.quotas import most_of
+from karokar.kernel.fairness.limits import DAY, MAILS_A_DAY, MAILS_AN_HOUR
+from karokar.kernel.fairness.quotas import most_of
 from karokar.notification.models import Mail, MailState, Notification
 
 EXEMPT = ("ACCOUNT", "SECURITY")

@@ -26,9 +26,9 @@ from sqlalchemy import and_, func, or_, select, update
 from karokar.kernel import clock
 from karokar.kernel.db import action, database_now, db
 from karokar.kernel.errors import NotFound
+from karokar.kernel.fairness.turns import Turns
 from karokar.kernel.ids import new_id
 from karokar.kernel.log import get_logger
-from karokar.kernel.processes.turns import Turns
 from karokar.kernel.schedule import every
 from karokar.kernel.settings import settings
 from karokar.kernel.text.email_addresses import email_problem

@@ -5,7 +5,7 @@ from typing import Any
 from flask import redirect, render_template, url_for
 from flask.typing import ResponseReturnValue
 
-from karokar.kernel.limits import APPLICATIONS_OF_SOURCE
+from karokar.kernel.fairness.limits import APPLICATIONS_OF_SOURCE
 from karokar.kernel.permissions import public
 from karokar.organization import actions, rules
 from karokar.organization.forms import ApplicationForm

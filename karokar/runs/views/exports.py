@@ -26,7 +26,7 @@ from flask import redirect, render_template, request, url_for
 from werkzeug.wrappers import Response
 
 from karokar.kernel.errors import NotFound, RuleBroken
-from karokar.kernel.limits import EXPORTS_OF_PERSON
+from karokar.kernel.fairness.limits import EXPORTS_OF_PERSON
 from karokar.kernel.pages.paging import Page
 from karokar.kernel.permissions import check, signed_in
 from karokar.kernel.settings import settings

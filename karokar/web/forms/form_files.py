@@ -30,9 +30,9 @@ from karokar.kernel import clock
 from karokar.kernel.actor import current_actor
 from karokar.kernel.db import db, transaction
 from karokar.kernel.errors import LimitReached
+from karokar.kernel.fairness.limits import HELD_FILES_OF_PERSON
+from karokar.kernel.fairness.quotas import most_of
 from karokar.kernel.ids import new_id
-from karokar.kernel.limits import HELD_FILES_OF_PERSON
-from karokar.kernel.quotas import most_of
 from karokar.kernel.schedule import every
 from karokar.web.forms.base import Form
 from karokar.web.requests.uploads import count_upload

@@ -16,9 +16,9 @@ from limits.storage import MemoryStorage, Storage, storage_from_string
 
 from karokar.kernel import clock
 from karokar.kernel.actor import current_actor
-from karokar.kernel.limits import MINUTE, Limit
+from karokar.kernel.fairness.limits import MINUTE, Limit
+from karokar.kernel.fairness.quotas import most_of, refusal
 from karokar.kernel.log import get_logger
-from karokar.kernel.quotas import most_of, refusal
 
 limiter = Limiter(get_remote_address, headers_enabled=False)
 

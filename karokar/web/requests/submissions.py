@@ -20,8 +20,8 @@ from werkzeug.wrappers import Response
 from karokar.kernel import clock
 from karokar.kernel.actor import current_actor
 from karokar.kernel.db import db
-from karokar.kernel.limits import FORMS_OF_PERSON
-from karokar.kernel.quotas import most_of
+from karokar.kernel.fairness.limits import FORMS_OF_PERSON
+from karokar.kernel.fairness.quotas import most_of
 from karokar.kernel.schedule import every
 from karokar.web.models import FormSubmission
 from karokar.web.requests.session_end import CONFIRM_WITH

@@ -6,10 +6,10 @@ from typing import IO, Any, TypeVar
 
 from flask import Flask, request
 
-from karokar.kernel import quotas
 from karokar.kernel.actor import current_actor
 from karokar.kernel.db import transaction
-from karokar.kernel.limits import FILES_OF_PERSON, MEGABYTES_OF_ORGANIZATION, MEGABYTES_OF_PERSON
+from karokar.kernel.fairness import quotas
+from karokar.kernel.fairness.limits import FILES_OF_PERSON, MEGABYTES_OF_ORGANIZATION, MEGABYTES_OF_PERSON
 
 F = TypeVar("F", bound=Callable[..., Any])
 

@@ -1,7 +1,7 @@
 """How much one person, one organization or one recipient may take of what all share: the one list of limits.
 
-`karokar.kernel.quotas` counts what changes something, `karokar.web.requests.limits` requests that change nothing. The
-table in docs/operations.md is held against this list by a test.
+`quotas` counts what changes something, `karokar.web.requests.limits` requests that change nothing. The table in
+docs/operations.md is held against this list by a test.
 """
 
 from collections.abc import Mapping

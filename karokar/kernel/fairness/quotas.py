@@ -1,4 +1,4 @@
-"""Counts what people take of what all share, against the limits of `karokar.kernel.limits`.
+"""Counts what people take of what all share, against the limits of `karokar.kernel.fairness.limits`.
 
     quotas.ask(RUNS_OF_PERSON, actor.user_id, used=lambda: count_open_runs(...))     # what there is at once
     quotas.ask(INVITATIONS_OF_ORGANIZATION, organization_id)                         # what is done in a period
@@ -19,8 +19,8 @@ from sqlalchemy.orm import Mapped, mapped_column
 from karokar.kernel import clock
 from karokar.kernel.db import Base, action, db
 from karokar.kernel.errors import LimitReached, LimitReachedForNow, wait_in_words
+from karokar.kernel.fairness.limits import DAY, LIMITS, MONTH, Counted, Limit
 from karokar.kernel.ids import new_id
-from karokar.kernel.limits import DAY, LIMITS, MONTH, Counted, Limit
 from karokar.kernel.schedule import every
 from karokar.kernel.settings import settings
 
