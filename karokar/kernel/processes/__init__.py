@@ -1,3 +1,1 @@
-"""What a process that serves for long needs: its sign of life, its memory, fair turns between organizations, and the
-base of its commands. The engine, runs, notification and the command line use it.
-"""
+"""What a process that serves for long needs: its sign of life, its memory, and the base of its commands. The engine, runs, notification and the command line use it."""
