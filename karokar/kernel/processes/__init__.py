@@ -1,1 +1,4 @@
-"""What a process that serves for long needs: its sign of life, its memory, and the base of its commands. The engine, runs, notification and the command line use it."""
+"""What a process that serves for long needs: its sign of life, its memory, and the base of its commands.
+
+The engine, runs, notification and the command line use it.
+"""
