@@ -44,6 +44,8 @@ MARK = "Ask Priya Nair at the blue house"
 
 CODES = {
     "booking": {"reason"},
+    "booking.correct_odometer": {"kind"},
+    "assignment.correct_odometer": {"kind"},
     "assignment.close_assignment": {"reason"},
     "assignment.close_for_booking": {"reason"},
     "assignment.release_member": {"reason"},
@@ -51,6 +53,7 @@ CODES = {
     "organization": {"reason", "name", "type", "time_zone"},
     "fleet.suspend_vehicle": {"reason"},
     "fleet.suspend_for_documents": {"reason"},
+    "fleet.correct_odometer": {"reason"},
     "fleet": {
         "plate_country",
         "kind",
