@@ -92,8 +92,17 @@ def copy_of(template: Path, path: Path) -> Path:
 
 
 def make_app(config: Config, path: Path) -> Flask:
-    """The application on a filled file; an export of more than a few rows is a run."""
-    changed = {"database_url": f"sqlite:///{path}", "demo": True, "environment": "demo", "export_rows_at_once": 5}
+    """The application on a filled file; an export of more than a few rows is a run.
+
+    Whoever follows every link downloads more in a minute than a person may.
+    """
+    changed = {
+        "database_url": f"sqlite:///{path}",
+        "demo": True,
+        "environment": "demo",
+        "export_rows_at_once": 5,
+        "limits": {"exports-person": 1000},
+    }
     app = create_app(replace(config, **changed))
     app.test_client_class = SeparateClient
     return app

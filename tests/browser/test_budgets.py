@@ -24,7 +24,8 @@ MORE_STATEMENTS = {
     "booking.new": 21,  # whether it is free is asked of all who can know, with the reason where it is not
     "booking.edit": 16,
     "booking.decide": 17,  # the same, and the fleet's turnaround times
-    "audit.index": 17,  # the notes that records refer to, and how the verification stands
+    "audit.index": 18,  # the notes that records refer to, how the verification stands, and which links open
+    "timeline.show": 16,  # the names of all that happened, and which of it opens
     "administration.health": 18,  # clock jobs that fail, lost files, the audit log's verification
 }
 """Pages that ask for more, with what for."""
