@@ -171,9 +171,10 @@
       try {
         const answer = await fetch(part.dataset.kkLive, { headers: { "X-Live": "1" } });
         if (answer.status === 286 || answer.status >= 400) return;
+        // Even where nothing is new, the next look may have to begin elsewhere.
+        const position = answer.headers.get("X-Live-Url");
         if (answer.status === 200) {
           const next = new DOMParser().parseFromString(await answer.text(), "text/html").body;
-          const position = answer.headers.get("X-Live-Url");
           if (part.dataset.kkWhen === "ask") {
             const bar = $(".kk-new", part.parentElement);
             if (bar) { bar.hidden = false; say(bar.textContent.trim()); }
@@ -181,8 +182,9 @@
             await window.htmx.swap({ target: part, text: next.innerHTML, swap: "innerMorph" });
             if (part.dataset.kkSay) say(part.dataset.kkSay);
           }
-          if (position) part.dataset.kkLive = position; else if (part.dataset.kkWhen === "ask") return;
+          if (!position && part.dataset.kkWhen === "ask") return;
         }
+        if (position) part.dataset.kkLive = position;
       } catch { /* The network is away: try again at the next turn. */ }
     }
     setTimeout(poll, Number(part.dataset.kkEvery || 2) * 1000, part);

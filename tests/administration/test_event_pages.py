@@ -1,6 +1,7 @@
 """The events console: what operators and tenants see of events, and what operators can do about deliveries."""
 
 import re
+from datetime import timedelta
 from uuid import UUID
 
 import pytest
@@ -308,3 +309,29 @@ def test_the_catalog_tells_operators_who_reacts(desk: FlaskClient) -> None:
     assert "heldUntil" in text
     assert "JSON Schema" in text
     page(desk, "/administration/catalog/NoSuchEvent", 404)
+
+
+def test_new_events_are_noticed_however_many_hidden_ones_come_before_them(
+    client: FlaskClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = make_world()
+    world.requested()
+    world.deliver()
+    sign_in(client, world.vendor_admin)
+    live = live_address(page(client, "/administration/events"))
+    # As if the drafts, which are the company's alone, were more than one look covers.
+    monkeypatch.setattr("karokar.outbox.reading.search._CHUNKS", 1)
+    for number in range(6):
+        world.drafted(start=world.start + timedelta(days=9, hours=number), end=world.end + timedelta(days=9))
+    world.deliver()
+    asked = []
+    while (answer := client.get(live)).headers.get("X-Live-Url"):
+        assert answer.status_code == 204
+        live = answer.headers["X-Live-Url"]
+        assert live not in asked
+        asked.append(live)
+    assert answer.status_code == 204
+    assert len(asked) > 1
+    world.requested(start=world.start + timedelta(days=20), end=world.end + timedelta(days=20))
+    world.deliver()
+    assert client.get(live).status_code == 200

@@ -94,11 +94,19 @@ def events() -> str:
 @bp.get("/events/new")
 @requires(EVENT_READ)
 def events_since() -> Response:
-    """Answer whether there is anything newer than the list that is open: 204 for nothing."""
+    """Answer whether there is anything newer than the list that is open: 204 for nothing.
+
+    A look may end among events that are hidden from the reader: `X-Live-Url` is where the next one goes on.
+    """
     _filters, wanted = _asked()
     after, _before = cursors.reveal_place(request.args.get("at", ""), settings().secret_keys, _reader())
     page = list_events(wanted, current_actor(), after=after or 0, limit=1)
-    return make_response("new" if page.rows else "", 200 if page.rows else 204)
+    if page.rows:
+        return make_response("new", 200)
+    answer = make_response("", 204)
+    if page.last is not None:
+        answer.headers["X-Live-Url"] = _live_url(page)
+    return answer
 
 
 @bp.get("/events/<uuid:event_id>")

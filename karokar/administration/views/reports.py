@@ -5,13 +5,14 @@ from werkzeug.wrappers import Response
 
 from karokar.administration.permissions import REPORT_READ
 from karokar.administration.queries import reports as queries
-from karokar.administration.queries.reports import Bucket, Period, Utilisation
+from karokar.administration.queries.reports import LONGEST, Bucket, Period, Utilisation
 from karokar.administration.views.blueprint import bp
 from karokar.fleet.queries import CATEGORIES
 from karokar.kernel.errors import NotFound, RuleBroken
 from karokar.kernel.permissions import requires
 from karokar.web.lists.exports import Column, export
 from karokar.web.lists.filters import asked_day
+from karokar.web.shell.times import local_day
 
 UTILISATION_COLUMNS = (
     Column("Vehicle", lambda row: row.label),
@@ -35,9 +36,16 @@ def _category_name(category: str) -> str:
 
 
 def _period() -> tuple[Period, list[str]]:
-    """Return the period that was asked for, and what is wrong with a day that could not be read."""
+    """Return the period of the report, and a sentence for each way in which it is not the one that was asked for."""
     (first, about_first), (last, about_last) = asked_day("from"), asked_day("to")
-    return Period.of(first, last), [problem for problem in (about_first, about_last) if problem]
+    period = Period.of(first, last)
+    problems = [problem for problem in (about_first, about_last) if problem]
+    if any(day < period.first for day in (first, last) if day is not None):
+        problems.append(
+            f"A report covers at most {LONGEST} days. Choose a shorter period, such as from "
+            f"{local_day(period.first)} to {local_day(period.last)}."
+        )
+    return period, problems
 
 
 @bp.get("/reports")
@@ -66,7 +74,7 @@ def reports() -> str:
 def export_report(name: str) -> Response:
     """Download one report of a period.
 
-    Raises NotFound for a report that does not exist, and RuleBroken for a day that cannot be read.
+    Raises NotFound for a report that does not exist, and RuleBroken for a day that cannot be read or too long a period.
     """
     period, problems = _period()
     if problems:
