@@ -1,5 +1,6 @@
 """Text that people type: its one Unicode form, how it is found again, and what a name may hold."""
 
+import re
 import unicodedata
 from typing import Any
 
@@ -9,6 +10,11 @@ _JOINERS = {"\u200c", "\u200d"}
 """They join and part letters in Persian, Hindi and other scripts: part of the spelling, though nobody sees them."""
 _FILLERS = {"\u115f", "\u1160", "\u3164", "\uffa0", "\u2800"}
 """Letters and signs without a picture."""
+_LETTERS_OF_RIGHT_TO_LEFT = r"\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc\U00010800-\U00010fff\U0001e800-\U0001efff"
+_RIGHT_TO_LEFT = re.compile(
+    rf"([{_LETTERS_OF_RIGHT_TO_LEFT}](?:[{_LETTERS_OF_RIGHT_TO_LEFT}0-9 '’./&-]*[{_LETTERS_OF_RIGHT_TO_LEFT}])?)"
+)
+"""Words of scripts that run from right to left, with what may stand between the words of one name."""
 _BIDI = {*"\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"}
 _INVISIBLE_MARKS = {"\u034f", "\u17b4", "\u17b5", *map(chr, range(0xFE00, 0xFE10))}
 _ACCENTS = (
@@ -104,6 +110,18 @@ def bdi(name: Any) -> Any:
     if not isinstance(name, str) or isinstance(name, Markup) or name.isascii():
         return name
     return Markup("<bdi>{}</bdi>").format(name)
+
+
+def names_apart(sentence: Any) -> Any:
+    """Return an English sentence for a page, with every name in it that runs from right to left isolated.
+
+    For sentences that are finished when they reach the page, such as refusals and flash messages. Names that the
+    sentence parts by commas, dots or brackets stay apart from each other; markup, or no text, stays as it is.
+    """
+    if not isinstance(sentence, str) or isinstance(sentence, Markup) or sentence.isascii():
+        return sentence
+    parts = enumerate(_RIGHT_TO_LEFT.split(sentence))
+    return Markup("").join(bdi(part) if number % 2 else part for number, part in parts)
 
 
 def _hidden(letter: str) -> str:

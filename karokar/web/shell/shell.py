@@ -12,7 +12,7 @@ from karokar.kernel.actor import Actor, current_actor
 from karokar.kernel.pages.paging import count_words
 from karokar.kernel.permissions import may, scope_of
 from karokar.kernel.settings import settings
-from karokar.kernel.text.normalization import bdi, count_of, isolated, search_key
+from karokar.kernel.text.normalization import bdi, count_of, isolated, names_apart, search_key
 from karokar.web.asking import ask
 from karokar.web.lists import saved_views
 from karokar.web.responses.cookies import read_cookie
@@ -216,6 +216,7 @@ def init_app(app: Flask) -> None:
     app.jinja_env.filters.update(
         bdi=bdi,
         isolated=isolated,
+        names_apart=names_apart,
         counted=count_words,
         count_of=count_of,
         zip=lambda first, second: list(zip(first, second, strict=True)),
