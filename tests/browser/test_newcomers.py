@@ -107,9 +107,11 @@ def _apply(tab: Page, url: str) -> None:
     tab.get_by_label("Rent out vehicles of our fleet").check()
     tab.get_by_label("Company", exact=True).fill("Harbour Cars")
     tab.get_by_label("Tax number").fill("DE 123 456 789")
-    tab.locator("[name=time_zone]").evaluate(
-        "select => { select.value = 'Europe/Berlin'; select.dispatchEvent(new Event('change', {bubbles: true})) }"
-    )
+    zone = tab.get_by_placeholder("Choose your time zone")
+    zone.click()
+    zone.press_sequentially("Berlin")
+    tab.locator(".ts-dropdown").get_by_role("option", name="Europe/Berlin").click()
+    expect(tab.locator("[name=time_zone]")).to_have_value("Europe/Berlin")
     tab.get_by_label("Your first name").fill("Vera")
     tab.get_by_label("Your last name").fill("Lind")
     tab.get_by_label("Your e-mail address").fill("Vera@Harbour.example")
