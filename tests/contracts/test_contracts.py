@@ -19,12 +19,12 @@ from karokar.events.base import CATALOG, LATEST, Event, Moment, OrganizationId, 
 from karokar.events.contracts import codec, lock
 from karokar.events.contracts import schema as contracts
 from karokar.events.contracts.catalog_page import CATALOG_PAGE, catalog_page
+from karokar.events.contracts.examples import EXAMPLES, example_of
 from karokar.events.contracts.upcasters import UPCASTERS, upcasts
 
 for _producer in PRODUCERS:
     __import__(f"karokar.events.{_producer}")
 
-GOLDEN = Path(__file__).parents[1] / "outbox" / "golden"
 PUBLISHED = [(name, int(version)) for name, versions in lock.locked_contract().items() for version in sorted(versions)]
 CLASSES = sorted(LATEST.values(), key=lambda class_: class_.event_type)
 CORE = {
@@ -41,7 +41,7 @@ PERSONAL = re.compile(
 
 
 def golden(name: str, version: int) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads((GOLDEN / f"{name}.{version}.json").read_text(encoding="utf-8"))
+    found: dict[str, Any] = json.loads((EXAMPLES / f"{name}.{version}.json").read_text(encoding="utf-8"))
     return found
 
 
@@ -79,8 +79,15 @@ def test_every_example_keeps_the_schema_that_is_published(class_: type[Event]) -
             codec.decode(class_.event_type, class_.schema_version, without)
 
 
+@pytest.mark.parametrize("class_", CLASSES, ids=lambda class_: class_.event_type)
+def test_an_example_made_for_a_new_event_can_be_read(class_: type[Event]) -> None:
+    example = example_of(class_)
+    event = codec.decode(class_.event_type, example["version"], example["payload"])
+    assert codec.document(event) == example["payload"]
+
+
 def test_every_example_belongs_to_a_published_version() -> None:
-    assert {path.name for path in GOLDEN.iterdir()} == {f"{name}.{version}.json" for name, version in PUBLISHED}
+    assert {path.name for path in EXAMPLES.iterdir()} == {f"{name}.{version}.json" for name, version in PUBLISHED}
 
 
 def test_no_payload_changed_without_a_new_version() -> None:

@@ -11,14 +11,14 @@ from karokar.kernel.log import get_logger
 from karokar.kernel.processes.commands import Commands
 from karokar.kernel.processes.memory import keep_what_is_loaded
 from karokar.kernel.settings import settings
-from karokar.outbox.cli.catalog import catalog, lock
+from karokar.outbox.cli.catalog import catalog, examples, lock, new
 from karokar.outbox.cli.deliveries import COMMANDS
 from karokar.outbox.delivery import subscriptions
 from karokar.outbox.processes import relay as relays
 from karokar.outbox.wakeup import JOB, QUEUE
 
 events = Commands("events", help="Deliver events and look after their deliveries.")
-for command in (catalog, lock, *COMMANDS):
+for command in (new, examples, catalog, lock, *COMMANDS):
     events.add_command(command)
 
 
