@@ -67,3 +67,8 @@ def test_every_licence_of_what_is_locked_is_on_the_list(tmp_path: Path):
     status, said = audit(tmp_path, "", "--licences-only")
     assert status == 0, said
     assert "0 with a licence" in said
+
+
+def test_the_notice_names_all_software_of_others_with_its_version_and_licence():
+    done = subprocess.run([str(PROJECT / "bin/notice"), "--check"], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr

@@ -1,8 +1,8 @@
 """`flask events new`: the class of a new event, written at the end of its producer's module."""
 
-import importlib
 import keyword
 import re
+import sys
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -70,7 +70,7 @@ def add_event(producer: str, name: str, aggregate: str, sentence: str, fields: S
     twice = [each for each, count in Counter(field.name for field in fields).items() if count > 1]
     if twice:
         raise Refused(f"“{twice[0]}” is there twice.")
-    module = importlib.import_module(f"karokar.events.{producer}")
+    module = sys.modules[f"karokar.events.{producer}"]
     text = path.read_text(encoding="utf-8").rstrip("\n")
     text = _with_imports(text, {field.type for field in fields} | {"fact", "Event"})
     path.write_text(f"{text}\n\n\n{_class(module, name, aggregate, sentence, fields)}", encoding="utf-8")
