@@ -90,7 +90,7 @@ def packages_hold_a_docstring_and_no_code(root: Path) -> list[str]:
             continue
         if not ast.get_docstring(tree):
             broken.append(f"{place(root, path)}: no docstring")
-        if len(tree.body) > 1:
+        if len(tree.body) > 1 and path.parent != root / "karokar":  # which says its version
             broken.append(f"{place(root, path)}: holds code")
     return broken
 

@@ -1,8 +1,8 @@
 """`flask events new`: the class of a new event, written at the end of its producer's module."""
 
+import inspect
 import keyword
 import re
-import sys
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -57,7 +57,9 @@ def add_event(producer: str, name: str, aggregate: str, sentence: str, fields: S
     keep theirs with. Raises Refused where the producer, the aggregate or the name can't be used.
     """
     path = PACKAGE / f"{producer}.py"
-    if producer not in {class_.producer for class_ in LATEST.values()}:
+    modules = {class_.producer: inspect.getmodule(class_) for class_ in LATEST.values()}
+    module = modules.get(producer)
+    if module is None:
         raise Refused(f"No context publishes as “{producer}”.")
     if re.fullmatch(r"[A-Z][A-Za-z]+", name) is None:
         raise Refused(f"“{name}” is no name of an event: write a fact in the past tense, such as VehicleCleaned.")
@@ -70,7 +72,6 @@ def add_event(producer: str, name: str, aggregate: str, sentence: str, fields: S
     twice = [each for each, count in Counter(field.name for field in fields).items() if count > 1]
     if twice:
         raise Refused(f"“{twice[0]}” is there twice.")
-    module = sys.modules[f"karokar.events.{producer}"]
     text = path.read_text(encoding="utf-8").rstrip("\n")
     text = _with_imports(text, {field.type for field in fields} | {"fact", "Event"})
     path.write_text(f"{text}\n\n\n{_class(module, name, aggregate, sentence, fields)}", encoding="utf-8")
