@@ -69,11 +69,14 @@ class TwoFactorEnabled(_UserEvent, frozen=True, kw_only=True):
     """Sent when a person's authenticator app was confirmed with a first code."""
 
 
-@fact("TwoFactorDisabled", "turned off the second factor")
+@fact("TwoFactorDisabled", "turned off the second factor", version=2)
 class TwoFactorDisabled(_UserEvent, frozen=True, kw_only=True):
-    """Sent when a second factor was removed, by the person or by a platform admin."""
+    """Sent when a second factor was removed, by the person or by a platform admin, who made sure who asked for it in
+    the way that `identity_check` names (empty: by the person, or before it was asked for).
+    """
 
     by_admin: bool = False
+    identity_check: Code = ""
 
 
 @fact("RecoveryCodesRenewed", "made new recovery codes")

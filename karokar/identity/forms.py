@@ -20,6 +20,7 @@ from wtforms.widgets import CheckboxInput, ListWidget
 
 from karokar.identity.queries import RoleFacts
 from karokar.identity.rules import passwords
+from karokar.identity.rules.second_factor import IDENTITY_CHECKS
 from karokar.web.forms.base import Form, NameField, can_be_mailed_to, time_zones
 
 NAME = Length(max=80, message="Use at most 80 characters.")
@@ -178,6 +179,17 @@ class RoleChangeForm(Form):
     """Another role for a member."""
 
     role_id = SelectField("New role", [DataRequired("Choose a role.")], choices=[])
+
+
+class IdentityCheckForm(Form):
+    """How the platform made sure who asks to have a second factor removed."""
+
+    identity_check = RadioField(
+        "How did you make sure who is asking?",
+        [InputRequired("Choose how you made sure who is asking.")],
+        choices=choices(*IDENTITY_CHECKS.items()),
+        description="The answer is kept in the audit log.",
+    )
 
 
 class ReasonForm(Form):

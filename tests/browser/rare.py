@@ -2,6 +2,7 @@
 
 from uuid import UUID
 
+import pyotp
 from flask import Flask
 from sqlalchemy import select, text
 
@@ -9,7 +10,7 @@ from karokar.assignment import actions as assignment
 from karokar.assignment.models import Assignment
 from karokar.identity import actions as identity
 from karokar.identity.models import Membership, User
-from karokar.identity.queries import list_roles_to_give, sign_in_link
+from karokar.identity.queries import find_enrolment, list_roles_to_give, sign_in_link
 from karokar.kernel import clock
 from karokar.kernel.actor import acting_as, current_actor
 from karokar.kernel.db import db, transaction
@@ -17,6 +18,11 @@ from karokar.outbox.delivery.drain import drain_all
 from karokar.outbox.models import Trouble
 from karokar.runs import actions as runs
 from karokar.runs import worker
+
+SIGNED_IN = {
+    f"{name}@karokar.example" for name in ("platform", "vendor", "vendor2", "corporate", "corporate2", "employee")
+}
+"""As whom tests sign in with a password alone."""
 
 
 def member(app: Flask, email: str):
@@ -35,6 +41,7 @@ def add_rare_states(app: Flask) -> None:
     with acting_as(member(app, "corporate@karokar.example")):
         _invite_somebody()
         _check_a_file()
+    _turn_on_a_second_factor(app)
     identity.request_password_reset("vendor2@karokar.example")
     identity.answer_reset_requests()
     with acting_as(member(app, "platform@karokar.example")):
@@ -64,6 +71,22 @@ def _invite_somebody() -> None:
         email="new.driver@karokar.example",
         role_id=next(role.id for role in roles if role.code == "EMPLOYEE"),
     )
+
+
+def _turn_on_a_second_factor(app: Flask) -> None:
+    """Of somebody as whom no test signs in, so that the platform can remove it."""
+    email = db.session.scalars(
+        select(User.email)
+        .join(Membership, Membership.user_id == User.id)
+        .where(Membership.status == "ACTIVE", User.email.not_in(SIGNED_IN))
+        .order_by(User.email)
+    ).first()
+    actor = member(app, email)
+    with acting_as(actor):
+        identity.begin_enrolment(actor.user_id)
+        now = clock.now()
+        with clock.standing_at(now):
+            identity.confirm_enrolment(actor.user_id, pyotp.TOTP(find_enrolment(actor.user_id).secret).at(now))
 
 
 def _check_a_file() -> None:

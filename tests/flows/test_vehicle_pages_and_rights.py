@@ -1,9 +1,12 @@
 """Who may see a vehicle does not thereby see who books and drives it."""
 
+import re
+
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
+from karokar.fleet import actions as fleet
 from karokar.fleet import queries as vehicles
 from karokar.identity import actions as identity
 from karokar.kernel import clock
@@ -57,3 +60,27 @@ def test_bookings_and_drivers_of_a_vehicle_are_for_whoever_reads_bookings(
     shown = pages(world, client)
     assert {name: made.reference in text for name, text in shown.items()} == dict.fromkeys(shown, reads_bookings)
     assert ("Emil Test" in shown["who had it"]) is reads_bookings
+
+
+@pytest.mark.parametrize("side", ["vendor", "platform"])
+@pytest.mark.parametrize("reads_bookings", [False, True])
+def test_a_conflict_names_its_booking_to_whoever_reads_bookings(
+    world: World, client: FlaskClient, side: str, reads_bookings: bool
+) -> None:
+    made = world.approved()
+    with world.acting(world.vendor_admin):
+        fleet.schedule_maintenance(world.vehicle, kind="REPAIR", start=made.start, end=made.end)
+    world.deliver()
+    admin = {"vendor": world.vendor_admin, "platform": world.platform_admin}[side]
+    permissions = ["vehicle.read", "conflict.read", *(["booking.read"] if reads_bookings else [])]
+    colleague = colleague_of(world, admin, permissions)
+    if side == "platform":
+        people.enrol(colleague)
+    people.sign_in(client, colleague)
+    (page,) = set(
+        re.findall(r'href="(/availability/conflicts/[0-9a-f-]{36})"', client.get("/availability/conflicts").text)
+    )
+    shown = client.get(page).text
+    assert (made.reference in shown) is reads_bookings
+    assert (f"/booking/{made.id}" in shown) is reads_bookings
+    assert "maintenance" in shown.lower(), "What is about the vehicle alone stays known."

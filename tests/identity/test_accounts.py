@@ -11,7 +11,7 @@ from sqlalchemy import func, select, text
 
 from karokar.identity import actions
 from karokar.identity import queries as identity
-from karokar.identity.models import ApiToken, User
+from karokar.identity.models import ApiToken, RecoveryCode, User
 from karokar.identity.rules import passwords
 from karokar.kernel import clock
 from karokar.kernel.actor import Actor, acting_as
@@ -237,9 +237,51 @@ def test_the_platform_ends_sessions_and_removes_a_lost_second_factor(client):
     people.sign_in(platform, people.platform_admin())
     assert vendor.admin.email in platform.get(f"/administration/people?q={vendor.admin.email}").text
     address = f"/identity/people/{vendor.admin.user_id}/reset-second-factor"
-    assert post(platform, address, form_at="/administration/people").status_code == 303
+    unasked = post(platform, address)
+    assert unasked.status_code == 422
+    assert "Choose how you made sure who is asking." in unasked.text
+    assert identity.get_account(vendor.admin.user_id).has_second_factor
+    assert post(platform, address, identity_check="CALLED_BACK").status_code == 303
     assert not is_in(client)
     assert not identity.get_account(vendor.admin.user_id).has_second_factor
+    assert '"identityCheck":"CALLED_BACK"' in stored("TwoFactorDisabled")[-1].payload
+    told = platform.get(f"/timeline/User/{vendor.admin.user_id}").text
+    assert "By calling back a number that was known before" in told, "The timeline says how it was made sure who asked."
+
+
+@pytest.mark.parametrize("check", ["", "I_KNOW_THE_VOICE"])
+def test_no_second_factor_is_removed_without_saying_how_the_person_was_identified(app, check):
+    vendor = people.make_vendor()
+    people.enrol(vendor.admin)
+    with people.acting(people.platform_admin()), pytest.raises(RuleBroken) as refused:
+        actions.reset_second_factor_of(vendor.admin.user_id, identity_check=check)
+    assert refused.value.code == "IDENTITY_CHECK_NEEDED"
+    assert identity.get_account(vendor.admin.user_id).has_second_factor
+
+
+# --- what a stranger set up -----------------------------------------------------------------------------------------
+
+
+def test_the_owner_of_an_address_ends_what_a_stranger_set_up_with_the_invitations_link(client):
+    company = people.make_corporate()
+    invited = people.add_member(company, "CORPORATE_ADMIN", has_joined=False)
+    with people.acting(company.admin):
+        link = actions.take_invitation_link(invited.membership_id)
+    with acting_as(NOBODY):
+        actions.accept_invitation(link.rsplit("=", maxsplit=1)[-1], password="seven green kettles")
+    people.enrol(invited)
+    with people.acting(invited):
+        actions.create_token(name="nightly", days=30, permissions=["booking.read"])
+    with people.as_system():
+        actions.request_password_reset(invited.email)
+        actions.answer_reset_requests()
+    path = identity.sign_in_link("password_reset", invited.user_id).removeprefix("http://localhost")
+    word = "eight blue kettles here"
+    assert post(client, path, new=word, again=word, keep_tokens="y").status_code == 303
+    db.session.rollback()
+    assert not identity.get_account(invited.user_id).has_second_factor
+    assert db.session.scalars(select(RecoveryCode).where(RecoveryCode.user_id == invited.user_id)).all() == []
+    assert [token for token in identity.list_tokens(invited.user_id) if token.is_live] == []
 
 
 # --- the second factor ------------------------------------------------------------------------------------------------

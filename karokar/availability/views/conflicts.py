@@ -56,6 +56,10 @@ class Side:
     """Where another vehicle for the same time is found, to who could book or assign it."""
 
 
+# Who may see a conflict doesn't thereby see who books and drives the vehicle.
+_READ_BY = {"Booking": "booking.read", "Assignment": "assignment.read"}
+
+
 @bp.get("/conflicts")
 @requires(CONFLICT_READ)
 def conflicts() -> str:
@@ -172,15 +176,16 @@ def _side(found: ConflictFacts, source_type: str, source_id: UUID) -> Side:
     blocks = queries.find_blocks_of(source_type, source_id)
     held = next((block for block in blocks if block.released_at is None), blocks[-1] if blocks else None)
     label = queries.SOURCE_NAMES[source_type]
-    is_known = actor.is_platform or found.organization_id == actor.organization_id or _is_company_of(held)
+    is_party = actor.is_platform or found.organization_id == actor.organization_id or _is_company_of(held)
+    is_known = is_party and may(_READ_BY.get(source_type, "vehicle.read"))
     search_url = ""
     if source_type == "Booking" and is_known:
         booking = bookings.bookings([source_id]).get(source_id)
         if booking:
             label = f"Booking {booking.reference}"
             search_url = _search_url(booking.start, booking.end) if _is_company_of(held) else ""
-    elif source_type == "Assignment" and held is not None and held.end is not None and _is_company_of(held):
-        search_url = _search_url(held.start, held.end)
+    elif source_type == "Assignment" and is_known and held is not None and held.end is not None:
+        search_url = _search_url(held.start, held.end) if _is_company_of(held) else ""
     is_open = is_known and source_type in {"Booking", "MaintenanceWindow", "Assignment"}
     start, end = (held.start, held.end) if held else (None, None)
     return Side(source_type, source_id, label, is_open, start, end, search_url)

@@ -68,3 +68,8 @@ def _without_text(field: str) -> Upcaster:
 
 for _name, _field in _TYPED_IN_VERSION_1.items():
     upcasts(_name, version=1)(_without_text(_field))
+
+
+@upcasts("TwoFactorDisabled", version=1)
+def _without_identity_check(payload: dict[str, Any]) -> dict[str, Any]:
+    return {**payload, "identityCheck": ""}

@@ -131,13 +131,26 @@ def reset_password(token: str, *, new: str, keeps_tokens: bool = False) -> UUID:
     if find_reset(token) is None:
         raise LINK_ENDED
     with as_oneself(user):
-        if user.email_verified_at is None:
+        is_first_proof = user.email_verified_at is None
+        if is_first_proof:
             publish(user.verify_email())
+            _forget_what_a_stranger_set_up(user)
         set_password(user, new, by_link=True)
         forget_tries(user.email)
-        if not keeps_tokens:
+        if is_first_proof or not keeps_tokens:
             revoke_live_tokens(user)
     return user.id
+
+
+def _forget_what_a_stranger_set_up(user: User) -> None:
+    """Remove a second factor and its codes from an account whose mailbox nobody had proved.
+
+    Whoever was handed the invitation's link could set up the account of an address that isn't theirs. When the owner of
+    the address comes, that person must not keep a way in.
+    """
+    if user.has_second_factor:
+        publish(user.disable_second_factor(by_admin=False))
+    db.session.execute(delete(RecoveryCode).where(RecoveryCode.user_id == user.id))
 
 
 # --- the second factor ------------------------------------------------------------------------------------------------
@@ -216,14 +229,16 @@ def disable_second_factor(*, password: str) -> None:
 
 
 @action
-def reset_second_factor_of(user_id: UUID) -> None:
+def reset_second_factor_of(user_id: UUID, *, identity_check: str) -> None:
     """Remove the second factor of somebody who lost it, as the platform, and end their sessions and API tokens.
 
+    `identity_check` names the way in which the acting person made sure who is asking (`rules.second_factor`).
+
     Raises PermissionDenied for others, NotFound, ProofNeeded, NotForTokens, RuleBroken for somebody who may do more
-    than the acting person, and StateConflict where there is none.
+    than the acting person or without such a way, and StateConflict where there is no second factor.
     """
     user = lock_outranked(user_id, "Remove the second factor of other people")
-    publish(user.disable_second_factor(by_admin=True))
+    publish(user.disable_second_factor(by_admin=True, identity_check=identity_check))
     db.session.execute(delete(RecoveryCode).where(RecoveryCode.user_id == user.id))
     count = end_live_sessions(user.id)
     if count:

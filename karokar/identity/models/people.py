@@ -36,6 +36,7 @@ from karokar.events.identity import (
 from karokar.identity import rules
 from karokar.identity.rules import MembershipStatus
 from karokar.identity.rules.examples import is_making_examples
+from karokar.identity.rules.second_factor import IDENTITY_CHECKS
 from karokar.kernel import clock
 from karokar.kernel.actor import Actor, Scope
 from karokar.kernel.database.columns import NAME, indexes_of_key, key_of
@@ -178,12 +179,18 @@ class User(Aggregate):
         self.totp_last_step = step
         return TwoFactorEnabled(user_id=self.id)
 
-    def disable_second_factor(self, *, by_admin: bool) -> TwoFactorDisabled:
-        """Forget the authenticator app. Raises StateConflict where there is none."""
+    def disable_second_factor(self, *, by_admin: bool, identity_check: str = "") -> TwoFactorDisabled:
+        """Forget the authenticator app. Raises StateConflict where there is none.
+
+        An administrator says how they made sure who the person is: raises RuleBroken for none of the ways listed.
+        """
+        if by_admin and identity_check not in IDENTITY_CHECKS:
+            sentence = "Choose how you made sure who is asking."
+            raise RuleBroken("IDENTITY_CHECK_NEEDED", sentence, fields={"identity_check": sentence})
         if self.totp_secret is None:
             raise StateConflict("NO_SECOND_FACTOR", "There is no second factor to turn off.")
         self.totp_secret = self.pending_totp_secret = self.totp_last_step = None
-        return TwoFactorDisabled(user_id=self.id, by_admin=by_admin)
+        return TwoFactorDisabled(user_id=self.id, by_admin=by_admin, identity_check=identity_check)
 
     def renew_recovery_codes(self, remaining: int, *, used_one: bool = False) -> RecoveryCodesRenewed:
         """Tell that the recovery codes are new ones, or that one was used."""

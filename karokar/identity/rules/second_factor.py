@@ -4,8 +4,20 @@ from datetime import datetime
 
 import pyotp
 
+from karokar.kernel.text.codes import name_codes
+
 ISSUER = "KaroKar"
 STEP_SECONDS = 30
+IDENTITY_CHECKS = {
+    "IN_PERSON": "in person, with an identity document",
+    "VIDEO": "on a video call, with an identity document",
+    "CALLED_BACK": "by calling back a number that was known before",
+    "VOUCHED": "through an administrator of their organization whom I know",
+}
+"""How the platform can make sure who asks to have a lost second factor removed. Never by what the account itself shows:
+whoever has the password has that too (NIST SP 800-63B, account recovery)."""
+
+name_codes("User", "identity_check", IDENTITY_CHECKS)
 
 
 def new_secret() -> str:

@@ -8,7 +8,7 @@ from flask.typing import ResponseReturnValue
 from werkzeug.wrappers import Response
 
 from karokar.identity import actions, queries
-from karokar.identity.forms import MemberForm, ReasonForm, RoleChangeForm, role_choices
+from karokar.identity.forms import IdentityCheckForm, MemberForm, ReasonForm, RoleChangeForm, role_choices
 from karokar.identity.permissions import EMPLOYEE_MANAGE
 from karokar.identity.views.account import keeps_tokens
 from karokar.identity.views.blueprint import bp
@@ -249,10 +249,17 @@ def end_sessions_of(user_id: UUID) -> ResponseReturnValue:
     return redirect(url_for("administration.people"), 303)
 
 
-@bp.post("/identity/people/<uuid:user_id>/reset-second-factor")
+@bp.route("/identity/people/<uuid:user_id>/reset-second-factor", methods=["GET", "POST"])
 @requires(EMPLOYEE_MANAGE, everywhere=True)
 def reset_second_factor_of(user_id: UUID) -> ResponseReturnValue:
-    """Remove the second factor of somebody who lost it, as the platform."""
-    actions.reset_second_factor_of(user_id)
-    flash("The second factor is removed, and their sessions have ended.", "good")
-    return redirect(url_for("administration.people"), 303)
+    """Remove the second factor of somebody who lost it, as the platform, which says how it made sure who that is."""
+    person = queries.people([user_id]).get(user_id)
+    if person is None:
+        raise NotFound("person")
+    form = IdentityCheckForm()
+    if form.is_sent():
+        with form.refusals():
+            actions.reset_second_factor_of(user_id, identity_check=form.identity_check.data)
+            flash("The second factor has been removed, and their sessions have ended.", "good")
+            return redirect(url_for("administration.people"), 303)
+    return render_template("identity/reset_second_factor.html", form=form, person=person), form.status

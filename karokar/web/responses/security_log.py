@@ -24,7 +24,7 @@ from karokar.kernel.ids import new_id
 NAME = "karokar.security"
 _PRODUCERS = frozenset({"karokar.events.identity", "karokar.events.audit"})
 _REFUSALS = frozenset({401, 403, 421, 429})
-_WORDS = frozenset({"reason", "role", "former_role", "permissions"})
+_WORDS = frozenset({"reason", "role", "former_role", "permissions", "identity_check"})
 """Fields of events that hold words of ours, never of people."""
 
 _log = structlog.wrap_logger(

@@ -33,7 +33,7 @@ _SHOWN = {
 }  # fmt: skip
 _DETAILS = (
     "reason", "noteId", "odometer", "fuelPercent", "isDamaged", "kilometres", "key", "before", "after",
-    "resolution", "handler", "error", "daysLeft", "expiresAt", "formerRole", "role",
+    "resolution", "identityCheck", "handler", "error", "daysLeft", "expiresAt", "formerRole", "role",
 )  # fmt: skip
 """Fields of payloads that say more than the sentence and the changes do."""
 
