@@ -110,8 +110,9 @@ OTHERS = {
         lambda targets: f"/identity/people/{targets.active.user_id}/end-sessions",
     ),
     "reset_second_factor_of": Way(
-        lambda targets: actions.reset_second_factor_of(targets.active.user_id),
+        lambda targets: actions.reset_second_factor_of(targets.active.user_id, identity_check="VIDEO"),
         lambda targets: f"/identity/people/{targets.active.user_id}/reset-second-factor",
+        lambda _: {"identity_check": "VIDEO"},
     ),
 }
 """Every action that decides about a role, or about somebody other than the acting person."""
@@ -324,7 +325,7 @@ def test_an_administrator_of_the_platform_decides_in_every_tenant(app):
         actions.resend_invitation(targets.invited.membership_id)
         actions.reinstate_member(targets.suspended.membership_id)
         assert actions.end_sessions_of(targets.active.user_id) == 1
-        actions.reset_second_factor_of(targets.active.user_id)
+        actions.reset_second_factor_of(targets.active.user_id, identity_check="VIDEO")
 
 
 def test_a_run_that_a_token_started_does_what_the_token_may_and_ends_with_it(app):
