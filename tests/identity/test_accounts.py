@@ -243,6 +243,7 @@ def test_the_platform_ends_sessions_and_removes_a_lost_second_factor(client):
     assert identity.get_account(vendor.admin.user_id).has_second_factor
     assert post(platform, address, identity_check="CALLED_BACK").status_code == 303
     assert not is_in(client)
+    db.session.rollback()
     assert not identity.get_account(vendor.admin.user_id).has_second_factor
     assert '"identityCheck":"CALLED_BACK"' in stored("TwoFactorDisabled")[-1].payload
     told = platform.get(f"/timeline/User/{vendor.admin.user_id}").text
