@@ -31,6 +31,12 @@ def refuse_unsafe(config: Config) -> None:
             f"KAROKAR_DEMO has accounts whose password everybody knows, and others can reach {config.base_url}: "
             "unset KAROKAR_DEMO, or set KAROKAR_DEMO_ON_NETWORK=true if that is what you want."
         )
+    if bool(config.audit_webhook) != bool(config.audit_webhook_secret):
+        raise ConfigError(
+            "KAROKAR_AUDIT_WEBHOOK and KAROKAR_AUDIT_WEBHOOK_SECRET belong together: set both, or neither."
+        )
+    if config.audit_mail and config.smtp_url is None:
+        raise ConfigError("KAROKAR_AUDIT_MAIL needs a mail server: set KAROKAR_SMTP_URL.")
     refuse_readable(config.data)
     if config.is_sqlite:
         database = Path(config.database_url.removeprefix("sqlite:///"))

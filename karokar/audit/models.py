@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import BigInteger, ColumnElement, Index, UniqueConstraint, exists, false, select
+from sqlalchemy import BigInteger, ColumnElement, Index, String, UniqueConstraint, exists, false, select
 from sqlalchemy.orm import Mapped, mapped_column
 
 from karokar.audit.rules import content_hash
@@ -102,3 +102,13 @@ class AuditWatch(Base):
     verified_at: Mapped[datetime]
     position: Mapped[int | None] = mapped_column(BigInteger)
     problem: Mapped[str]
+
+
+class AuditDelivery(Base):
+    """Up to which position a place outside (`webhook`, `mail`) has taken a signed checkpoint, and when it did."""
+
+    __tablename__ = "audit_deliveries"
+
+    place: Mapped[str] = mapped_column(String(20), primary_key=True)
+    position: Mapped[int] = mapped_column(BigInteger)
+    taken_at: Mapped[datetime]

@@ -11,7 +11,7 @@ import msgspec
 from prometheus_client.core import GaugeMetricFamily
 from sqlalchemy import Select, func, select
 
-from karokar.audit.models import HASHED, AuditRecord, AuditSeal, AuditWatch
+from karokar.audit.models import HASHED, AuditDelivery, AuditRecord, AuditSeal, AuditWatch
 from karokar.audit.permissions import AUDIT_READ
 from karokar.audit.rules import FIRST_LINK, Evidence, Finding, Keys, content_hash, first_fault
 from karokar.events.base import CATALOG, LATEST, Envelope
@@ -256,7 +256,14 @@ def figures() -> list[GaugeMetricFamily]:
                 value=(clock.now() - status.verified_at).total_seconds(),
             )
         )
-    return found
+    taken = GaugeMetricFamily(
+        "audit_checkpoint_taken_seconds",
+        "How long ago a place outside took a signed checkpoint of the audit log.",
+        labels=["place"],
+    )
+    for place, at in db.session.execute(select(AuditDelivery.place, AuditDelivery.taken_at)):
+        taken.add_metric([place], (clock.now() - at).total_seconds())
+    return [*found, taken]
 
 
 def verify(after: int = 0, until: int | None = None) -> Finding | None:

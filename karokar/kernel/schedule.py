@@ -22,7 +22,7 @@ from karokar.kernel.log import get_logger
 
 F = TypeVar("F", bound=Callable[[], object])
 
-Lane = Literal["clock", "mail", "runs"]
+Lane = Literal["clock", "mail", "runs", "checkpoints"]
 """Jobs of one lane run one after the other; lanes do not wait for each other. What may take long has its own."""
 
 LOOKED_AT_MOST = 10_000

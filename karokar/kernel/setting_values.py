@@ -7,7 +7,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from karokar.kernel.fairness.limits import LIMITS
-from karokar.kernel.text.email_addresses import as_sender
+from karokar.kernel.text.email_addresses import as_sender, email_problem
 from karokar.kernel.text.nearest import nearest
 
 SHORTEST_SECRET_KEY = 32
@@ -126,6 +126,25 @@ def parse_limits(name: str, value: str) -> dict[str, int]:
             meant = nearest(limit, list(LIMITS), cutoff=0.0)
             raise ConfigError(f"{name}: there is no limit called {limit[:60]!r}: did you mean {meant}?")
         found[limit] = number(name, most)
+    return found
+
+
+def parse_webhook(name: str, value: str) -> str:
+    """Return the address of a receiver. Raises ConfigError for one that isn't encrypted and not on this machine."""
+    expected = "an https address such as https://evidence.example.com/karokar, without user and password"
+    parts = _split(name, value, expected)
+    is_local = parts.scheme == "http" and parts.hostname in {"localhost", "127.0.0.1", "::1"}
+    if not parts.hostname or parts.username or parts.fragment or not (parts.scheme == "https" or is_local):
+        raise _refuse(name, value, expected)
+    return value
+
+
+def parse_addresses(name: str, value: str) -> tuple[str, ...]:
+    """Return email addresses that are divided by commas. Raises ConfigError for one that can't be mailed to."""
+    found = tuple(address.strip() for address in value.split(",") if address.strip())
+    for address in found:
+        if not re.fullmatch(r"[^<>@\s]+@[^<>@\s]+", address) or email_problem(address):
+            raise _refuse(name, address, "addresses such as audit@example.com, divided by commas")
     return found
 
 

@@ -13,6 +13,7 @@ from flask import current_app
 from karokar.kernel.setting_values import (
     ConfigError,
     one_of,
+    parse_addresses,
     parse_base_url,
     parse_clamd,
     parse_database_url,
@@ -26,6 +27,7 @@ from karokar.kernel.setting_values import (
     parse_smtp_url,
     parse_text,
     parse_truth,
+    parse_webhook,
     whole_number,
 )
 from karokar.kernel.text.nearest import nearest
@@ -121,6 +123,38 @@ class Config:
             purpose="File to which signed checkpoints of the audit log are appended. Best on another machine's disk.",
         ),
     ]
+    audit_mail: Annotated[
+        tuple[str, ...],
+        Setting(
+            "KAROKAR_AUDIT_MAIL",
+            parse_addresses,
+            "none",
+            purpose="Addresses, divided by commas, to which a signed checkpoint of the audit log is mailed once a day.",
+        ),
+    ] = ()
+    audit_webhook: Annotated[
+        str | None,
+        Setting(
+            "KAROKAR_AUDIT_WEBHOOK",
+            parse_webhook,
+            "none",
+            is_remembered=False,
+            purpose=(
+                "https address to which signed checkpoints of the audit log are posted, at most one a minute. "
+                "Needs KAROKAR_AUDIT_WEBHOOK_SECRET."
+            ),
+        ),
+    ] = dataclasses.field(default=None, repr=False)
+    audit_webhook_secret: Annotated[
+        str | None,
+        Setting(
+            "KAROKAR_AUDIT_WEBHOOK_SECRET",
+            parse_secret_key,
+            "none",
+            is_remembered=False,
+            purpose="With it the receiver of KAROKAR_AUDIT_WEBHOOK knows that a checkpoint comes from here.",
+        ),
+    ] = dataclasses.field(default=None, repr=False)
     database_tls: Annotated[
         Literal["as-in-url", "verify-full"],
         Setting(

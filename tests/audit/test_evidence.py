@@ -27,11 +27,12 @@ from tests.factories.tampering import tamper
 
 
 @pytest.fixture
-def sealed(any_app: Flask, tmp_path: Path) -> Flask:
+def sealed(any_app: Flask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Flask:
     """Five sealed records, and a checkpoint of them in a file of this test."""
-    any_app.config["KAROKAR"] = dataclasses.replace(
+    changed = dataclasses.replace(
         any_app.config["KAROKAR"], audit_checkpoints=tmp_path / "elsewhere" / "checkpoints.jsonl"
     )
+    monkeypatch.setitem(any_app.config, "KAROKAR", changed)
     happen(5)
     actions.seal_chain()
     assert actions.write_checkpoint() is not None

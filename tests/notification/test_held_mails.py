@@ -45,7 +45,7 @@ def limit(any_app, monkeypatch):
     def change(**limits):
         changed = dataclasses.replace(any_app.config["KAROKAR"], smtp_url="smtp://127.0.0.1:9", limits=limits)
         monkeypatch.setitem(any_app.config, "KAROKAR", changed)
-        monkeypatch.setattr(sending, "_open", lambda _seconds: Server())
+        monkeypatch.setattr(sending, "open_server", lambda _seconds: Server())
         monkeypatch.setattr(sending, "TURN_SECONDS", 60.0)
 
     return change

@@ -21,16 +21,22 @@ _LAST_BYTES = 4096
 @every(60)
 def write_checkpoint() -> Checkpoint | None:
     """Sign how far the chain is, append it to the file and to the log; None where nothing was sealed since."""
-    newest = db.session.execute(
-        select(AuditSeal.position, AuditSeal.hash).order_by(AuditSeal.position.desc()).limit(1)
-    ).one_or_none()
-    written = newest_checkpoint()
-    if newest is None or (written is not None and written.position >= newest.position):
+    made, written = sign_newest(), newest_checkpoint()
+    if made is None or (written is not None and written.position >= made.position):
         return None
-    made = Checkpoint.signed(Keys.of(settings().audit_keys), newest.position, newest.hash, clock.now())
     _append(settings().audit_checkpoints, made.as_line())
     get_logger(__name__).info("audit_checkpoint", checkpoint=made.as_line())
     return made
+
+
+def sign_newest() -> Checkpoint | None:
+    """Return a signed checkpoint of the newest link; None where nothing has been sealed yet."""
+    newest = db.session.execute(
+        select(AuditSeal.position, AuditSeal.hash).order_by(AuditSeal.position.desc()).limit(1)
+    ).one_or_none()
+    if newest is None:
+        return None
+    return Checkpoint.signed(Keys.of(settings().audit_keys), newest.position, newest.hash, clock.now())
 
 
 def newest_checkpoint() -> Checkpoint | None:

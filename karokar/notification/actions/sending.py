@@ -8,7 +8,6 @@ becomes UNKNOWN, and a person decides. The Message-ID is always the same, so tha
 """
 
 import smtplib
-import ssl
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -18,7 +17,6 @@ from email.message import EmailMessage
 from email.policy import SMTP
 from email.utils import format_datetime, formataddr, parseaddr
 from typing import Any
-from urllib.parse import SplitResult, unquote, urlsplit
 from uuid import UUID
 
 from sqlalchemy import and_, func, or_, select, update
@@ -31,6 +29,7 @@ from karokar.kernel.ids import new_id
 from karokar.kernel.log import get_logger
 from karokar.kernel.schedule import every
 from karokar.kernel.settings import settings
+from karokar.kernel.smtp import open_server
 from karokar.kernel.text.email_addresses import email_problem
 from karokar.notification.actions.holding import hold_back, is_not_held
 from karokar.notification.actions.wording import Rendered, render_mail
@@ -387,7 +386,7 @@ def _server(patience: _Patience) -> Iterator[Connect]:
                 if held[0].rset()[0] == 250:
                     return held[0]
             held.pop().close()
-        held.append(_open(patience.seconds))
+        held.append(open_server(patience.seconds))
         return held[0]
 
     try:
@@ -401,31 +400,6 @@ def _server(patience: _Patience) -> Iterator[Connect]:
 def _wait_for(server: smtplib.SMTP, seconds: int) -> None:
     if server.sock is not None:
         server.sock.settimeout(seconds)
-
-
-def _open(seconds: int) -> smtplib.SMTP:
-    parts = urlsplit(settings().smtp_url or "")
-    host, context = parts.hostname or "", ssl.create_default_context()
-    if parts.scheme == "smtps":
-        server: smtplib.SMTP = smtplib.SMTP_SSL(host, parts.port or 465, timeout=seconds, context=context)
-    else:
-        server = smtplib.SMTP(host, parts.port or 25, timeout=seconds)
-    try:
-        _greet(server, parts, context)
-    except (OSError, smtplib.SMTPException):
-        server.close()
-        raise
-    return server
-
-
-def _greet(server: smtplib.SMTP, parts: SplitResult, context: ssl.SSLContext) -> None:
-    server.ehlo()
-    # smtplib refuses a required STARTTLS that the server does not offer (or that somebody on the way took out).
-    if parts.scheme == "smtp" and (settings().smtp_tls == "required" or server.has_extn("starttls")):
-        server.starttls(context=context)
-        server.ehlo()
-    if parts.username:
-        server.login(unquote(parts.username), unquote(parts.password or ""))
 
 
 def _update(conditions: tuple[Any, ...], **values: Any) -> int:
