@@ -81,3 +81,15 @@ def test_who_had_it_tells_when_an_own_vehicle_was_really_handed_over_and_returne
     with clock.standing_at(NOON + hours(4)):
         make.sign_in(as_company, world.company_admin)
         assert "16 Nov 2026, 12:30 CET 16 Nov 2026, 16:00 CET" in text_of(as_company.get(asked))
+
+
+def test_today_offers_no_handover_of_an_own_vehicle_that_is_still_out(world: World, as_company: FlaskClient) -> None:
+    given(world, -hours(0.5), hours(2), out=True)
+    following = world.direct(world.colleague, start=NOON + hours(2), end=NOON + hours(4))
+    with world.acting(world.colleague):
+        assignments.accept_assignment(following.id)
+    with clock.standing_at(NOON + hours(2)):
+        make.sign_in(as_company, world.company_admin)
+        page = as_company.get("/booking/today")
+    assert "Vehicle still out" in text_of(page)
+    assert f'href="/assignment/{following.id}/start"' not in page.text

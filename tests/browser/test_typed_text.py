@@ -20,7 +20,7 @@ ADDRESS = "https://example.com/" + "a1b2c3d4" * 6
 PHONE = 360
 MARKS = {"typed", "name", "personal"}
 """How the models mark columns of text that people type."""
-FREE = {"note", "notes", "text", "description", "title", "label", "message", "file_name", "void_reason"}
+FREE = {"error", "note", "notes", "text", "description", "title", "label", "message", "file_name", "void_reason"}
 """Columns with these names hold sentences, marked or not."""
 FORMED = {
     "code_hash", "email", "last_used_from", "link_nonce", "password_hash", "reset_nonce", "token_hash",

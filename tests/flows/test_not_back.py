@@ -178,6 +178,23 @@ def test_both_sides_of_the_next_booking_hear_that_the_vehicle_is_still_out(
             assert f"The vehicle is still out: {following.reference}" in text_of(any_client.get("/"))
 
 
+def test_today_offers_no_handover_of_a_vehicle_that_is_still_out(world: World, any_client: FlaskClient) -> None:
+    late, following = followed(world)
+    soon = late.end + hours(0.5)
+    at(world, soon, actions.notice_late_returns)
+    with clock.standing_at(soon):
+        make.sign_in(any_client, world.vendor_admin)
+        page = any_client.get("/booking/today")
+    assert "Vehicle still out" in text_of(page)
+    assert f"/booking/{following.id}/activate" not in page.text
+    with world.acting(world.vendor_admin, soon):
+        actions.complete_booking(late.id, 64_980, 70)
+    with clock.standing_at(soon):
+        page = any_client.get("/booking/today")
+    assert "Vehicle still out" not in text_of(page)
+    assert f"/booking/{following.id}/activate" in page.text
+
+
 def test_what_could_not_be_collected_because_the_vehicle_was_out_is_no_no_show(world: World) -> None:
     late, following = followed(world)
     at(world, following.start + hours(1), actions.notice_delays, actions.remind_of_handovers)

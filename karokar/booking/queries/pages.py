@@ -1,12 +1,12 @@
 """What the pages of bookings show: only what the acting person may see."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, and_, case, func, literal, or_, select
+from sqlalchemy import ColumnElement, Select, and_, case, func, literal, null, or_, select, union_all
 
 from karokar.booking import rules
 from karokar.booking.models import Booking, BookingComment, BookingPhoto
@@ -278,6 +278,8 @@ class Today:
     late: Sequence[Booking]
     waiting: Sequence[Booking]
     out_now: int
+    still_out: frozenset[UUID] = frozenset()
+    """Which of the vehicles to hand over somebody else has not brought back."""
 
     @property
     def is_quiet(self) -> bool:
@@ -294,10 +296,22 @@ def today(now: datetime, day_end: datetime) -> Today:
     def found(*conditions: ColumnElement[bool], by: Any = Booking.start) -> Sequence[Booking]:
         return db.session.scalars(select(Booking).where(mine, *conditions).order_by(by, Booking.id).limit(200)).all()
 
+    going_out = found(before_handover, Booking.start < day_end, Booking.end > now)
+    out_now, still_out = _out(and_(mine, is_out), {row.vehicle_id for row in going_out})
     return Today(
-        going_out=found(before_handover, Booking.start < day_end, Booking.end > now),
+        going_out=going_out,
         coming_back=found(is_out, Booking.end >= now, Booking.end < day_end, by=Booking.end),
         late=found(or_(and_(is_out, Booking.end < now), is_awaited()), by=Booking.end),
         waiting=found(Booking.status == Status.REQUESTED.value),
-        out_now=db.session.scalar(select(func.count(Booking.id)).where(and_(mine, is_out))) or 0,
+        out_now=out_now,
+        still_out=still_out,
     )
+
+
+def _out(counted: ColumnElement[bool], vehicle_ids: Collection[UUID]) -> tuple[int, frozenset[UUID]]:
+    """Return how many bookings meet the condition, and which of the vehicles are out with any booking."""
+    count = select(null().label("vehicle_id"), func.count(Booking.id)).where(counted)
+    is_out = or_(Booking.status == Status.ACTIVE.value, is_awaited())
+    out = select(Booking.vehicle_id, literal(0)).where(Booking.vehicle_id.in_(vehicle_ids), is_out)
+    rows: Sequence[Any] = db.session.execute(union_all(out, count)).all()
+    return max(row[1] for row in rows), frozenset(row.vehicle_id for row in rows if row.vehicle_id is not None)

@@ -127,7 +127,12 @@ def today() -> str:
         is_vendor=current_actor().organization_type == "VENDOR",
         sections={name: [lines[row.id] for row in rows] for name, rows in sections.items()},
         answers=answers,
-        steps={row.id: step for row in found.going_out if (step := _step_before_handover(lines[row.id]))},
+        steps={
+            row.id: step
+            for row in found.going_out
+            if (step := _step_before_handover(lines[row.id], is_out=row.vehicle_id in found.still_out))
+        },
+        still_out=found.still_out | {one.vehicle_id for one in (*own.late, *own.coming_back)},
     )
 
 
@@ -139,10 +144,10 @@ def _own_today(now: datetime, day_end: datetime) -> OwnToday:
     return assignments.own_today(own, now, day_end)
 
 
-def _step_before_handover(line: Shown) -> tuple[str, str] | None:
+def _step_before_handover(line: Shown, *, is_out: bool) -> tuple[str, str] | None:
     """Return what has to be done first, as endpoint and words: nobody can collect the vehicle as it is."""
     booking = line.booking
-    if line.is_off_road:
+    if line.is_off_road or is_out:
         return "booking.show", "Open"
     if current_actor().organization_id != booking.corporate_organization_id or not may(BOOKING_ASSIGN):
         return None

@@ -6,11 +6,13 @@ from urllib.parse import urlencode
 from uuid import UUID
 
 from flask import current_app, g, request, url_for
+from markupsafe import Markup
 from sqlalchemy import union
 
 from karokar.kernel.actor import Scope, current_actor
 from karokar.kernel.db import db
 from karokar.kernel.permissions import scope_of
+from karokar.kernel.text.normalization import bdi
 from karokar.web.asking import questions
 from karokar.web.lists import saved_views
 
@@ -30,7 +32,7 @@ PAGES = {
 }
 """The page of each kind of thing, by its type in lower case; the first that exists."""
 
-NO_BREAK_SPACE = "\N{NO-BREAK SPACE}"
+LONGEST_PLATE = 20
 
 
 def entity_url(type_: str, id_: UUID | str) -> str | None:
@@ -83,10 +85,17 @@ def _opens(endpoint: str) -> bool:
     return access in {"public", "signed_in"} or (access is not None and scope_of(access) is not None)
 
 
-def unbroken(label: str) -> str:
-    """Return what a thing is called with its last part kept on one line: the plate of "Make Model · KA 01 MJ 4471"."""
+def unbroken(label: Any) -> Any:
+    """Return what a thing is called with its last part kept on one line: the plate of "Make Model · KA 01 MJ 4471".
+
+    What is longer than a plate, or no plain text, stays as it is.
+    """
+    if not isinstance(label, str) or isinstance(label, Markup):
+        return label
     name, dot, last = label.rpartition(" · ")
-    return name + dot + last.replace(" ", NO_BREAK_SPACE) if dot else label
+    if not dot or len(last) > LONGEST_PLATE:
+        return label
+    return Markup('{}{}<span class="kk-nowrap">{}</span>').format(bdi(name), dot, bdi(last))
 
 
 def short_id(id_: UUID | str) -> str:
