@@ -7,6 +7,7 @@ import click
 from karokar.identity import actions, queries, rules
 from karokar.kernel.actor import SYSTEM, Actor, acting_as
 from karokar.kernel.errors import DomainError
+from karokar.kernel.permissions import matrix_page
 from karokar.kernel.processes.commands import Commands
 from karokar.kernel.text.normalization import same_key
 from karokar.organization import queries as organization
@@ -34,6 +35,12 @@ def create_platform_admin(email: str, first_name: str, last_name: str, link: boo
         click.echo(f"Open within {rules.INVITATION_DAYS} days: {queries.sign_in_link('invitation', membership_id)}")
     else:
         click.echo(f"{email} can sign in now, and sets up the second factor then.")
+
+
+@cli.command("permissions")
+def permissions() -> None:
+    """Print the permission matrix, as docs/access.md has it."""
+    click.echo(matrix_page(), nl=False)
 
 
 @cli.command("renew-seals")

@@ -84,6 +84,16 @@ def define(
     return code
 
 
+def matrix_page() -> str:
+    """Return the permission matrix as a Markdown table: a line per permission, a column per system role."""
+    rows = ["| Permission | What it allows | Platform | Vendor | Company | Employee |", "|---|---|---|---|---|---|"]
+    for code, row in sorted(PERMISSIONS.items()):
+        scopes = (row.platform, row.vendor, row.corporate, row.employee)
+        cells = " | ".join(scope.value if scope else "–" for scope in scopes)
+        rows.append(f"| `{code}` | {row.description} | {cells} |")
+    return "\n".join(rows) + "\n"
+
+
 def scope_of(permission: str, actor: Actor | None = None) -> Scope | None:
     """Return how far the actor holds the permission, by role alone; None where not. The system holds all."""
     actor = actor or current_actor()

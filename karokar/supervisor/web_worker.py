@@ -21,6 +21,7 @@ from gunicorn.workers.base import Worker
 from waitress import wasyncore
 from waitress.adjustments import Adjustments
 from waitress.channel import HTTPChannel
+from waitress.parser import HTTPRequestParser, ParsingError
 from waitress.server import TcpWSGIServer, UnixWSGIServer
 from waitress.task import ThreadedTaskDispatcher
 
@@ -47,9 +48,23 @@ _NO_CONNECTIONS = 16
 """What waitress counts as connections and are none: listening sockets and its own wake-ups."""
 
 
+class Parser(HTTPRequestParser):
+    """Refuses a request that says in two ways where it ends: a proxy in front may have read it in the other way, and
+    what stands behind it would be answered as a request of somebody else (RFC 9112, section 6.3).
+    """
+
+    def parse_header(self, header_plus: bytes) -> None:
+        """Read the headers. Raises ParsingError, which is answered with 400 and ends the connection."""
+        super().parse_header(header_plus)
+        is_doubtful = "CONTENT_LENGTH" in self.headers if self.chunked else "TRANSFER_ENCODING" in self.headers
+        if is_doubtful:
+            raise ParsingError("Where the request ends is said in two ways.")
+
+
 class Channel(HTTPChannel):
     """One connection, with the clocks that waitress has not: they run from the beginning, not from the last byte."""
 
+    parser_class = Parser
     reading_since: float | None = None
     writing_since: float | None = None
     taken = 0

@@ -1,5 +1,6 @@
 """The permission matrix in code is the one that the domain prescribes."""
 
+from karokar.config import PROJECT
 from karokar.kernel.actor import Scope
 from karokar.kernel.permissions import PERMISSIONS
 
@@ -61,6 +62,13 @@ ROLES = ("PLATFORM_ADMIN", "VENDOR_ADMIN", "CORPORATE_ADMIN", "EMPLOYEE")
 def test_the_matrix_in_code_is_the_matrix_of_the_domain(app):
     in_code = {code: tuple(permission.scope_for(role) for role in ROLES) for code, permission in PERMISSIONS.items()}
     assert in_code == MATRIX
+
+
+def test_the_matrix_in_the_documents_is_the_matrix_in_code(app):
+    printed = app.test_cli_runner().invoke(args=["identity", "permissions"]).output
+    text = (PROJECT / "docs" / "access.md").read_text(encoding="utf-8")
+    assert len(printed.splitlines()) == len(PERMISSIONS) + 2
+    assert printed in text, "Print it with flask identity permissions, and put it into docs/access.md."
 
 
 def test_every_system_role_is_seeded_by_the_migration(app):

@@ -26,6 +26,8 @@ def test_every_requirement_of_level_2_has_one_line():
 def test_each_line_says_how_it_is_met_or_what_is_missing(number, state, how):
     assert state in {"met", "operator", "open", "n/a"}
     assert len(how) > 5
+    if state == "met":
+        assert re.search(r"`tests/|\]\(|Section “|`bin/", how), f"{number} names no test, document or section"
     for path in re.findall(r"`(tests/[\w/]+\.py)`", how):
         assert (PROJECT / path).is_file(), f"{number} names {path}"
     for path in re.findall(r"\]\(([\w./-]+)\)", how):

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -94,6 +95,34 @@ def is_closed(connection: socket.socket) -> bool:
         return False
     except OSError:
         return True
+
+
+# Two ways to say where a request ends, which a proxy in front may read otherwise (request smuggling, RFC 9112 section 6.3).
+SMUGGLED = b"GET /smuggled HTTP/1.1\r\nHost: here\r\n\r\n"
+AMBIGUOUS = {
+    "both": b"Content-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n" + SMUGGLED,
+    "a coding that 1.0 has not": b"Transfer-Encoding: chunked\r\nConnection: keep-alive\r\n\r\n0\r\n\r\n" + SMUGGLED,
+    "two lengths": b"Content-Length: 0\r\nContent-Length: 40\r\n\r\n" + SMUGGLED,
+    "a signed length": b"Content-Length: +0\r\n\r\n" + SMUGGLED,
+    "a coding nobody knows": b"Transfer-Encoding: xchunked\r\nContent-Length: 0\r\n\r\n" + SMUGGLED,
+    "a space before the colon": b"Transfer-Encoding : chunked\r\nContent-Length: 0\r\n\r\n" + SMUGGLED,
+}
+
+
+@pytest.mark.parametrize("headers", AMBIGUOUS.values(), ids=AMBIGUOUS)
+def test_a_request_whose_end_is_doubtful_is_refused_and_nothing_behind_it_is_read(serve, headers: bytes):
+    server = serve()
+    version = b"1.0" if b"keep-alive" in headers else b"1.1"
+    answer = b""
+    with (
+        server.connect(b"POST / HTTP/%s\r\nHost: here\r\n" % version + headers) as connection,
+        contextlib.suppress(OSError),
+    ):
+        connection.settimeout(10)
+        while part := connection.recv(65536):
+            answer += part
+    assert re.match(rb"HTTP/1\.[01] (400|501) ", answer), answer
+    assert answer.count(b"HTTP/1.") == 1, "What stood behind it is no request."
 
 
 HALF_HEADERS = b"GET / HTTP/1.1\r\nHost: here\r\nX-Slow: "

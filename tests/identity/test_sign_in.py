@@ -310,3 +310,10 @@ def test_nobody_switches_to_an_organization_that_is_not_theirs(client):
     answer = post(client, "/switch", form_at="/account/profile", organization_id=str(second.id))
     assert answer.status_code == 404
     assert first.name in client.get("/organization/own").text
+
+
+@pytest.mark.parametrize("path", ["/", "/account/profile", "/organization/own", "/fleet/", "/no-such-page"])
+def test_every_page_offers_to_sign_out(client, path):
+    people.sign_in(client, people.make_vendor().admin)
+    page = client.get(path).text
+    assert re.search(r'<form method="post" action="/logout">.*?Sign out</button>', page, re.DOTALL), path
