@@ -11,7 +11,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from karokar import events
 from karokar.config import PROJECT, Config, load_config
 from karokar.contexts import CONTEXTS
-from karokar.kernel import log
+from karokar.kernel import log, ports
 from karokar.kernel.db import db
 from karokar.web.requests import guard
 from karokar.web.responses.cookies import cookie_name
@@ -56,10 +56,9 @@ def create_app(config: Config | None = None) -> Flask:
     _init_part(app, "runs")
     _load_contexts(app)
     # The kernel asks who is acting and what they may do; identity knows.
-    resolver = import_module("karokar.identity.resolver")
-    guard.init_app(app, resolver.resolve_actor)
-    app.extensions["karokar.actor_of_member"] = resolver.actor_of_member
+    guard.init_app(app, import_module("karokar.identity.resolver").resolve_actor)
     _init_part(app, "web")
+    _connect(app)
     app.cli.add_command(import_module("karokar.demo.cli").cli)
     return app
 
@@ -76,19 +75,20 @@ def _init_part(app: Flask, name: str) -> None:
 
 
 def _load_contexts(app: Flask) -> None:
-    """Import each context's files and register what they offer: pages, API, commands, answers for home and search."""
-    asked: dict[str, ModuleType] = {}
+    """Import each context's files and register what they offer: pages, API, commands."""
     for context in CONTEXTS:
         for role in ROLES_OF_FILES:
             if find_spec(f"karokar.{context}.{role}") is None:
                 continue
             module = import_module(f"karokar.{context}.{role}")
             _register(app, context, role, module)
-            if role == "queries":
-                asked[context] = module
-    # What the shell asks of contexts (and of the engine) without knowing them: karokar.web.asking.
-    asked["outbox"] = import_module("karokar.outbox.home")
-    app.extensions["karokar.queries"] = asked
+
+
+def _connect(app: Flask) -> None:
+    """Hand what contexts offer to shared pages over to them."""
+    offered = {name: import_module(f"karokar.{name}.console") for name in (*CONTEXTS, "runs")}
+    consoles = [module.CONSOLE for module in offered.values()]
+    ports.connect(app, consoles, offered["identity"].SIGN_IN, offered["notification"].INBOX)
 
 
 def _register(app: Flask, context: str, role: str, module: ModuleType) -> None:

@@ -22,6 +22,10 @@ class Scope(StrEnum):
     SELF = "self"
 
 
+WIDER = (Scope.ALL, Scope.OWN, Scope.PARTY, Scope.MARKET)
+"""Every scope that reaches more than a person's own things."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Actor:
     """A person acting for one organization, or the system itself (`user_id` is None).

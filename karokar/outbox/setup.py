@@ -4,7 +4,6 @@ from flask import Flask
 
 from karokar.events.bus import published
 from karokar.events.contracts import lock
-from karokar.outbox import wakeup
 from karokar.outbox.cli import commands, replay
 from karokar.outbox.monitoring import verify
 from karokar.outbox.processes import upkeep
@@ -20,7 +19,6 @@ def init_app(app: Flask) -> None:
     published.connect(record)
     app.cli.add_command(commands.events)
     app.cli.add_command(replay.replay_events)
-    app.extensions["karokar.redis_ping"] = wakeup.ping
 
 
 __all__ = ["init_app", "upkeep", "verify"]

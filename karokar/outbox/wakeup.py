@@ -3,7 +3,6 @@
 import time
 from collections.abc import Callable
 
-from flask import current_app
 from redis import Redis
 from redis.exceptions import RedisError
 from rq import Queue
@@ -86,7 +85,7 @@ def _hold(redis: Redis) -> None:
 def _with_redis(call: Callable[[Redis], None]) -> bool:
     """Call with the connection; False where there is no Redis, or none that answers."""
     global _quiet_until  # noqa: PLW0603 - a Redis that is away is away for the whole process
-    redis = _connection()
+    redis = connection()
     if redis is None or time.monotonic() < _quiet_until:
         return False
     try:
@@ -98,12 +97,17 @@ def _with_redis(call: Callable[[Redis], None]) -> bool:
     return True
 
 
-def _connection() -> Redis | None:
+_connections: dict[str, Redis] = {}
+"""One client, with its pool of connections, for each address: a process has one."""
+
+
+def connection() -> Redis | None:
+    """Return the client of the Redis that the settings name; None where they name none."""
     url = settings().redis_url
     if url is None:
         return None
-    redis: Redis | None = current_app.extensions.get("karokar.redis")
+    redis = _connections.get(url)
     if redis is None:
         redis = Redis.from_url(url, socket_connect_timeout=_ANSWERS_WITHIN, socket_timeout=_ANSWERS_WITHIN)
-        current_app.extensions["karokar.redis"] = redis
+        _connections[url] = redis
     return redis

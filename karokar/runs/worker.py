@@ -6,13 +6,12 @@ with the rows that have no result yet.
 
 import shutil
 import time
-from collections.abc import Callable, Hashable, Iterable, Mapping
+from collections.abc import Hashable, Iterable, Mapping
 from datetime import datetime, timedelta
 from itertools import islice
 from typing import Any, TypeVar
 from uuid import UUID
 
-from flask import current_app
 from sqlalchemy import ColumnElement, delete, func, or_, select
 from sqlalchemy.exc import OperationalError
 
@@ -24,6 +23,7 @@ from karokar.kernel.errors import Busy, DomainError
 from karokar.kernel.fairness.turns import Turns
 from karokar.kernel.log import get_logger
 from karokar.kernel.permissions import check
+from karokar.kernel.ports import ports
 from karokar.kernel.schedule import every
 from karokar.runs.kinds import KINDS, End, FileKind, Item, Paced, RowKind, Skipped, Stopped
 from karokar.runs.models import OPEN, ImportFile, Run, RunRow
@@ -157,10 +157,7 @@ def _actor_of(run: Run) -> Actor | None:
     """Whoever started the run, with the rights that they (or their token) hold now; None where they hold none any
     more.
     """
-    resolve: Callable[[UUID, UUID, UUID | None], Actor | None] | None = current_app.extensions.get(
-        "karokar.actor_of_member"
-    )
-    return resolve(run.user_id, run.organization_id, run.token_id) if resolve else None
+    return ports().sign_in.actor_of_member(run.user_id, run.organization_id, run.token_id)
 
 
 # --- rows -------------------------------------------------------------------------------------------------------------

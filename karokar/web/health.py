@@ -4,13 +4,14 @@ from dataclasses import dataclass
 
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from flask import current_app
 from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
+from karokar.config import PROJECT
 from karokar.kernel.db import db
+from karokar.kernel.ports import ports
 from karokar.kernel.settings import settings
-from karokar.web.asking import ask
+from karokar.outbox import wakeup
 
 
 @dataclass(frozen=True)
@@ -29,9 +30,8 @@ def readiness() -> list[Check]:
         checks.append(_migrations())
     if all(check.is_ok for check in checks):
         checks += _examples()
-    ping = current_app.extensions.get("karokar.redis_ping")
-    if ping is not None and settings().event_bus_dispatcher == "worker" and settings().redis_url:
-        checks.append(_redis(ping))
+    if settings().event_bus_dispatcher == "worker" and settings().redis_url:
+        checks.append(_redis())
     return checks
 
 
@@ -45,8 +45,7 @@ def _database() -> Check:
 
 
 def _migrations() -> Check:
-    directory = current_app.extensions["migrate"].directory
-    wanted = set(ScriptDirectory(directory).get_heads())
+    wanted = set(ScriptDirectory(str(PROJECT / "migrations")).get_heads())
     found = set(MigrationContext.configure(db.session.connection()).get_current_heads())
     if found == wanted:
         return Check("migrations", True, "ok")
@@ -57,14 +56,14 @@ def _examples() -> list[Check]:
     """Say that there are accounts whose password everybody knows; nothing about an installation without them."""
     if settings().demo:
         return [Check("demo", True, "The demo is on: everybody knows the password of its accounts.")]
-    if ask("identity", "has_example_accounts", default=False):
+    if ports().sign_in.has_example_accounts():
         return [Check("demo", True, "There are example accounts. They cannot sign in while the demo is off.")]
     return []
 
 
-def _redis(ping: object) -> Check:
+def _redis() -> Check:
     try:
-        is_there = bool(ping()) if callable(ping) else False
+        is_there = wakeup.ping()
     except Exception as error:  # noqa: BLE001 - whatever stands between us and Redis
         return Check(
             "redis", False, f"Redis does not answer: {type(error).__name__}. Events still flow through the relay."

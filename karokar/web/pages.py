@@ -9,9 +9,9 @@ from werkzeug.wrappers import Response
 from karokar.kernel.actor import current_actor
 from karokar.kernel.fairness.limits import SEARCHES_OF_PERSON
 from karokar.kernel.permissions import public, requires, signed_in
+from karokar.kernel.ports import ports
 from karokar.outbox.monitoring.metrics import CONTENT_TYPE, exposition
 from karokar.web import health
-from karokar.web.asking import questions
 from karokar.web.lists import saved_views
 from karokar.web.requests.limits import spend
 from karokar.web.requests.session_end import local_path, second_factor_missing, sign_in_url
@@ -215,5 +215,5 @@ def readyz() -> Response:
 @requires("event.operate")
 def metrics() -> Response:
     """Answer with the engine's figures in Prometheus' format, to a bearer token of somebody who operates it."""
-    others = [family for figures in questions("figures") for family in figures()]
+    others = [family for console in ports().consoles if console.metrics is not None for family in console.metrics()]
     return make_response(exposition(others), 200, {"Content-Type": CONTENT_TYPE, "Cache-Control": "no-store"})

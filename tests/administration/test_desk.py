@@ -7,6 +7,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from karokar.administration import actions
+from karokar.administration.console import list_waiting_for, search
 from karokar.administration.queries.settings import list_settings
 from karokar.kernel.actor import Actor
 from karokar.kernel.db import db
@@ -15,7 +16,6 @@ from karokar.kernel.ids import new_id
 from karokar.outbox import wakeup
 from karokar.outbox.delivery import canary
 from karokar.outbox.delivery.drain import drain, drain_all
-from karokar.outbox.home import list_waiting_for, search
 from karokar.outbox.models import EventRow
 from karokar.outbox.monitoring import health
 from karokar.outbox.monitoring.verify import verify_what_is_new

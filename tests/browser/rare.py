@@ -11,6 +11,7 @@ from karokar.assignment.models import Assignment
 from karokar.identity import actions as identity
 from karokar.identity.models import Membership, User
 from karokar.identity.queries import find_enrolment, list_roles_to_give, sign_in_link
+from karokar.identity.resolver import actor_of_member
 from karokar.kernel import clock
 from karokar.kernel.actor import acting_as, current_actor
 from karokar.kernel.db import db, transaction
@@ -32,7 +33,7 @@ def member(app: Flask, email: str):
         .join(Membership, Membership.user_id == User.id)
         .where(User.email == email)
     ).first()
-    return app.extensions["karokar.actor_of_member"](user_id, organization_id)
+    return actor_of_member(user_id, organization_id)
 
 
 def add_rare_states(app: Flask) -> None:
@@ -99,7 +100,7 @@ def _accept_direct_assignments(app: Flask) -> None:
         Assignment.status == "PENDING", Assignment.booking_id.is_(None)
     )
     for assignment_id, employee_id, organization_id in db.session.execute(waiting).all():
-        with acting_as(app.extensions["karokar.actor_of_member"](employee_id, organization_id)):
+        with acting_as(actor_of_member(employee_id, organization_id)):
             assignment.accept_assignment(assignment_id)
 
 

@@ -118,7 +118,7 @@ def _worked_off(app: Flask) -> Callable[[], None]:
         subscriptions.sync()
         # A Redis that was slow once is left in peace for two seconds; here it is asked until it was told.
         assert wait_until(is_rung, within=20)
-        worker = make_worker(app, QUEUE, JOB, attend, app.extensions["karokar.redis"])
+        worker = make_worker(app, QUEUE, JOB, attend, wakeup.connection())
         worker.work(burst=True, logging_level="ERROR")
 
     return deliver

@@ -2,9 +2,9 @@
 
 from datetime import timedelta
 
+from karokar.administration.console import ALERT_WINDOW, MANY_REFUSALS
 from karokar.identity import actions
 from karokar.kernel import clock
-from karokar.outbox.home import ALERT_WINDOW, MANY_REFUSALS
 from tests.factories import people
 
 

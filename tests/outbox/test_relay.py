@@ -81,7 +81,7 @@ def test_jobs_queued_by_the_version_before_are_worked_off(app_with_redis):
         subscriptions.sync()
         assert wait_until(wakeup.hold, within=20)
         thing_id = make_moved(0)
-        redis = app_with_redis.extensions["karokar.redis"]
+        redis = wakeup.connection()
         queued = Queue("events", connection=redis, serializer=JSONSerializer)
         queued.enqueue_call("karokar.outbox.drain.attend", result_ttl=0, failure_ttl=0)
         make_worker(app_with_redis, wakeup.QUEUE, wakeup.JOB, worker.attend, redis).work(
@@ -92,7 +92,7 @@ def test_jobs_queued_by_the_version_before_are_worked_off(app_with_redis):
 
 def test_the_version_before_knows_the_jobs_of_this_one(app_with_redis):
     assert wait_until(lambda: wakeup.ring() and wakeup.count_rings() == 1, within=20)
-    queued = Queue("events", connection=app_with_redis.extensions["karokar.redis"], serializer=JSONSerializer)
+    queued = Queue("events", connection=wakeup.connection(), serializer=JSONSerializer)
     assert [job.func_name for job in queued.jobs] == ["karokar.outbox.drain.attend"]
 
 

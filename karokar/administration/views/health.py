@@ -6,17 +6,18 @@ from importlib.metadata import version
 
 from flask import render_template
 
+from karokar import __version__
 from karokar.administration.permissions import EVENT_OPERATE
 from karokar.administration.views.blueprint import bp
+from karokar.audit import queries as audit
 from karokar.files import scanner
 from karokar.files.lost import count_lost
 from karokar.kernel.permissions import requires
 from karokar.kernel.schedule import JOBS, WHOLE_JOB, list_failures
 from karokar.kernel.settings import settings
+from karokar.notification import queries as notification
 from karokar.outbox.monitoring.health import Part, in_bytes, parts
-from karokar.web.asking import ask
 from karokar.web.health import readiness
-from karokar.web.shell.shell import VERSION
 
 LITTLE_SPACE = 500_000_000
 
@@ -36,7 +37,7 @@ def health() -> str:
         whole_job=WHOLE_JOB,
         jobs=sorted(JOBS.values(), key=lambda job: job.name),
         build={
-            "KaroKar": VERSION,
+            "KaroKar": __version__,
             "Python": platform.python_version(),
             "Flask": version("flask"),
             "SQLAlchemy": version("sqlalchemy"),
@@ -103,7 +104,7 @@ def stored_files() -> Part:
 
 def mail() -> Part:
     """Whether mails leave."""
-    counts: dict[str, int] = ask("notification", "count_by_state", default={})
+    counts: dict[str, int] = notification.count_by_state()
     detail = ", ".join(f"{count:,} {state.lower().replace('_', ' ')}" for state, count in sorted(counts.items()))
     if settings().smtp_url is None:
         return Part(
@@ -112,7 +113,7 @@ def mail() -> Part:
             sentence="No mail server is set: mails are kept and can be read here. Set KAROKAR_SMTP_URL to send them.",
             detail=detail,
         )
-    if ask("notification", "is_sending_late", default=False):
+    if notification.is_sending_late():
         return Part(
             name="Mail",
             status="degraded",
@@ -124,8 +125,8 @@ def mail() -> Part:
 
 def audit_log() -> Part:
     """Whether records get their seals in time."""
-    status = ask("audit", "chain_status")
-    if status is None or status.newest_record == 0:
+    status = audit.chain_status()
+    if status.newest_record == 0:
         return Part(name="Audit log", status="ok", sentence="Nothing has happened yet.", detail="")
     detail = f"sealed up to position {status.newest_seal:,} of {status.newest_record:,}"
     if status.fault is not None:

@@ -10,10 +10,10 @@ from uuid import UUID
 
 import msgspec
 
+from karokar.kernel.ports import ports
 from karokar.kernel.text.notes import texts_of
 from karokar.kernel.text.references import notes_in
 from karokar.outbox.reading.search import FoundEvent
-from karokar.web.asking import ask
 from karokar.web.shell import words
 from karokar.web.shell.times import local_time
 from karokar.web.timeline.event_presenter import OF_A_STRANGER, OF_THE_PERSON
@@ -99,35 +99,19 @@ def _moment(text: str) -> str:
 
 def names_for(events: Iterable[FoundEvent], *, with_subjects: bool = True) -> Names:
     """Ask the contexts what the ids in these events are called."""
-    people: set[UUID] = set()
-    organizations: set[UUID] = set()
-    vehicles: set[UUID] = set()
-    bookings: set[UUID] = set()
+    answers = ports().names
+    wanted: dict[str, set[UUID]] = {kind: set() for kind in answers}
     notes: set[UUID] = set()
-    wanted = {"User": people, "Organization": organizations, "Vehicle": vehicles, "Booking": bookings}
     for found in events:
-        people |= {found.actor_id} - {None}  # type: ignore[arg-type] # None is taken away.
-        organizations |= {found.organization_id} - {None}  # type: ignore[arg-type] # See above.
+        for kind, entity_id in (("User", found.actor_id), ("Organization", found.organization_id)):
+            if entity_id is not None:
+                wanted[kind].add(entity_id)
         notes |= notes_in(found.payload, found.changes)
         for kind, entity_id in found.subjects if with_subjects else ():
             if kind in wanted:
                 wanted[kind].add(entity_id)
-    return Names(
-        {
-            "User": _asked("identity", "people", people, "name"),
-            "Organization": _asked("organization", "organizations", organizations, "name"),
-            "Vehicle": _asked("fleet", "vehicles", vehicles, "label"),
-            "Booking": _asked("booking", "bookings", bookings, "reference"),
-            words.NOTE: texts_of(notes),
-        }
-    )
-
-
-def _asked(context: str, question: str, ids: set[UUID], attribute: str) -> dict[UUID, str]:
-    if not ids:
-        return {}
-    found = ask(context, question, sorted(ids), default={})
-    return {entity_id: str(getattr(facts, attribute)) for entity_id, facts in found.items()}
+    named = {kind: answers[kind](ids) if ids else {} for kind, ids in wanted.items()}
+    return Names({**named, words.NOTE: texts_of(notes)})
 
 
 def kind_in_words(kind: str) -> str:

@@ -14,7 +14,7 @@ from karokar.assignment.rules import Status
 from karokar.kernel import clock
 from karokar.kernel.actor import Actor, Scope
 from karokar.kernel.db import db
-from karokar.kernel.pages.waiting import Deed, Figure, WaitingItem
+from karokar.kernel.pages.waiting import Deed, Figure, Holds, WaitingItem
 from karokar.kernel.permissions import may, permitted, scope_of
 
 
@@ -117,7 +117,7 @@ def _to_replace(row: Assignment) -> WaitingItem:
         about=(("Vehicle", row.vehicle_id), ("User", row.employee_id)),
         period=(row.start, row.end),
         # Only booking knows whether it still needs a driver.
-        holds_if=("booking", "which_are_vacant"),
+        holds_if=Holds.BOOKING_IS_VACANT,
     )
 
 

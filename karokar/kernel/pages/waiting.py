@@ -3,7 +3,14 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from enum import StrEnum
 from uuid import UUID
+
+
+class Holds(StrEnum):
+    """What another context than the one that lists an item has to confirm about its subject, or the item is gone."""
+
+    BOOKING_IS_VACANT = "this booking needs another driver, and is not over"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,8 +34,8 @@ class WaitingItem:
     `kind` is a short label ("Booking request"), `since` when it began to wait, `due` when it is too late (None: never),
     `endpoint` and `values` make the link to the page on which it is done, `verb` says what is done there; `deed`, with
     the same values, does it from the list. `about` names the things that it concerns by kind and id ("Vehicle", …):
-    home asks for their names; `period` is when it takes place. `holds_if` names another context and its question: the
-    item stands only while that question, asked for the items' `subject_id`s, returns its own.
+    home asks for their names; `period` is when it takes place. `holds_if` is what
+    another context confirms: the item stands only while that is so of its `subject_id`.
     """
 
     kind: str
@@ -43,7 +50,7 @@ class WaitingItem:
     subject_id: UUID | None = None
     about: tuple[tuple[str, UUID], ...] = ()
     period: tuple[datetime, datetime | None] | None = None
-    holds_if: tuple[str, str] | None = None
+    holds_if: Holds | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

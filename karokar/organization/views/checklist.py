@@ -12,7 +12,6 @@ from karokar.kernel.permissions import may
 from karokar.organization import queries
 from karokar.organization.permissions import ORGANIZATION_UPDATE
 from karokar.verification import queries as verification
-from karokar.web.shell.home import on_home
 
 DONE, WAITS, TO_DO = "done", "waits", "to do"
 
@@ -120,7 +119,6 @@ def open_steps() -> list[Step]:
     return steps if any(step.state != DONE for step in steps) else []
 
 
-@on_home
 def show_checklist() -> str:
     """Return the checklist as home shows it; empty once everything is done."""
     steps = open_steps()

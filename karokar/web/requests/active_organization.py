@@ -4,13 +4,16 @@ from flask import Flask, request
 
 from karokar.kernel.actor import current_actor
 from karokar.kernel.errors import StateConflict
+from karokar.kernel.ports import ports
 
-_ALWAYS = {"identity.switch", "identity.logout", "web.set_theme", "web.set_keys", "identity.confirm_with"}
+_ALWAYS = {"web.set_theme", "web.set_keys"}
 
 
 def check_acting() -> None:
     """Raise StateConflict where the form was opened for another organization than the one acted for now."""
-    if request.method in {"GET", "HEAD", "OPTIONS"} or request.endpoint in _ALWAYS:
+    doors = ports().sign_in
+    always = {*_ALWAYS, doors.switch, doors.sign_out, doors.confirm_with}
+    if request.method in {"GET", "HEAD", "OPTIONS"} or request.endpoint in always:
         return
     sent = request.form.get("acting_for") or request.headers.get("X-Acting-For")
     actor = current_actor()

@@ -5,15 +5,14 @@ lost.
 from collections import Counter
 from urllib.parse import urlsplit
 
-from flask import current_app, make_response, redirect, render_template, request, url_for
+from flask import make_response, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response
 
+from karokar.kernel.ports import ports
 from karokar.web.responses.problems import problem, wants_json
 
-SIGN_IN = "identity.login"
 FILES = "kept_files"
 """The name under which a page that keeps a form tells which files had been chosen: a browser keeps no file."""
-CONFIRM, CONFIRM_WITH = "identity.confirm", "identity.confirm_with"
 PROOF, SENDS_TO = "proof", "sends_to"
 """The fields of the page that asks who it is: what proves it, and the address of the form that it holds."""
 _NOT_KEPT = {"csrf_token", "acting_for", "form_key", FILES, PROOF, SENDS_TO}
@@ -21,9 +20,8 @@ _NOT_KEPT = {"csrf_token", "acting_for", "form_key", FILES, PROOF, SENDS_TO}
 
 def sign_in_url(back_to: str | None = None) -> str:
     """Return the address of the sign-in page, which leads back afterwards."""
-    if SIGN_IN not in current_app.view_functions:
-        return url_for("web.home")
-    return url_for(SIGN_IN, next=back_to) if back_to and back_to != "/" else url_for(SIGN_IN)
+    page = ports().sign_in.sign_in
+    return url_for(page, next=back_to) if back_to and back_to != "/" else url_for(page)
 
 
 def local_path(address: str | None) -> str | None:
@@ -104,7 +102,7 @@ def confirm_page(sends_to: str, *, error: str = "") -> str:
         fields=kept_fields(),
         sends_to=sends_to,
         error=error,
-        confirm_url=url_for(CONFIRM_WITH),
+        confirm_url=url_for(ports().sign_in.confirm_with),
         back=local_path(request.referrer) or url_for("web.home"),
     )
 
@@ -114,6 +112,6 @@ def _to_confirm() -> Response:
         return make_response("", 286)
     if request.headers.get("HX-Request"):
         here = local_path(request.headers.get("HX-Current-URL"))
-        return make_response("", 204, {"HX-Redirect": url_for(CONFIRM, next=here)})
+        return make_response("", 204, {"HX-Redirect": url_for(ports().sign_in.confirm, next=here)})
     here = request.full_path.rstrip("?") if request.method in {"GET", "HEAD"} else local_path(request.referrer)
-    return redirect(url_for(CONFIRM, next=here), 303)
+    return redirect(url_for(ports().sign_in.confirm, next=here), 303)

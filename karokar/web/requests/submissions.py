@@ -22,9 +22,9 @@ from karokar.kernel.actor import current_actor
 from karokar.kernel.db import db
 from karokar.kernel.fairness.limits import FORMS_OF_PERSON
 from karokar.kernel.fairness.quotas import most_of
+from karokar.kernel.ports import ports
 from karokar.kernel.schedule import every
 from karokar.web.models import FormSubmission
-from karokar.web.requests.session_end import CONFIRM_WITH
 
 _PATIENCE_S = 3.0
 _STEP_S = 0.1
@@ -79,7 +79,7 @@ def _make_room(connection: Connection, user_id: UUID | None) -> None:
 
 def _key() -> UUID | None:
     # The page that asks who it is only passes a form on.
-    if request.method != "POST" or request.endpoint in {None, CONFIRM_WITH}:
+    if request.method != "POST" or request.endpoint in {None, ports().sign_in.confirm_with}:
         return None
     try:
         return UUID(request.form.get("form_key", ""))

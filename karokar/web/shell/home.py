@@ -1,21 +1,19 @@
 """What waits for the acting person, from every context, in one list."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from flask import current_app, url_for
+from flask import url_for
 from markupsafe import Markup
 
 from karokar.kernel import clock
 from karokar.kernel.actor import Actor
-from karokar.kernel.log import get_logger
-from karokar.kernel.pages.waiting import Figure, Hit, WaitingItem
+from karokar.kernel.pages.waiting import Figure, Hit, Holds, WaitingItem
+from karokar.kernel.ports import ports
 from karokar.kernel.text.normalization import search_key
-from karokar.web.asking import ask, questions
-from karokar.web.shell.navigation import NAVIGATION, is_open
+from karokar.web.shell.navigation import entries, is_open
 from karokar.web.shell.snooze import Noted
 from karokar.web.shell.words import Names, names_by_kind
 
@@ -31,37 +29,28 @@ class WaitingGroup:
 
 def list_waiting(actor: Actor) -> list[WaitingItem]:
     """Return everything that waits for this person, what is due first first, then what has waited longest."""
-    items = _holding([item for question in questions("list_waiting_for") for item in question(actor)])
-    known = [item for item in items if item.endpoint in current_app.view_functions]
-    if len(known) < len(items):
-        lost = {item.endpoint for item in items} - {item.endpoint for item in known}
-        get_logger(__name__).warning("waiting_without_page", endpoints=sorted(lost))
+    items = _holding(
+        [item for console in ports().consoles if console.waiting is not None for item in console.waiting(actor)]
+    )
     far = clock.now() + timedelta(days=3650)
-    return sorted(known, key=lambda item: (item.due or far, item.since))
+    return sorted(items, key=lambda item: (item.due or far, item.since))
 
 
 def _holding(items: list[WaitingItem]) -> list[WaitingItem]:
-    """Return the items without those whose other context says that they wait no more."""
-    asked: dict[tuple[str, str], set[UUID]] = {}
+    """Return the items without those of which another context says that they no longer wait."""
+    asked: dict[Holds, set[UUID]] = {}
     for item in items:
         if item.holds_if and item.subject_id:
             asked.setdefault(item.holds_if, set()).add(item.subject_id)
-    holding = {key: ask(*key, ids, default=set()) for key, ids in asked.items()}
+    answers = ports().holds
+    holding = {what: answers[what](ids) for what, ids in asked.items()}
     return [item for item in items if item.holds_if is None or item.subject_id in holding.get(item.holds_if, ())]
-
-
-_PARTS: list[Callable[[], str]] = []
-
-
-def on_home(part: Callable[[], str]) -> Callable[[], str]:
-    """Show what a context's view returns (HTML, empty for nothing) on everybody's home, above what waits."""
-    _PARTS.append(part)
-    return part
 
 
 def list_parts() -> list[Markup]:
     """Return what contexts show on the acting person's home, in the order of contexts."""
-    return [Markup(text) for part in _PARTS if (text := part())]  # noqa: S704 - rendered by our own templates
+    parts = (part for console in ports().consoles for part in console.home_parts)
+    return [Markup(text) for part in parts if (text := part())]  # noqa: S704 - rendered by our own templates
 
 
 def group_waiting(noted: list[Noted]) -> list[WaitingGroup]:
@@ -81,8 +70,7 @@ def group_waiting(noted: list[Noted]) -> list[WaitingGroup]:
 
 def list_figures(actor: Actor) -> list[Figure]:
     """Return how things stand for the acting person, in numbers, in the order of contexts."""
-    figures = [figure for question in questions("list_figures_for") for figure in question(actor)]
-    return [figure for figure in figures if figure.endpoint in current_app.view_functions]
+    return [figure for console in ports().consoles if console.figures is not None for figure in console.figures(actor)]
 
 
 def names_of_waiting(noted: list[Noted]) -> Names:
@@ -101,14 +89,12 @@ def find_hits(actor: Actor, text: str, limit: int = 20) -> list[Hit]:
     name = search_key(wanted)
     pages = [
         Hit(kind="Page", title=entry.label, endpoint=entry.endpoint, values={})
-        for group in NAVIGATION
-        for entry in group.entries
+        for entry in entries()
         if is_open(entry) and name in search_key(entry.label)
     ]
     if len(wanted) < 2:
         return pages[:limit]
-    found = [hit for question in questions("search") for hit in question(actor, wanted)]
-    found = [hit for hit in found if hit.endpoint in current_app.view_functions]
+    found = [hit for console in ports().consoles if console.search is not None for hit in console.search(actor, wanted)]
     return (pages + found)[:limit]
 
 

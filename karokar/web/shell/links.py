@@ -12,25 +12,9 @@ from sqlalchemy import union
 from karokar.kernel.actor import Scope, current_actor
 from karokar.kernel.db import db
 from karokar.kernel.permissions import scope_of
+from karokar.kernel.ports import ports
 from karokar.kernel.text.normalization import bdi
-from karokar.web.asking import questions
 from karokar.web.lists import saved_views
-
-PAGES = {
-    "organization": ("organization.show",),
-    "user": ("identity.person", "identity.show"),
-    "membership": ("identity.member",),
-    "verification": ("verification.show",),
-    "vehicle": ("fleet.show",),
-    "maintenancewindow": ("fleet.window", "fleet.show_window"),
-    "booking": ("booking.show",),
-    "assignment": ("assignment.show",),
-    "availabilityconflict": ("availability.conflict", "availability.show_conflict"),
-    "event": ("administration.event", "administration.show_event"),
-    "role": ("identity.role", "identity.edit_role"),
-    "run": ("runs.show",),
-}
-"""The page of each kind of thing, by its type in lower case; the first that exists."""
 
 LONGEST_PLATE = 20
 
@@ -43,14 +27,13 @@ def entity_url(type_: str, id_: UUID | str) -> str | None:
     kind = _kind_of(type_)
     if (kind == "organization" and not _reads_organization(id_)) or str(id_) in g.get("closed", ()):
         return None
-    for endpoint in PAGES.get(kind, ()):
-        if not _opens(endpoint):
-            continue
-        rules = list(current_app.url_map.iter_rules(endpoint)) if endpoint in current_app.view_functions else []
-        for rule in rules:
-            if len(rule.arguments) == 1:
-                values: dict[str, Any] = {next(iter(rule.arguments)): id_}
-                return url_for(endpoint, **values)
+    endpoint = ports().page_of.get(kind)
+    if endpoint is None or not _opens(endpoint):
+        return None
+    for rule in current_app.url_map.iter_rules(endpoint):
+        if len(rule.arguments) == 1:
+            values: dict[str, Any] = {next(iter(rule.arguments)): id_}
+            return url_for(endpoint, **values)
     return None
 
 
@@ -61,8 +44,9 @@ def look_up(things: Iterable[tuple[str, UUID]]) -> None:
     wanted: dict[str, set[UUID]] = {}
     for type_, id_ in things:
         wanted.setdefault(_kind_of(type_), set()).add(id_)
-    known = {kind: statement for answer in questions("openable") for kind, statement in answer().items()}
-    asked = [kind for kind in wanted if kind in known and any(_opens(endpoint) for endpoint in PAGES[kind])]
+    openable = (console.openable for console in ports().consoles if console.openable is not None)
+    known = {kind: statement for answer in openable for kind, statement in answer().items()}
+    asked = [kind for kind in wanted if kind in known and _opens(ports().page_of[kind])]
     if not asked:
         return
     parts = [known[kind].where(known[kind].selected_columns[0].in_(wanted[kind])) for kind in asked]

@@ -1,27 +1,28 @@
 """What the frame of every page shows: who acts for whom, where they can go, what waits, and how they want to see it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
-from flask import Flask, current_app, g, url_for
+from flask import Flask, g, url_for
 from werkzeug.local import LocalProxy
 
+from karokar import __version__
 from karokar.kernel.actor import Actor, current_actor
 from karokar.kernel.pages.paging import count_words
 from karokar.kernel.permissions import may, scope_of
+from karokar.kernel.ports import ports
 from karokar.kernel.settings import settings
 from karokar.kernel.text.normalization import bdi, count_of, isolated, names_apart, search_key
-from karokar.web.asking import ask
 from karokar.web.lists import saved_views
 from karokar.web.responses.cookies import read_cookie
 from karokar.web.shell import times
 from karokar.web.shell.links import entity_url, page_path, page_url, short_id, unbroken
 from karokar.web.shell.navigation import LinkGroup, navigation
 from karokar.web.shell.states import state_choices, state_of
+from karokar.web.shell.words import names_by_kind
 
-VERSION = "0.1.0"
 THEMES = ("light", "dark", "auto")
 
 ROLE_NAMES = {
@@ -30,11 +31,6 @@ ROLE_NAMES = {
     "CORPORATE_ADMIN": "Corporate administrator",
     "EMPLOYEE": "Employee",
 }
-
-_ACCOUNT_LINKS = (
-    ("Profile and security", "user-cog", "identity.profile"),
-    ("Notification preferences", "adjustments-horizontal", "notification.preferences"),
-)
 
 
 @dataclass(frozen=True)
@@ -48,8 +44,8 @@ class MembershipChoice:
 
 
 @dataclass(frozen=True)
-class AccountLink:
-    """A page about the person's own account."""
+class Linked:
+    """A page about the person's own account, with its address."""
 
     label: str
     icon: str
@@ -103,7 +99,7 @@ class Shell:
     @property
     def version(self) -> str:
         """The version of KaroKar."""
-        return VERSION
+        return __version__
 
     @property
     def environment(self) -> str:
@@ -127,12 +123,11 @@ class Shell:
     def _list_memberships(self) -> Sequence[MembershipChoice]:
         if self.actor.user_id is None:
             return []
-        members = ask("identity", "list_memberships_of", self.actor.user_id, default=[])
+        members = ports().sign_in.memberships_of(self.actor.user_id)
         # The acting organization's name is known; only those of others are asked for.
-        names = {self.organization_id: self.organization_name}
+        names: dict[UUID | None, str] = {self.organization_id: self.organization_name}
         others = [member.organization_id for member in members if member.organization_id not in names]
-        facts: Mapping[UUID, Any] = ask("organization", "organizations", others, default={}) if others else {}
-        names |= {id_: found.name for id_, found in facts.items()}
+        names.update(names_by_kind({"Organization": set(others)}).by_id.items())
         choices = [
             MembershipChoice(
                 member.organization_id,
@@ -148,30 +143,30 @@ class Shell:
     def unread(self) -> int:
         """How many notifications the person has not read."""
         if "unread" not in self._found:
-            count = ask("notification", "count_unread", self.actor, default=0) if self.is_signed_in else 0
-            self._found["unread"] = int(count)
+            self._found["unread"] = ports().inbox.count_unread(self.actor) if self.is_signed_in else 0
         unread: int = self._found["unread"]
         return unread
 
     @property
-    def notifications_url(self) -> str | None:
+    def notifications_url(self) -> str:
         """The page of notifications."""
-        return _url("notification.index")
+        return url_for(ports().inbox.endpoint)
 
     @property
     def switch_url(self) -> str:
         """Where the choice of another organization is sent."""
-        return _url("identity.switch") or url_for("web.home")
+        return url_for(ports().sign_in.switch)
 
     @property
     def sign_out_url(self) -> str | None:
         """Where signing out is sent."""
-        return _url("identity.logout") if self.is_signed_in else None
+        return url_for(ports().sign_in.sign_out) if self.is_signed_in else None
 
     @property
-    def account_links(self) -> list[AccountLink]:
+    def account_links(self) -> list[Linked]:
         """Pages about the person's own account."""
-        return [AccountLink(label, icon, url) for label, icon, name in _ACCOUNT_LINKS if (url := _url(name))]
+        links = (link for console in ports().consoles for link in console.account_links)
+        return [Linked(link.label, link.icon, url_for(link.endpoint)) for link in links]
 
     @property
     def banners(self) -> list[tuple[str, str]]:
@@ -183,10 +178,6 @@ class Shell:
             "SUSPENDED": "Your organization is suspended. You can read, export, answer reviews and end what runs.",
         }
         return [("wait", sentences[status])] if self.is_signed_in and status in sentences else []
-
-
-def _url(endpoint: str) -> str | None:
-    return url_for(endpoint) if endpoint in current_app.view_functions else None
 
 
 def current_shell() -> Shell:

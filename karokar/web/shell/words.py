@@ -6,10 +6,10 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from karokar.kernel.ports import ports
 from karokar.kernel.text.codes import in_words
 from karokar.kernel.text.notes import texts_of
 from karokar.kernel.text.references import REFERENCE, REMOVED
-from karokar.web.asking import ask
 from karokar.web.shell.states import STATES
 from karokar.web.shell.times import last_local_day, local_day, local_time
 
@@ -96,15 +96,6 @@ class Names:
         return found or otherwise or f"…{str(entity_id)[-8:]}"
 
 
-_QUESTIONS = (
-    ("User", "identity", "people", "name"),
-    ("Organization", "organization", "organizations", "name"),
-    ("Vehicle", "fleet", "vehicles", "label"),
-    ("Booking", "booking", "bookings", "reference"),
-)
-"""What each kind's context is asked, and the attribute of its answers that is the name."""
-
-
 NOTE = "Note"
 """The kind under which the texts of notes are asked for: what a note is called is what it says."""
 
@@ -112,10 +103,9 @@ NOTE = "Note"
 def names_by_kind(by_kind: Mapping[str, set[UUID]]) -> Names:
     """Return the names of things, with one question per kind."""
     found: dict[UUID, str] = {}
-    for kind, context, question, attribute in _QUESTIONS:
+    for kind, answer in ports().names.items():
         if by_kind.get(kind):
-            answer: Mapping[UUID, Any] = ask(context, question, by_kind[kind], default={})
-            found |= {entity_id: str(getattr(one, attribute)) for entity_id, one in answer.items()}
+            found |= answer(by_kind[kind])
     found |= texts_of(by_kind.get(NOTE, ()))
     return Names(by_id=found)
 

@@ -24,6 +24,7 @@ from karokar.kernel.actor import Actor, current_actor
 from karokar.kernel.db import primitive
 from karokar.kernel.errors import NotFound, RuleBroken
 from karokar.kernel.permissions import signed_in
+from karokar.kernel.ports import ports
 from karokar.kernel.settings import settings
 from karokar.kernel.text.notes import texts_of
 from karokar.kernel.text.references import notes_in
@@ -32,7 +33,6 @@ from karokar.outbox.reading.search import FoundEvent
 from karokar.outbox.reading.timeline import Timeline, entries_of, families, news, state_then, whole_story
 from karokar.outbox.reading.timeline import timeline as read_timeline
 from karokar.outbox.reading.timeline_query import TimelineFilter
-from karokar.web.asking import ask
 from karokar.web.lists.exports import safe
 from karokar.web.lists.filters import Choice, Day, Filters, Text, asked_moment
 from karokar.web.shell import words
@@ -43,19 +43,6 @@ from karokar.web.timeline import event_presenter
 bp = Blueprint("timeline", __name__, url_prefix="/timeline")
 
 MOST_WATCHED = 50
-_PRODUCERS = {
-    "identity": "People",
-    "organization": "Organizations",
-    "verification": "Documents",
-    "fleet": "Vehicles and maintenance",
-    "booking": "Bookings",
-    "assignment": "Assignments",
-    "availability": "Calendar",
-    "notification": "Messages",
-    "audit": "Audit",
-    "administration": "Platform",
-    "delivery": "Deliveries",
-}
 
 
 @bp.get("/<kind>/<uuid:subject_id>")
@@ -175,15 +162,20 @@ def init_app(app: Flask) -> None:
 
 def _filters() -> Filters:
     viewer = current_actor()
-    members = ask("identity", "list_members", viewer.organization_id, default=[]) if viewer.organization_id else []
-    people = [(str(one.user_id), one.name) for one in members] if reads_organization(viewer) else []
+    shows_people = viewer.organization_id is not None and reads_organization(viewer)
+    people = ports().sign_in.people_of(viewer.organization_id) if shows_people and viewer.organization_id else []
+    producers = {code: word for console in ports().consoles for code, word in console.producers.items()}
     known = families()
     fields = [
-        Choice("kind", "About", choices=[(code, word) for code, word in _PRODUCERS.items() if code in known]),
+        Choice("kind", "About", choices=[(code, word) for code, word in producers.items() if code in known]),
         Choice(
             "actor",
             "Who",
-            choices=[*people, ("others", "Another organization"), ("system", f"{event_presenter.SYSTEM_NAME} itself")],
+            choices=[
+                *((str(id_), name) for id_, name in people),
+                ("others", "Another organization"),
+                ("system", f"{event_presenter.SYSTEM_NAME} itself"),
+            ],
         ),
         Day("from", "From", argument="since"),
         Day("to", "To", argument="until", is_end=True),

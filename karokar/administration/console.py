@@ -1,4 +1,4 @@
-"""What the engine answers to home and the search box: what waits for those who operate events, and events by id."""
+"""What administration offers to shared pages: the platform's own, and what waits for those who operate events."""
 
 from datetime import timedelta
 from uuid import UUID
@@ -8,6 +8,7 @@ from karokar.kernel.actor import Actor
 from karokar.kernel.errors import NotFound
 from karokar.kernel.pages.waiting import Deed, Figure, Hit, WaitingItem
 from karokar.kernel.permissions import may, scope_of
+from karokar.kernel.ports import Console, Entry
 from karokar.outbox.monitoring.overview import failure_groups, list_pending
 from karokar.outbox.operations.actions import digest_of_open
 from karokar.outbox.reading.search import find_event, find_nth_newest
@@ -108,3 +109,77 @@ def search(actor: Actor, text: str) -> list[Hit]:
             detail=f"{found.occurred_at:%Y-%m-%d %H:%M} UTC",
         )
     ]
+
+
+CONSOLE = Console(
+    navigation=(
+        Entry(
+            label="Reports",
+            icon="chart-bar",
+            endpoint="administration.reports",
+            group="Organization",
+            place=50,
+            permission="report.read",
+            key="r",
+        ),
+        Entry(
+            label="Events",
+            icon="activity",
+            endpoint="administration.events",
+            group="Organization",
+            place=60,
+            permission="event.read",
+            key="e",
+            types=("VENDOR", "CORPORATE"),
+        ),
+        Entry(
+            label="Settings",
+            icon="settings",
+            endpoint="administration.settings",
+            group="Organization",
+            place=100,
+            permission="setting.manage",
+            key="s",
+        ),
+        Entry(
+            label="Review queue",
+            icon="clipboard-check",
+            endpoint="administration.review",
+            group="Platform",
+            place=10,
+            permission="verification.review",
+            key="q",
+        ),
+        Entry(
+            label="People",
+            icon="users-group",
+            endpoint="administration.people",
+            group="Platform",
+            place=30,
+            permission="employee.manage",
+            types=("PLATFORM",),
+        ),
+        Entry(
+            label="Events console",
+            icon="activity",
+            endpoint="administration.overview",
+            group="Platform",
+            place=40,
+            permission="event.operate",
+            key="e",
+        ),
+        Entry(
+            label="System health",
+            icon="server",
+            endpoint="administration.health",
+            group="Platform",
+            place=50,
+            permission="event.operate",
+        ),
+    ),
+    pages={"event": "administration.event"},
+    producers={"administration": "Platform", "delivery": "Deliveries"},
+    waiting=list_waiting_for,
+    figures=list_figures_for,
+    search=search,
+)
