@@ -37,9 +37,9 @@ from karokar.kernel import clock
 from karokar.kernel.actor import current_actor
 from karokar.kernel.db import action, db
 from karokar.kernel.errors import NotFound, RuleBroken, StateConflict
-from karokar.kernel.handover import Found, PhotoUpload, check_damage, handover_values, keep_handover
 from karokar.kernel.permissions import check, load
 from karokar.kernel.schedule import every, work_through
+from karokar.kernel.vehicles.handover import Found, PhotoUpload, check_damage, handover_values, keep_handover
 from karokar.organization import queries as organization
 from karokar.verification import queries as verification
 

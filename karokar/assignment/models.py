@@ -28,8 +28,14 @@ from karokar.events.assignment import (
 from karokar.kernel.actor import Actor, Scope
 from karokar.kernel.db import Aggregate, Base
 from karokar.kernel.errors import StateConflict
-from karokar.kernel.handover import HandoverColumns, PhotoColumns, check_reading, correct_reading, time_of_return
 from karokar.kernel.text.notes import TYPED, Note, new_note
+from karokar.kernel.vehicles.handover import (
+    HandoverColumns,
+    PhotoColumns,
+    check_reading,
+    correct_reading,
+    time_of_return,
+)
 
 VEHICLE_OVERLAP = "ex_assignments_vehicle_no_overlap"
 EMPLOYEE_OVERLAP = "ex_assignments_employee_no_overlap"

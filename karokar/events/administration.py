@@ -5,7 +5,7 @@ from typing import ClassVar
 from karokar.events.base import Code, Event, OrganizationId, fact
 
 
-@fact("SettingChanged", "changed a setting")
+@fact("SettingChanged", "changed a setting", details=("key", "before", "after"))
 class SettingChanged(Event, frozen=True, kw_only=True):
     """Sent when a setting of the platform, or of an organization, changed."""
 
@@ -17,7 +17,7 @@ class SettingChanged(Event, frozen=True, kw_only=True):
     after: Code
 
 
-@fact("BackupCompleted", "completed a backup", audience=())
+@fact("BackupCompleted", "completed a backup", audience=(), tone="good")
 class BackupCompleted(Event, frozen=True, kw_only=True):
     """Sent when a backup was written and read back."""
 

@@ -31,26 +31,33 @@ class _AssignmentEvent(Event, frozen=True, kw_only=True):
     end: Moment | None = None
 
 
-@fact("AssignmentCreated", "assigned the vehicle", stream="vehicle_id")
+@fact("AssignmentCreated", "assigned the vehicle", stream="vehicle_id", tone="wait")
 class AssignmentCreated(_AssignmentEvent, frozen=True, kw_only=True):
     """Sent when an employee is to get a vehicle: by the booking's event, or directly for a company's own."""
 
     round: int = 1
 
 
-@fact("AssignmentAccepted", "accepted the assignment", stream="vehicle_id")
+@fact("AssignmentAccepted", "accepted the assignment", stream="vehicle_id", tone="good")
 class AssignmentAccepted(_AssignmentEvent, frozen=True, kw_only=True):
     """Sent when the named employee accepted."""
 
 
-@fact("AssignmentRejected", "declined the assignment", version=2, stream="vehicle_id")
+@fact("AssignmentRejected", "declined the assignment", version=2, stream="vehicle_id", tone="bad", details=("note_id",))
 class AssignmentRejected(_AssignmentEvent, frozen=True, kw_only=True):
     """Sent when the named employee declined."""
 
     note_id: NoteId | None = None
 
 
-@fact("AssignmentActivated", "received the vehicle", stream="vehicle_id")
+@fact(
+    "AssignmentActivated",
+    "received the vehicle",
+    stream="vehicle_id",
+    tone="live",
+    details=("odometer", "fuel_percent"),
+    person="employee_id",
+)
 class AssignmentActivated(_AssignmentEvent, frozen=True, kw_only=True):
     """Sent when the employee has the vehicle: after the booking's handover, or by starting a direct one.
 
@@ -62,7 +69,14 @@ class AssignmentActivated(_AssignmentEvent, frozen=True, kw_only=True):
     fuel_percent: int | None = None
 
 
-@fact("AssignmentCompleted", "returned the vehicle", stream="vehicle_id")
+@fact(
+    "AssignmentCompleted",
+    "returned the vehicle",
+    stream="vehicle_id",
+    tone="good",
+    details=("odometer", "fuel_percent"),
+    person="employee_id",
+)
 class AssignmentCompleted(_AssignmentEvent, frozen=True, kw_only=True):
     """Sent when the employee gave the vehicle back; odometer in kilometres and fuel in percent for a direct one."""
 
@@ -71,7 +85,7 @@ class AssignmentCompleted(_AssignmentEvent, frozen=True, kw_only=True):
     fuel_percent: int | None = None
 
 
-@fact("AssignmentOdometerCorrected", "corrected an odometer reading", stream="vehicle_id")
+@fact("AssignmentOdometerCorrected", "corrected an odometer reading", stream="vehicle_id", details=("odometer",))
 class AssignmentOdometerCorrected(_AssignmentEvent, frozen=True, kw_only=True):
     """Sent when the odometer reading of a handover (`handover_kind` OUT) or return (IN) of a company's own vehicle was
     corrected, in kilometres; `read_at` is when it was handed over or came back.
@@ -84,7 +98,7 @@ class AssignmentOdometerCorrected(_AssignmentEvent, frozen=True, kw_only=True):
     odometer: int
 
 
-@fact("AssignmentClosed", "closed the assignment", stream="vehicle_id")
+@fact("AssignmentClosed", "closed the assignment", stream="vehicle_id", tone="neutral", details=("reason",))
 class AssignmentClosed(_AssignmentEvent, frozen=True, kw_only=True):
     """Sent when an assignment ended administratively: booking over, replaced by a later round, member left, expired."""
 
@@ -92,14 +106,14 @@ class AssignmentClosed(_AssignmentEvent, frozen=True, kw_only=True):
     closed_at: Moment
 
 
-@fact("AssignmentReminded", "sent a reminder to answer the assignment", stream="vehicle_id")
+@fact("AssignmentReminded", "sent a reminder to answer the assignment", stream="vehicle_id", tone="wait")
 class AssignmentReminded(_AssignmentEvent, frozen=True, kw_only=True):
     """Sent by the clock a day and two hours before the start of an assignment that is not yet answered."""
 
     hours_before: int
 
 
-@fact("AssignmentFlagged", "flagged the assignment", stream="vehicle_id")
+@fact("AssignmentFlagged", "flagged the assignment", stream="vehicle_id", tone="bad", details=("reason",))
 class AssignmentFlagged(_AssignmentEvent, frozen=True, kw_only=True):
     """Sent when the employee of a running assignment was suspended or removed: somebody must fetch the vehicle."""
 

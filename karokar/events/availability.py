@@ -33,7 +33,13 @@ class _ConflictEvent(Event, frozen=True, kw_only=True):
     end: Moment | None = None
 
 
-@fact("AvailabilityConflictDetected", "found a conflict in the calendar", stream="vehicle_id", private=_COMPANIES)
+@fact(
+    "AvailabilityConflictDetected",
+    "found a conflict in the calendar",
+    stream="vehicle_id",
+    private=_COMPANIES,
+    tone="bad",
+)
 class AvailabilityConflictDetected(_ConflictEvent, frozen=True, kw_only=True):
     """Sent when two blocks of a vehicle overlap."""
 
@@ -44,6 +50,8 @@ class AvailabilityConflictDetected(_ConflictEvent, frozen=True, kw_only=True):
     version=2,
     stream="vehicle_id",
     private=_COMPANIES,
+    tone="good",
+    details=("note_id", "resolution"),
 )
 class AvailabilityConflictResolved(_ConflictEvent, frozen=True, kw_only=True):
     """Sent when no overlap is left (`resolution` NO_OVERLAP), or when a person decided (ACCEPTED, with a note)."""

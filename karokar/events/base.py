@@ -8,12 +8,15 @@ primitives only; a field declared in `private` is seen by one side only; no fiel
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Annotated, Any, ClassVar, Generic, TypeVar
+from typing import Annotated, Any, ClassVar, Generic, Literal, TypeVar
 from uuid import UUID
 
 import msgspec
 
 E = TypeVar("E", bound="Event")
+
+Tone = Literal["info", "good", "live", "bad", "wait", "neutral"]
+"""What an event means to those who read it: that something went well, is under way, went wrong, waits, or is over."""
 
 
 def _subject(kind: str) -> msgspec.Meta:
@@ -68,6 +71,10 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     aggregate_type: ClassVar[str]
     aggregate_field: ClassVar[str | None]
     sentence: ClassVar[str]
+    tone: ClassVar["Tone"] = "info"
+    details: ClassVar[tuple[str, ...]] = ()
+    person_field: ClassVar[str | None] = None
+    may_be_by_stranger: ClassVar[bool] = False
     stream_field: ClassVar[str | None] = None
     audience: ClassVar[tuple[str, ...] | None] = None
     private: ClassVar[Mapping[str, str]] = {}
@@ -140,15 +147,22 @@ def fact(
     stream: str | None = None,
     audience: tuple[str, ...] | None = None,
     private: Mapping[str, str] | None = None,
+    tone: Tone = "info",
+    details: tuple[str, ...] = (),
+    person: str | None = None,
+    by_stranger: bool = False,
 ) -> Callable[[type[E]], type[E]]:
-    """Declare an event class under its stored name.
+    """Declare an event class under its stored name, and how it reads.
 
-    `sentence` continues "Asha Khan …" ("approved the booking"). `stream` names the field whose entity keeps the order.
-    `audience` names the organization fields whose organizations see the event (None: every subject organization;
-    empty: the platform only). `private` maps a field, of the payload or of the recorded changes, to the organization
-    field whose side alone sees it besides the platform (several: divided by spaces; empty: the platform alone).
+    `sentence` continues "Asha Khan …" ("approved the booking"). `details` names the fields that say more than the
+    sentence and the changes do. `person` names the field of whom the sentence is about, where that isn't who set it
+    off; `by_stranger` says that it may be about nobody whom the console knows. `stream` names the field whose entity
+    keeps the order. `audience` names the organization fields whose organizations see the event (None: every subject
+    organization; empty: the platform only). `private` maps a field, of the payload or of the recorded changes, to the
+    organization field whose side alone sees it besides the platform (several: divided by spaces; empty: the platform
+    alone).
 
-    Raises ValueError for a name and version used twice.
+    Raises ValueError for a name and version used twice, and for details that are no fields.
     """
 
     def declare(class_: type[E]) -> type[E]:
@@ -163,12 +177,44 @@ def fact(
         class_.audience = audience
         class_.private = dict(private or {})
         class_.subject_fields = _subject_fields(class_)
+        class_.tone = tone
+        class_.details = details
+        class_.person_field = person
+        class_.may_be_by_stranger = by_stranger
+        unknown = {*details, *([person] if person else [])} - set(class_.__struct_fields__)
+        if unknown:
+            message = f"The event {name} has no field {', '.join(sorted(unknown))}."
+            raise ValueError(message)
         CATALOG[name, version] = class_
         if name not in LATEST or LATEST[name].schema_version < version:
             LATEST[name] = class_
         return class_
 
     return declare
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How an event reads, by the stored names of its fields; an unknown one says nothing but its sentence."""
+
+    tone: Tone = "info"
+    details: tuple[str, ...] = ()
+    person: str | None = None
+    may_be_by_stranger: bool = False
+
+
+def reading_of(name: str) -> Reading:
+    """Return how the events of a stored name read in this code."""
+    class_ = LATEST.get(name)
+    if class_ is None:
+        return Reading()
+    stored = {field.name: field.encode_name for field in msgspec.structs.fields(class_)}
+    return Reading(
+        class_.tone,
+        tuple(stored[name] for name in class_.details),
+        stored[class_.person_field] if class_.person_field else None,
+        class_.may_be_by_stranger,
+    )
 
 
 def _subject_fields(class_: type[Event]) -> tuple[tuple[str, str], ...]:

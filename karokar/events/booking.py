@@ -37,24 +37,39 @@ class BookingEdited(_BookingEvent, frozen=True, kw_only=True):
     """Sent when a draft's period or purpose changed."""
 
 
-@fact("BookingDiscarded", "discarded the draft", stream="vehicle_id", audience=_DRAFT_AUDIENCE, private=_CORPORATE_ONLY)
+@fact(
+    "BookingDiscarded",
+    "discarded the draft",
+    stream="vehicle_id",
+    audience=_DRAFT_AUDIENCE,
+    private=_CORPORATE_ONLY,
+    tone="neutral",
+)
 class BookingDiscarded(_BookingEvent, frozen=True, kw_only=True):
     """Sent just before a draft is deleted."""
 
 
-@fact("BookingRequested", "requested the booking", stream="vehicle_id", private=_CORPORATE_ONLY)
+@fact("BookingRequested", "requested the booking", stream="vehicle_id", private=_CORPORATE_ONLY, tone="wait")
 class BookingRequested(_BookingEvent, frozen=True, kw_only=True):
     """Sent when a draft was submitted to the vendor."""
 
 
-@fact("BookingApproved", "approved the booking", stream="vehicle_id", private=_CORPORATE_ONLY)
+@fact("BookingApproved", "approved the booking", stream="vehicle_id", private=_CORPORATE_ONLY, tone="good")
 class BookingApproved(_BookingEvent, frozen=True, kw_only=True):
     """Sent when the vendor approved; the vehicle is held until `held_until` (end plus the vendor's buffer)."""
 
     held_until: Moment
 
 
-@fact("BookingRejected", "rejected the booking", version=2, stream="vehicle_id", private=_CORPORATE_ONLY)
+@fact(
+    "BookingRejected",
+    "rejected the booking",
+    version=2,
+    stream="vehicle_id",
+    private=_CORPORATE_ONLY,
+    tone="bad",
+    details=("reason", "note_id"),
+)
 class BookingRejected(_BookingEvent, frozen=True, kw_only=True):
     """Sent when the vendor said no; `offered_vehicle_id` names another vehicle that it would rent instead."""
 
@@ -71,7 +86,14 @@ class BookingAssigned(_BookingEvent, frozen=True, kw_only=True):
     round: int
 
 
-@fact("BookingActivated", "handed the vehicle over", stream="vehicle_id", private=_CORPORATE_ONLY)
+@fact(
+    "BookingActivated",
+    "handed the vehicle over",
+    stream="vehicle_id",
+    private=_CORPORATE_ONLY,
+    tone="live",
+    details=("odometer", "fuel_percent"),
+)
 class BookingActivated(_BookingEvent, frozen=True, kw_only=True):
     """Sent at the handover; odometer in kilometres, fuel in percent."""
 
@@ -81,7 +103,14 @@ class BookingActivated(_BookingEvent, frozen=True, kw_only=True):
     fuel_percent: int
 
 
-@fact("BookingCompleted", "took the vehicle back", stream="vehicle_id", private=_CORPORATE_ONLY)
+@fact(
+    "BookingCompleted",
+    "took the vehicle back",
+    stream="vehicle_id",
+    private=_CORPORATE_ONLY,
+    tone="good",
+    details=("odometer", "fuel_percent", "is_damaged"),
+)
 class BookingCompleted(_BookingEvent, frozen=True, kw_only=True):
     """Sent at the return; odometer in kilometres, fuel in percent."""
 
@@ -92,7 +121,15 @@ class BookingCompleted(_BookingEvent, frozen=True, kw_only=True):
     is_damaged: bool = False
 
 
-@fact("BookingCancelled", "cancelled the booking", version=2, stream="vehicle_id", private=_CORPORATE_ONLY)
+@fact(
+    "BookingCancelled",
+    "cancelled the booking",
+    version=2,
+    stream="vehicle_id",
+    private=_CORPORATE_ONLY,
+    tone="neutral",
+    details=("reason", "note_id"),
+)
 class BookingCancelled(_BookingEvent, frozen=True, kw_only=True):
     """Sent when a booking that had not begun was called off, by a side or by the clock (UNANSWERED, NO_SHOW)."""
 
@@ -103,7 +140,15 @@ class BookingCancelled(_BookingEvent, frozen=True, kw_only=True):
     former_status: Code
 
 
-@fact("BookingTerminated", "ended the booking early", version=2, stream="vehicle_id", private=_CORPORATE_ONLY)
+@fact(
+    "BookingTerminated",
+    "ended the booking early",
+    version=2,
+    stream="vehicle_id",
+    private=_CORPORATE_ONLY,
+    tone="bad",
+    details=("reason", "note_id"),
+)
 class BookingTerminated(_BookingEvent, frozen=True, kw_only=True):
     """Sent when a running booking was ended before its time, at `actual_end`."""
 
@@ -113,14 +158,14 @@ class BookingTerminated(_BookingEvent, frozen=True, kw_only=True):
     actual_end: Moment
 
 
-@fact("BookingOverdue", "noticed that the vehicle is late", stream="vehicle_id", private=_CORPORATE_ONLY)
+@fact("BookingOverdue", "noticed that the vehicle is late", stream="vehicle_id", private=_CORPORATE_ONLY, tone="bad")
 class BookingOverdue(_BookingEvent, frozen=True, kw_only=True):
     """Sent by the clock, once, when a running booking passed its end."""
 
     employee_id: UserId | None = None
 
 
-@fact("BookingReminded", "sent a reminder about the booking", stream="vehicle_id", private=_CORPORATE_ONLY)
+@fact("BookingReminded", "sent a reminder about the booking", stream="vehicle_id", private=_CORPORATE_ONLY, tone="wait")
 class BookingReminded(_BookingEvent, frozen=True, kw_only=True):
     """Sent by the clock an hour after the start of a booking that nobody has collected."""
 
@@ -155,7 +200,13 @@ class BookingVehicleAwaited(_BookingEvent, frozen=True, kw_only=True):
     since: Moment
 
 
-@fact("BookingVehicleReturned", "noted that the vehicle is back", stream="vehicle_id", private=_CORPORATE_ONLY)
+@fact(
+    "BookingVehicleReturned",
+    "noted that the vehicle is back",
+    stream="vehicle_id",
+    private=_CORPORATE_ONLY,
+    details=("odometer", "fuel_percent", "is_damaged"),
+)
 class BookingVehicleReturned(_BookingEvent, frozen=True, kw_only=True):
     """Sent when a vehicle came back after its booking had ended without it; odometer in kilometres, fuel in percent.
 
@@ -169,7 +220,13 @@ class BookingVehicleReturned(_BookingEvent, frozen=True, kw_only=True):
     is_damaged: bool = False
 
 
-@fact("BookingOdometerCorrected", "corrected an odometer reading", stream="vehicle_id", private=_CORPORATE_ONLY)
+@fact(
+    "BookingOdometerCorrected",
+    "corrected an odometer reading",
+    stream="vehicle_id",
+    private=_CORPORATE_ONLY,
+    details=("odometer",),
+)
 class BookingOdometerCorrected(_BookingEvent, frozen=True, kw_only=True):
     """Sent when the odometer reading of a handover (`handover_kind` OUT) or return (IN) was corrected, in kilometres.
 

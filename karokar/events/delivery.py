@@ -11,7 +11,7 @@ class _DeliveryEvent(Event, frozen=True, kw_only=True):
     aggregate_field: ClassVar[str | None] = None
 
 
-@fact("DeliveryDeadLettered", "gave up a delivery", audience=())
+@fact("DeliveryDeadLettered", "gave up a delivery", audience=(), tone="bad", details=("handler", "error"))
 class DeliveryDeadLettered(_DeliveryEvent, frozen=True, kw_only=True):
     """Sent when a handler failed for the last time, except where the event was itself about delivery."""
 
@@ -23,7 +23,7 @@ class DeliveryDeadLettered(_DeliveryEvent, frozen=True, kw_only=True):
     fingerprint: Code
 
 
-@fact("DeliveryRetried", "retried deliveries", audience=())
+@fact("DeliveryRetried", "retried deliveries", audience=(), tone="good", details=("handler",))
 class DeliveryRetried(_DeliveryEvent, frozen=True, kw_only=True):
     """Sent when a person made failed or dead deliveries due again."""
 
@@ -33,7 +33,9 @@ class DeliveryRetried(_DeliveryEvent, frozen=True, kw_only=True):
     selection: dict[Code, Code]
 
 
-@fact("DeliveryDismissed", "dismissed deliveries", version=2, audience=())
+@fact(
+    "DeliveryDismissed", "dismissed deliveries", version=2, audience=(), tone="neutral", details=("note_id", "handler")
+)
 class DeliveryDismissed(_DeliveryEvent, frozen=True, kw_only=True):
     """Sent when a person decided that dead deliveries stay undone."""
 
@@ -44,7 +46,7 @@ class DeliveryDismissed(_DeliveryEvent, frozen=True, kw_only=True):
     selection: dict[Code, Code]
 
 
-@fact("HandlerPaused", "paused a handler", version=2, audience=())
+@fact("HandlerPaused", "paused a handler", version=2, audience=(), tone="wait", details=("note_id", "handler"))
 class HandlerPaused(_DeliveryEvent, frozen=True, kw_only=True):
     """Sent when a handler was told to wait."""
 
@@ -52,14 +54,14 @@ class HandlerPaused(_DeliveryEvent, frozen=True, kw_only=True):
     note_id: NoteId | None = None
 
 
-@fact("HandlerResumed", "resumed a handler", audience=())
+@fact("HandlerResumed", "resumed a handler", audience=(), tone="live", details=("handler",))
 class HandlerResumed(_DeliveryEvent, frozen=True, kw_only=True):
     """Sent when a paused handler goes on with what waited."""
 
     handler: Code
 
 
-@fact("ReplayStarted", "started a replay", audience=())
+@fact("ReplayStarted", "started a replay", audience=(), tone="live")
 class ReplayStarted(_DeliveryEvent, frozen=True, kw_only=True):
     """Sent when a planned replay begins."""
 
@@ -68,7 +70,7 @@ class ReplayStarted(_DeliveryEvent, frozen=True, kw_only=True):
     planned: int
 
 
-@fact("ReplayCompleted", "completed a replay", audience=())
+@fact("ReplayCompleted", "completed a replay", audience=(), tone="good")
 class ReplayCompleted(_DeliveryEvent, frozen=True, kw_only=True):
     """Sent when a replay came to its end, or was stopped before it, with its units by outcome: `done`, `failed`,
     `skipped`, and `left` for those that were not done because it was stopped.

@@ -24,7 +24,7 @@ class _VehicleFacts(_VehicleEvent, frozen=True, kw_only=True):
     city: Name
 
 
-@fact("VehicleCreated", "registered the vehicle", stream="vehicle_id")
+@fact("VehicleCreated", "registered the vehicle", stream="vehicle_id", tone="wait")
 class VehicleCreated(_VehicleFacts, frozen=True, kw_only=True):
     """Sent when a vehicle was registered: it is PENDING until its documents are verified."""
 
@@ -34,12 +34,19 @@ class VehicleUpdated(_VehicleFacts, frozen=True, kw_only=True):
     """Sent when a vehicle's facts changed; carries all of them as they are now."""
 
 
-@fact("VehicleActivated", "activated the vehicle", stream="vehicle_id")
+@fact("VehicleActivated", "activated the vehicle", stream="vehicle_id", tone="live")
 class VehicleActivated(_VehicleEvent, frozen=True, kw_only=True):
     """Sent when a vehicle was activated, for the first time or after a suspension."""
 
 
-@fact("VehicleSuspended", "suspended the vehicle", version=2, stream="vehicle_id")
+@fact(
+    "VehicleSuspended",
+    "suspended the vehicle",
+    version=2,
+    stream="vehicle_id",
+    tone="bad",
+    details=("reason", "note_id"),
+)
 class VehicleSuspended(_VehicleEvent, frozen=True, kw_only=True):
     """Sent when a vehicle was taken off the road; `suspended_by` is OWNER, PLATFORM or DOCUMENTS."""
 
@@ -48,14 +55,14 @@ class VehicleSuspended(_VehicleEvent, frozen=True, kw_only=True):
     note_id: NoteId | None = None
 
 
-@fact("VehicleRetired", "retired the vehicle", version=2, stream="vehicle_id")
+@fact("VehicleRetired", "retired the vehicle", version=2, stream="vehicle_id", tone="neutral", details=("note_id",))
 class VehicleRetired(_VehicleEvent, frozen=True, kw_only=True):
     """Sent when a vehicle left the fleet for good."""
 
     note_id: NoteId | None = None
 
 
-@fact("OdometerRecorded", "recorded the odometer", stream="vehicle_id")
+@fact("OdometerRecorded", "recorded the odometer", stream="vehicle_id", details=("kilometres",))
 class OdometerRecorded(_VehicleEvent, frozen=True, kw_only=True):
     """Sent when a reading in kilometres was noted; `mark` says what is odd about it, empty for nothing."""
 
@@ -67,7 +74,14 @@ class OdometerRecorded(_VehicleEvent, frozen=True, kw_only=True):
     mark: Code = ""
 
 
-@fact("OdometerVoided", "voided an odometer reading", version=2, stream="vehicle_id")
+@fact(
+    "OdometerVoided",
+    "voided an odometer reading",
+    version=2,
+    stream="vehicle_id",
+    tone="neutral",
+    details=("note_id", "kilometres"),
+)
 class OdometerVoided(_VehicleEvent, frozen=True, kw_only=True):
     """Sent when a reading was declared wrong."""
 
@@ -89,7 +103,7 @@ class _WindowEvent(Event, frozen=True, kw_only=True):
     end: Moment
 
 
-@fact("VehicleMaintenanceScheduled", "scheduled maintenance", stream="vehicle_id")
+@fact("VehicleMaintenanceScheduled", "scheduled maintenance", stream="vehicle_id", tone="wait")
 class VehicleMaintenanceScheduled(_WindowEvent, frozen=True, kw_only=True):
     """Sent when a maintenance window was planned."""
 
@@ -99,19 +113,26 @@ class VehicleMaintenanceChanged(_WindowEvent, frozen=True, kw_only=True):
     """Sent when a planned window was moved or described anew; carries the new period."""
 
 
-@fact("VehicleMaintenanceStarted", "started maintenance", stream="vehicle_id")
+@fact("VehicleMaintenanceStarted", "started maintenance", stream="vehicle_id", tone="live")
 class VehicleMaintenanceStarted(_WindowEvent, frozen=True, kw_only=True):
     """Sent when the work began."""
 
 
-@fact("VehicleMaintenanceCompleted", "completed maintenance", stream="vehicle_id")
+@fact("VehicleMaintenanceCompleted", "completed maintenance", stream="vehicle_id", tone="good")
 class VehicleMaintenanceCompleted(_WindowEvent, frozen=True, kw_only=True):
     """Sent when the work was done, at `completed_at`."""
 
     completed_at: Moment
 
 
-@fact("VehicleMaintenanceCancelled", "cancelled maintenance", version=2, stream="vehicle_id")
+@fact(
+    "VehicleMaintenanceCancelled",
+    "cancelled maintenance",
+    version=2,
+    stream="vehicle_id",
+    tone="neutral",
+    details=("note_id",),
+)
 class VehicleMaintenanceCancelled(_WindowEvent, frozen=True, kw_only=True):
     """Sent when a window was called off, at `cancelled_at`."""
 

@@ -12,14 +12,14 @@ class _UserEvent(Event, frozen=True, kw_only=True):
     user_id: UserId
 
 
-@fact("UserRegistered", "was registered", audience=())
+@fact("UserRegistered", "was registered", audience=(), person="user_id")
 class UserRegistered(_UserEvent, frozen=True, kw_only=True):
     """Sent when a person is invited who was unknown until then. The platform alone sees it: whoever invites an address
     must not learn whether it was known.
     """
 
 
-@fact("EmailVerified", "verified their e-mail address")
+@fact("EmailVerified", "verified their e-mail address", tone="good", person="user_id")
 class EmailVerified(_UserEvent, frozen=True, kw_only=True):
     """Sent when a person followed the link in a mail to their address for the first time."""
 
@@ -44,7 +44,7 @@ class NewBrowserSignedIn(_UserEvent, frozen=True, kw_only=True):
     session_id: UUID
 
 
-@fact("PasswordResetRequested", "asked for a new password")
+@fact("PasswordResetRequested", "asked for a new password", tone="wait", person="user_id")
 class PasswordResetRequested(_UserEvent, frozen=True, kw_only=True):
     """Sent when a known, active person asked for a link to set a new password."""
 
@@ -56,7 +56,7 @@ class PasswordChanged(_UserEvent, frozen=True, kw_only=True):
     by_link: bool = False
 
 
-@fact("SessionsEnded", "ended sessions")
+@fact("SessionsEnded", "ended sessions", details=("reason",))
 class SessionsEnded(_UserEvent, frozen=True, kw_only=True):
     """Sent when sessions of a person were ended before their time."""
 
@@ -64,12 +64,12 @@ class SessionsEnded(_UserEvent, frozen=True, kw_only=True):
     reason: Code
 
 
-@fact("TwoFactorEnabled", "turned on the second factor")
+@fact("TwoFactorEnabled", "turned on the second factor", tone="good")
 class TwoFactorEnabled(_UserEvent, frozen=True, kw_only=True):
     """Sent when a person's authenticator app was confirmed with a first code."""
 
 
-@fact("TwoFactorDisabled", "turned off the second factor", version=2)
+@fact("TwoFactorDisabled", "turned off the second factor", version=2, details=("identity_check",))
 class TwoFactorDisabled(_UserEvent, frozen=True, kw_only=True):
     """Sent when a second factor was removed, by the person or by a platform admin, who made sure who asked for it in
     the way that `identity_check` names (empty: by the person, or before it was asked for).
@@ -87,7 +87,7 @@ class RecoveryCodesRenewed(_UserEvent, frozen=True, kw_only=True):
     used_one: bool = False
 
 
-@fact("ApiTokenCreated", "created an API token")
+@fact("ApiTokenCreated", "created an API token", tone="wait")
 class ApiTokenCreated(_UserEvent, frozen=True, kw_only=True):
     """Sent when a person made an API token for one of their organizations."""
 
@@ -95,7 +95,7 @@ class ApiTokenCreated(_UserEvent, frozen=True, kw_only=True):
     organization_id: OrganizationId | None = None
 
 
-@fact("ApiTokenRevoked", "revoked an API token")
+@fact("ApiTokenRevoked", "revoked an API token", tone="bad")
 class ApiTokenRevoked(_UserEvent, frozen=True, kw_only=True):
     """Sent when an API token was revoked before it expired."""
 
@@ -103,7 +103,7 @@ class ApiTokenRevoked(_UserEvent, frozen=True, kw_only=True):
     organization_id: OrganizationId | None = None
 
 
-@fact("UserLoginFailed", "failed to sign in")
+@fact("UserLoginFailed", "failed to sign in", tone="bad", details=("reason",), person="user_id", by_stranger=True)
 class UserLoginFailed(Event, frozen=True, kw_only=True):
     """Sent when a sign-in was refused; for an unknown address without a user, as an event of no aggregate."""
 
@@ -122,43 +122,43 @@ class _MemberEvent(Event, frozen=True, kw_only=True):
     role: Name
 
 
-@fact("MemberInvited", "invited a person")
+@fact("MemberInvited", "invited a person", tone="wait", details=("role",))
 class MemberInvited(_MemberEvent, frozen=True, kw_only=True):
     """Sent when a person is invited to an organization, and again when the invitation is sent anew."""
 
     resent: bool = False
 
 
-@fact("InvitationWithdrawn", "withdrew an invitation")
+@fact("InvitationWithdrawn", "withdrew an invitation", tone="neutral", details=("role",))
 class InvitationWithdrawn(_MemberEvent, frozen=True, kw_only=True):
     """Sent when an invitation that was not yet accepted is taken back."""
 
 
-@fact("MemberJoined", "joined")
+@fact("MemberJoined", "joined", tone="good", details=("role",))
 class MemberJoined(_MemberEvent, frozen=True, kw_only=True):
     """Sent when an invited person accepted."""
 
 
-@fact("MemberRoleChanged", "changed a member's role")
+@fact("MemberRoleChanged", "changed a member's role", details=("former_role", "role"))
 class MemberRoleChanged(_MemberEvent, frozen=True, kw_only=True):
     """Sent when a member got another role; `role` is the new one."""
 
     former_role: Name
 
 
-@fact("MemberSuspended", "suspended a member", version=2)
+@fact("MemberSuspended", "suspended a member", version=2, tone="bad", details=("note_id", "role"))
 class MemberSuspended(_MemberEvent, frozen=True, kw_only=True):
     """Sent when a member may no longer act for the organization, for now."""
 
     note_id: NoteId | None = None
 
 
-@fact("MemberReinstated", "reinstated a member")
+@fact("MemberReinstated", "reinstated a member", tone="good", details=("role",))
 class MemberReinstated(_MemberEvent, frozen=True, kw_only=True):
     """Sent when a suspended member may act again."""
 
 
-@fact("MemberRemoved", "removed a member", version=2)
+@fact("MemberRemoved", "removed a member", version=2, tone="neutral", details=("note_id", "role"))
 class MemberRemoved(_MemberEvent, frozen=True, kw_only=True):
     """Sent when a person left an organization for good."""
 
@@ -173,7 +173,7 @@ class _RoleEvent(Event, frozen=True, kw_only=True):
     name: Name
 
 
-@fact("RoleCreated", "composed a role")
+@fact("RoleCreated", "composed a role", tone="wait")
 class RoleCreated(_RoleEvent, frozen=True, kw_only=True):
     """Sent when an organization's admin composed a role from permissions."""
 
@@ -187,6 +187,6 @@ class RoleChanged(_RoleEvent, frozen=True, kw_only=True):
     permissions: list[Code]
 
 
-@fact("RoleDeleted", "deleted a role")
+@fact("RoleDeleted", "deleted a role", tone="neutral")
 class RoleDeleted(_RoleEvent, frozen=True, kw_only=True):
     """Sent when a composed role that nobody holds was deleted."""

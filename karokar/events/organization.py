@@ -16,12 +16,12 @@ class _OrganizationEvent(Event, frozen=True, kw_only=True):
 _REVIEWER = {"reviewer_id": "", "reviewed_by": ""}
 
 
-@fact("OrganizationCreated", "applied for the marketplace")
+@fact("OrganizationCreated", "applied for the marketplace", tone="wait", person="organization_id")
 class OrganizationCreated(_OrganizationEvent, frozen=True, kw_only=True):
     """Sent when a company applied: its organization is PENDING."""
 
 
-@fact("OrganizationReapplied", "applied again")
+@fact("OrganizationReapplied", "applied again", tone="wait")
 class OrganizationReapplied(_OrganizationEvent, frozen=True, kw_only=True):
     """Sent when a rejected organization asked for another review: it is PENDING again."""
 
@@ -31,7 +31,9 @@ class OrganizationUpdated(_OrganizationEvent, frozen=True, kw_only=True):
     """Sent when an organization's name, data or settings changed."""
 
 
-@fact("OrganizationApproved", "approved the organization", version=2, private=_REVIEWER)
+@fact(
+    "OrganizationApproved", "approved the organization", version=2, private=_REVIEWER, tone="good", details=("note_id",)
+)
 class OrganizationApproved(_OrganizationEvent, frozen=True, kw_only=True):
     """Sent when the platform admitted an organization: it is ACTIVE."""
 
@@ -39,7 +41,14 @@ class OrganizationApproved(_OrganizationEvent, frozen=True, kw_only=True):
     note_id: NoteId | None = None
 
 
-@fact("OrganizationRejected", "rejected the organization", version=2, private=_REVIEWER)
+@fact(
+    "OrganizationRejected",
+    "rejected the organization",
+    version=2,
+    private=_REVIEWER,
+    tone="bad",
+    details=("reason", "note_id"),
+)
 class OrganizationRejected(_OrganizationEvent, frozen=True, kw_only=True):
     """Sent when the platform turned an application down."""
 
@@ -48,7 +57,14 @@ class OrganizationRejected(_OrganizationEvent, frozen=True, kw_only=True):
     note_id: NoteId | None = None
 
 
-@fact("OrganizationSuspended", "suspended the organization", version=2, private=_REVIEWER)
+@fact(
+    "OrganizationSuspended",
+    "suspended the organization",
+    version=2,
+    private=_REVIEWER,
+    tone="bad",
+    details=("reason", "note_id"),
+)
 class OrganizationSuspended(_OrganizationEvent, frozen=True, kw_only=True):
     """Sent when the platform suspended an organization; its bookings that have not begun are cancelled after it."""
 
@@ -57,7 +73,14 @@ class OrganizationSuspended(_OrganizationEvent, frozen=True, kw_only=True):
     note_id: NoteId | None = None
 
 
-@fact("OrganizationReinstated", "reinstated the organization", version=2, private=_REVIEWER)
+@fact(
+    "OrganizationReinstated",
+    "reinstated the organization",
+    version=2,
+    private=_REVIEWER,
+    tone="good",
+    details=("note_id",),
+)
 class OrganizationReinstated(_OrganizationEvent, frozen=True, kw_only=True):
     """Sent when the platform lifted a suspension."""
 

@@ -26,21 +26,28 @@ class _VerificationEvent(Event, frozen=True, kw_only=True):
 _REVIEWER = {"reviewer_id": "", "reviewed_by": ""}
 
 
-@fact("VerificationRequested", "asked for a verification")
+@fact("VerificationRequested", "asked for a verification", tone="wait", details=("expires_at",))
 class VerificationRequested(_VerificationEvent, frozen=True, kw_only=True):
     """Sent when documents were handed in for review."""
 
     requested_by: UserId | None = None
 
 
-@fact("VerificationApproved", "approved the verification", private=_REVIEWER)
+@fact("VerificationApproved", "approved the verification", private=_REVIEWER, tone="good", details=("expires_at",))
 class VerificationApproved(_VerificationEvent, frozen=True, kw_only=True):
     """Sent when the platform accepted the documents, until `expires_at` where they expire."""
 
     reviewer_id: UserId | None = None
 
 
-@fact("VerificationRejected", "rejected the verification", version=2, private=_REVIEWER)
+@fact(
+    "VerificationRejected",
+    "rejected the verification",
+    version=2,
+    private=_REVIEWER,
+    tone="bad",
+    details=("reason", "note_id", "expires_at"),
+)
 class VerificationRejected(_VerificationEvent, frozen=True, kw_only=True):
     """Sent when the platform did not accept the documents; a new try is a new verification."""
 
@@ -49,7 +56,14 @@ class VerificationRejected(_VerificationEvent, frozen=True, kw_only=True):
     note_id: NoteId | None = None
 
 
-@fact("VerificationRevoked", "revoked the verification", version=2, private=_REVIEWER)
+@fact(
+    "VerificationRevoked",
+    "revoked the verification",
+    version=2,
+    private=_REVIEWER,
+    tone="bad",
+    details=("reason", "note_id", "expires_at"),
+)
 class VerificationRevoked(_VerificationEvent, frozen=True, kw_only=True):
     """Sent when the platform took an approval back."""
 
@@ -59,7 +73,7 @@ class VerificationRevoked(_VerificationEvent, frozen=True, kw_only=True):
     still_covered: bool = False
 
 
-@fact("VerificationExpired", "let a verification expire")
+@fact("VerificationExpired", "let a verification expire", tone="bad", details=("expires_at",))
 class VerificationExpired(_VerificationEvent, frozen=True, kw_only=True):
     """Sent by the clock when an approval ran out.
 
@@ -69,7 +83,12 @@ class VerificationExpired(_VerificationEvent, frozen=True, kw_only=True):
     still_covered: bool = False
 
 
-@fact("VerificationExpiring", "sent a reminder: a verification expires soon")
+@fact(
+    "VerificationExpiring",
+    "sent a reminder: a verification expires soon",
+    tone="wait",
+    details=("days_left", "expires_at"),
+)
 class VerificationExpiring(_VerificationEvent, frozen=True, kw_only=True):
     """Sent by the clock 30, 7 and 1 days before an approval runs out and nothing newer covers it."""
 

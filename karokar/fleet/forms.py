@@ -6,7 +6,7 @@ from wtforms.validators import DataRequired, InputRequired, Length, NumberRange,
 
 from karokar.fleet.rules import CATEGORIES, MAX_SEATS, SUSPENSION_REASONS, WINDOW_KINDS, YEARS
 from karokar.kernel.local.countries import countries
-from karokar.kernel.odometer import MAX_KILOMETRES
+from karokar.kernel.vehicles.odometer import MAX_KILOMETRES
 from karokar.web.forms.base import Form, LocalTimeField, NameField, after, choose, time_zones
 from karokar.web.forms.odometer import OdometerForm
 

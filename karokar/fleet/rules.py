@@ -9,9 +9,9 @@ from unicodedata import normalize
 from karokar.kernel.clock import to_the_minute
 from karokar.kernel.errors import RuleBroken, StateConflict
 from karokar.kernel.local.countries import countries
-from karokar.kernel.odometer import MAX_KILOMETRES
 from karokar.kernel.text.codes import name_codes
 from karokar.kernel.text.normalization import is_of_a_word, search_key
+from karokar.kernel.vehicles.odometer import MAX_KILOMETRES
 
 
 class VehicleStatus(StrEnum):

@@ -10,7 +10,7 @@ from pathlib import Path
 from karokar.contexts import CONTEXTS
 from tests.architecture.source import House, at, attribute_taken, place
 
-ROLES = {"permissions", "rules", "models", "queries", "actions", "handlers", "forms", "views", "api", "cli"}
+ROLES = {"permissions", "rules", "models", "queries", "actions", "handlers", "forms", "views", "api", "cli", "console"}
 # Files that only one context has, and why.
 ALSO = {
     "availability": {"free"},  # the one answer to "is it free?" asks other contexts, which no query may
@@ -255,7 +255,51 @@ def vendored_files_are_the_ones_in_the_manifest(root: Path) -> list[str]:
     ]
 
 
+def shared_code_knows_no_context(root: Path) -> list[str]:
+    """What all share asks `kernel.ports`: a page of a context, or an event, that it names can be gone unnoticed."""
+    pages = re.compile(rf"({'|'.join([*CONTEXTS, 'runs'])})\.[a-z_]+")
+    events = {
+        decorator.args[0].value
+        for module in House(root)
+        for node in module.nodes
+        if isinstance(node, ast.ClassDef)
+        for decorator in node.decorator_list
+        if isinstance(decorator, ast.Call) and ast.unparse(decorator.func) == "fact" and decorator.args
+        if isinstance(decorator.args[0], ast.Constant)
+    }
+    if not events:
+        raise LookupError("No event is declared.")
+    found = []
+    for module in House(root):
+        part = place(root, module.path).split("/")[1]
+        if part not in {"web", "kernel", "outbox", "files", "events"}:
+            continue
+        told = {id(node.value) for node in module.nodes if isinstance(node, ast.Expr)}
+        told |= {id(node.value) for node in module.nodes if isinstance(node, ast.keyword) and node.arg == "comment"}
+        for node in module.nodes:
+            if not isinstance(node, ast.Constant) or not isinstance(node.value, str) or id(node) in told:
+                continue
+            if pages.fullmatch(node.value):
+                found.append(f"{at(module, node)}: {node.value} is a context's page. Ask karokar.kernel.ports.")
+            elif part == "web" and node.value in events:
+                found.append(f"{at(module, node)}: {node.value} is an event. Say how it reads in @fact.")
+    return found
+
+
+def extensions_are_looked_up_in_the_kernel(root: Path) -> list[str]:
+    """A name that is mistyped would answer nothing, in silence."""
+    return [
+        f"{at(module, node)}: app.extensions by a name. Ask karokar.kernel.ports, or keep it in your module."
+        for module in House(root)
+        if not place(root, module.path).startswith("karokar/kernel/")
+        for node in module.nodes
+        if isinstance(node, ast.Attribute) and node.attr == "extensions"
+    ]
+
+
 RULES = (
+    shared_code_knows_no_context,
+    extensions_are_looked_up_in_the_kernel,
     every_package_is_in_the_one_list,
     files_have_role_names,
     packages_hold_a_docstring_and_no_code,

@@ -86,6 +86,15 @@ BREACHES: dict[Rule, list[tuple[str, str, str]]] = {
         ("templates/booking/g.html", '<a hx-on:click="x()">', "inline event handler"),
         ("templates/booking/h.html", '<a href="javascript:x()">', "a script as an address"),
     ],
+    house_rules.shared_code_knows_no_context: [
+        ("karokar/web/shell", "WHERE = 'booking.show'", "booking.show is a context's page"),
+        ("karokar/outbox/monitoring", "WHERE = {'url': 'administration.event'}", "is a context's page"),
+        ("karokar/web/timeline", "GOOD = {'BookingApproved'}", "BookingApproved is an event"),
+    ],
+    house_rules.extensions_are_looked_up_in_the_kernel: [
+        ("karokar/web/shell", "from flask import current_app\nREDIS = current_app.extensions['karokar.redis']", "by a name"),
+        ("karokar/runs/views", "def f(app):\n    return app.extensions.get('karokar.queries')", "by a name"),
+    ],
     house_rules.vendored_files_are_the_ones_in_the_manifest: [
         ("static/vendor/left.js", "1", "not in the manifest"),
         ("static/vendor/manifest", f"{'0' * 64}  gone.js  package", "static/vendor/gone.js is in the manifest only"),

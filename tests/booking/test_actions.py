@@ -8,7 +8,7 @@ from flask import Flask
 
 from karokar.booking import actions
 from karokar.kernel.errors import DomainError, NotFound, PermissionDenied, StaleVersion
-from karokar.kernel.handover import PhotoUpload
+from karokar.kernel.vehicles.handover import PhotoUpload
 from tests.factories import booking as make
 from tests.factories.booking import NOON, World, hours
 from tests.factories.people import PNG

@@ -11,7 +11,8 @@ from flask.testing import FlaskClient
 from werkzeug.datastructures import MultiDict
 
 from karokar.assignment import actions as assignments
-from karokar.kernel import clock, handover
+from karokar.kernel import clock
+from karokar.kernel.vehicles import handover
 from tests.factories import booking as make
 from tests.factories import people, pictures
 from tests.factories.booking import NOON, World

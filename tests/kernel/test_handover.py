@@ -2,8 +2,8 @@
 
 import pytest
 
-from karokar.kernel import handover
 from karokar.kernel.errors import RuleBroken
+from karokar.kernel.vehicles import handover
 
 
 @pytest.mark.parametrize(("odometer", "fuel"), [(-1, 50), (10_000_000, 50), (1, -1), (1, 101)])

@@ -10,13 +10,13 @@ from uuid import UUID
 
 import msgspec
 
+from karokar.events.base import reading_of
 from karokar.kernel.ports import ports
 from karokar.kernel.text.notes import texts_of
 from karokar.kernel.text.references import notes_in
 from karokar.outbox.reading.search import FoundEvent
 from karokar.web.shell import words
 from karokar.web.shell.times import local_time
-from karokar.web.timeline.event_presenter import OF_A_STRANGER, OF_THE_PERSON
 
 SYSTEM_NAME = "KaroKar"
 
@@ -37,8 +37,9 @@ class Names:
 
     def who(self, found: FoundEvent) -> str:
         """Return whom the sentence is about: who did it, or to whom it happened, as on the timelines."""
-        person = found.payload.get(OF_THE_PERSON.get(found.event_type, ""))
-        if person is None and found.actor_id is None and found.event_type in OF_A_STRANGER:
+        reading = reading_of(found.event_type)
+        person = found.payload.get(reading.person or "")
+        if person is None and found.actor_id is None and reading.may_be_by_stranger:
             return "Somebody"
         return self._all.of(person, "Somebody") if person is not None else self.actor(found)
 

@@ -12,9 +12,9 @@ from karokar.assignment.models import Assignment, AssignmentHandover, Assignment
 from karokar.assignment.permissions import ASSIGNMENT_READ
 from karokar.kernel.db import db
 from karokar.kernel.errors import NotFound
-from karokar.kernel.handover import HandoverFacts, handover_facts
 from karokar.kernel.pages.paging import PAGE_SIZE, Page, count_up_to, paginate
 from karokar.kernel.permissions import permitted
+from karokar.kernel.vehicles.handover import HandoverFacts, handover_facts
 
 SORTS: dict[str, Any] = {
     "start": Assignment.start,

@@ -21,8 +21,8 @@ from karokar.kernel import clock
 from karokar.kernel.actor import current_actor
 from karokar.kernel.db import action, db
 from karokar.kernel.errors import NotFound, RuleBroken
-from karokar.kernel.handover import Found, PhotoUpload, check_damage
 from karokar.kernel.permissions import check, load
+from karokar.kernel.vehicles.handover import Found, PhotoUpload, check_damage
 
 
 @action

@@ -17,7 +17,7 @@ from karokar.identity import queries as identity
 from karokar.kernel import clock
 from karokar.kernel.db import action, db
 from karokar.kernel.errors import NotFound, RuleBroken, StateConflict
-from karokar.kernel.handover import Found, PhotoUpload, handover_values, keep_handover
+from karokar.kernel.vehicles.handover import Found, PhotoUpload, handover_values, keep_handover
 from karokar.organization import queries as organization
 from karokar.verification import queries as verification
 

@@ -39,8 +39,8 @@ from karokar.kernel.actor import Actor, Scope
 from karokar.kernel.database.columns import NAME
 from karokar.kernel.db import Aggregate
 from karokar.kernel.errors import StateConflict
-from karokar.kernel.handover import HandoverColumns, check_reading, correct_reading, time_of_return
 from karokar.kernel.text.notes import TYPED, new_note
+from karokar.kernel.vehicles.handover import HandoverColumns, check_reading, correct_reading, time_of_return
 
 
 class _Facts(TypedDict):

@@ -9,8 +9,8 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from karokar.kernel import clock
 from karokar.kernel.db import Base
-from karokar.kernel.handover import HandoverColumns, PhotoColumns
 from karokar.kernel.text.notes import Note
+from karokar.kernel.vehicles.handover import HandoverColumns, PhotoColumns
 
 
 class BookingNote(Note, producer="booking"):

@@ -14,7 +14,7 @@ from karokar.kernel import clock
 from karokar.kernel.database.many import is_one_of
 from karokar.kernel.db import db
 from karokar.kernel.errors import NotFound
-from karokar.kernel.handover import HandoverFacts, handover_facts
+from karokar.kernel.vehicles.handover import HandoverFacts, handover_facts
 
 VACANCIES = frozenset(vacancy.value for vacancy in rules.Vacancy)
 """The shown states of a booking that needs another driver."""

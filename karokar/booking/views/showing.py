@@ -18,9 +18,10 @@ from karokar.booking.views.blueprint import bp
 from karokar.booking.views.handover import in_the_way
 from karokar.booking.views.shown import Shown, driver_of, find_current, offers, photo_url, shown
 from karokar.fleet import queries as fleet
-from karokar.kernel import clock, handover
+from karokar.kernel import clock
 from karokar.kernel.actor import current_actor
 from karokar.kernel.permissions import requires
+from karokar.kernel.vehicles import handover
 from karokar.web.forms.handover import page_values, photo_response
 
 

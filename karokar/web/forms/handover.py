@@ -11,13 +11,13 @@ from wtforms.widgets import CheckboxInput, ListWidget
 
 from karokar.files.cleaning import clean_photo
 from karokar.files.formats import kinds
-from karokar.kernel import handover
 from karokar.kernel.actor import current_actor
 from karokar.kernel.db import db
-from karokar.kernel.handover import HandoverFacts, PhotoColumns, PhotoUpload
 from karokar.kernel.log import get_logger
-from karokar.kernel.odometer import MAX_KILOMETRES
 from karokar.kernel.settings import settings
+from karokar.kernel.vehicles import handover
+from karokar.kernel.vehicles.handover import HandoverFacts, PhotoColumns, PhotoUpload
+from karokar.kernel.vehicles.odometer import MAX_KILOMETRES
 from karokar.web.forms.base import LocalTimeField, choices
 from karokar.web.forms.form_files import FileForm
 from karokar.web.forms.odometer import OdometerForm

@@ -17,6 +17,7 @@ from flask import Flask, Response, g, has_request_context, request
 
 from karokar.events.base import Event
 from karokar.events.bus import published
+from karokar.events.identity import UserLoginFailed
 from karokar.kernel.actor import current_actor, current_cause
 from karokar.kernel.db import after_commit
 from karokar.kernel.ids import new_id
@@ -93,8 +94,9 @@ def _note_event(sender: type[Event], *, event: Event) -> None:
         for name, value in msgspec.structs.asdict(event).items()
         if isinstance(value, UUID | bool | int) or (name in _WORDS and isinstance(value, str | list))
     }
-    outcome = "refused" if sender.event_type == "UserLoginFailed" else "allowed"
-    name = "sign_in_refused" if sender.event_type == "UserLoginFailed" else sender.event_type
+    is_refused = sender is UserLoginFailed
+    outcome = "refused" if is_refused else "allowed"
+    name = "sign_in_refused" if is_refused else sender.event_type
     after_commit(f"security_log.{new_id()}", lambda: write(name, outcome=outcome, **facts))
 
 

@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
+from karokar.events.base import reading_of
 from karokar.events.handlers import HANDLERS
 from karokar.kernel.actor import Actor
 from karokar.kernel.text.references import notes_in
@@ -31,12 +32,6 @@ _SHOWN = {
     "Organization", "User", "Verification", "Vehicle", "MaintenanceWindow", "Booking", "Assignment",
     "AvailabilityConflict", "Role",
 }  # fmt: skip
-_DETAILS = (
-    "reason", "noteId", "odometer", "fuelPercent", "isDamaged", "kilometres", "key", "before", "after",
-    "resolution", "identityCheck", "handler", "error", "daysLeft", "expiresAt", "formerRole", "role",
-)  # fmt: skip
-"""Fields of payloads that say more than the sentence and the changes do."""
-
 _SAME = {"kilometres": "odometer", "noteId": "note"}
 """Fields of payloads that are called otherwise where they are kept."""
 
@@ -45,28 +40,8 @@ NOT_SHOWN = frozenset(
 )
 """Fields that say nothing to people."""
 
-_GOOD = ("Approved", "Completed", "Accepted", "Joined", "Reinstated", "Resolved", "Verified", "Retried", "Enabled")
-_LIVE = ("Activated", "Started", "Resumed")
-_BAD = (
-    "Rejected", "Suspended", "Revoked", "Terminated", "Overdue", "Expired", "DeadLettered", "Detected", "Failed",
-    "Flagged",
-)  # fmt: skip
-_WAIT = ("Requested", "Scheduled", "Expiring", "Reminded", "Created", "Reapplied", "Invited", "Paused")
-_NEUTRAL = ("Cancelled", "Closed", "Retired", "Discarded", "Removed", "Withdrawn", "Deleted", "Dismissed", "Voided")
 _ICONS = {"good": "circle-check", "live": "player-play", "bad": "alert-triangle", "wait": "hourglass", "neutral": "ban",
           "info": "point"}  # fmt: skip
-OF_THE_PERSON = {
-    "UserRegistered": "userId",
-    "EmailVerified": "userId",
-    "UserLoginFailed": "userId",
-    "PasswordResetRequested": "userId",
-    "AssignmentActivated": "employeeId",
-    "AssignmentCompleted": "employeeId",
-    "OrganizationCreated": "organizationId",
-}
-"""Events whose sentence is about somebody, whoever set it off, and the field that names them."""
-OF_A_STRANGER = frozenset({"UserLoginFailed"})
-"""Events that may be about nobody whom the console knows: it was not the console itself that did it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -204,7 +179,7 @@ def line(
 ) -> Line:
     """Return one event in words."""
     who, behalf = _who(event, viewer, names)
-    tone = _tone(event.event_type)
+    tone = reading_of(event.event_type).tone
     return Line(
         event=event,
         who=who,
@@ -235,10 +210,11 @@ def state_rows(state: StateThen, names: Names, of: str = "") -> list[tuple[str, 
 
 def _who(event: FoundEvent, viewer: Actor, names: Names) -> tuple[str, str]:
     """Return who did it, and for which organization where that says more."""
-    person = event.payload.get(OF_THE_PERSON.get(event.event_type, ""))
+    reading = reading_of(event.event_type)
+    person = event.payload.get(reading.person or "")
     if person is not None:
         return names.of(person, "Somebody"), ""
-    if event.actor_id is None and event.event_type in OF_A_STRANGER:
+    if event.actor_id is None and reading.may_be_by_stranger:
         return "Somebody", ""
     organization = names.of(event.organization_id, "Another organization") if event.organization_id else ""
     if event.actor_id is not None:
@@ -304,7 +280,7 @@ def _changes(event: FoundEvent, names: Names) -> list[Change]:
 def _details(event: FoundEvent, names: Names) -> list[tuple[str, str]]:
     changed = {name.replace("_", "").removesuffix("out").removesuffix("in") for name in event.changes}
     found = []
-    for key in _DETAILS:
+    for key in reading_of(event.event_type).details:
         value = event.payload.get(key)
         if value is None or value == "" or _SAME.get(key, key).lower() in changed:
             continue
@@ -313,10 +289,3 @@ def _details(event: FoundEvent, names: Names) -> list[tuple[str, str]]:
         snake = "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in key)
         found.append((label(snake), show(snake, value, names, event.aggregate_type)))
     return found
-
-
-def _tone(event_type: str) -> str:
-    for tone, ends in (("bad", _BAD), ("good", _GOOD), ("live", _LIVE), ("neutral", _NEUTRAL), ("wait", _WAIT)):
-        if event_type.endswith(ends):
-            return tone
-    return "info"

@@ -17,7 +17,7 @@ from karokar.kernel.actor import current_actor
 from karokar.kernel.clock import to_the_minute
 from karokar.kernel.db import db
 from karokar.kernel.errors import RuleBroken
-from karokar.kernel.odometer import MAX_KILOMETRES
+from karokar.kernel.vehicles.odometer import MAX_KILOMETRES
 
 CHECKS: dict[str, str] = {
     "KEYS": "Keys, also the spare one",
