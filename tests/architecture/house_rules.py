@@ -269,6 +269,12 @@ def shared_code_knows_no_context(root: Path) -> list[str]:
     }
     if not events:
         raise LookupError("No event is declared.")
+    permissions = {
+        node.args[0].value
+        for module in House(root)
+        for node in module.nodes
+        if isinstance(node, ast.Call) and ast.unparse(node.func) == "define" and isinstance(node.args[0], ast.Constant)
+    }
     found = []
     for module in House(root):
         part = place(root, module.path).split("/")[1]
@@ -279,7 +285,7 @@ def shared_code_knows_no_context(root: Path) -> list[str]:
         for node in module.nodes:
             if not isinstance(node, ast.Constant) or not isinstance(node.value, str) or id(node) in told:
                 continue
-            if pages.fullmatch(node.value):
+            if pages.fullmatch(node.value) and node.value not in permissions:
                 found.append(f"{at(module, node)}: {node.value} is a context's page. Ask karokar.kernel.ports.")
             elif part == "web" and node.value in events:
                 found.append(f"{at(module, node)}: {node.value} is an event. Say how it reads in @fact.")

@@ -1,5 +1,6 @@
 """The house rules hold, and each of them fails where it is broken."""
 
+import ast
 import contextlib
 from pathlib import Path
 
@@ -13,7 +14,8 @@ from karokar.kernel.db import Base
 from karokar.kernel.permissions import PERMISSIONS, public
 from karokar.web.requests.guard import access_of
 from tests.architecture import house_rules
-from tests.architecture.conftest import Rule, unnoticed
+from tests.architecture.conftest import Rule, planted, unnoticed
+from tests.architecture.source import House, at
 
 MANIFEST = (PROJECT / "static/vendor/manifest").read_text(encoding="utf-8").splitlines()
 VENDORED = next(f"static/vendor/{line.split()[1]}" for line in MANIFEST if ".js " in line)
@@ -178,3 +180,26 @@ def test_a_route_that_declares_nothing_is_found():
 def test_every_permission_is_named_resource_and_action(app: Flask):
     assert PERMISSIONS
     assert all(code.count(".") == 1 and code == code.lower() for code in PERMISSIONS)
+
+
+def named_pages(root: Path) -> dict[str, str]:
+    """Every page that a task, figure, hit, link or entry names: endpoint → where."""
+    return {
+        keyword.value.value: at(module, node)
+        for module in House(root)
+        for node in module.nodes
+        if isinstance(node, ast.Call)
+        for keyword in node.keywords
+        if keyword.arg == "endpoint" and isinstance(keyword.value, ast.Constant) and "." in str(keyword.value.value)
+    }
+
+
+def test_every_page_that_tasks_figures_and_hits_lead_to_exists(app: Flask):
+    named = named_pages(PROJECT)
+    assert len(named) > 30
+    assert {endpoint: where for endpoint, where in named.items() if endpoint not in app.view_functions} == {}
+
+
+def test_a_task_that_leads_nowhere_is_found(copy_of_the_project: Path):
+    with planted(copy_of_the_project, "karokar/booking/queries/planted.py", "WaitingItem(endpoint='booking.gone')"):
+        assert named_pages(copy_of_the_project)["booking.gone"].startswith("karokar/booking/queries/planted.py")
