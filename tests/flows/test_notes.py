@@ -68,8 +68,9 @@ CODES = {
     },
     "identity": {"name", "locale", "time_zone", "theme", "device", "browser", "kind", "mark"},
     "identity.refuse_sign_in": {"reason"},
+    "identity.reset_second_factor_of": {"identity_check"},
     "administration": {"handler", "fingerprint", "expected", "shown", "key", "name"},
-    "audit": {"subject", "format_"},
+    "audit": {"subject", "format_", "place"},
     "runs": {"kind", "name", "text", "title"},
 }
 """Parameters of actions that are words of the code, or what a thing is called."""
