@@ -27,12 +27,12 @@ from karokar.assignment.permissions import (
     ASSIGNMENT_START,
 )
 from karokar.assignment.rules import Status
-from karokar.availability import free
+from karokar.availability import facts as availability
 from karokar.events.base import Event
 from karokar.events.bus import publish
 from karokar.files.cleaning import clean_photos
-from karokar.fleet import queries as fleet
-from karokar.identity import queries as identity
+from karokar.fleet import facts as fleet
+from karokar.identity import facts as identity
 from karokar.kernel import clock
 from karokar.kernel.actor import current_actor
 from karokar.kernel.db import action, db
@@ -40,8 +40,8 @@ from karokar.kernel.errors import NotFound, RuleBroken, StateConflict
 from karokar.kernel.permissions import check, load
 from karokar.kernel.schedule import every, work_through
 from karokar.kernel.vehicles.handover import Found, PhotoUpload, check_damage, handover_values, keep_handover
-from karokar.organization import queries as organization
-from karokar.verification import queries as verification
+from karokar.organization import facts as organization
+from karokar.verification import facts as verification
 
 _NOT_FREE = StateConflict(
     "VEHICLE_NOT_AVAILABLE",
@@ -238,7 +238,7 @@ def _check_vehicle(vehicle: fleet.VehicleFacts, start: datetime, end: datetime |
         raise StateConflict(
             "VEHICLE_NOT_ACTIVE", f"{vehicle.label} is not on the road at the moment. Have it activated first."
         )
-    taken = free.why_taken([vehicle], start, end or start + timedelta(days=1))[vehicle.id]
+    taken = availability.why_taken([vehicle], start, end or start + timedelta(days=1))[vehicle.id]
     kinds = {reason.kind for reason in taken if reason.kind != "DOCUMENT"}
     if "MAINTENANCE" in kinds:
         raise StateConflict(

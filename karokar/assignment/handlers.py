@@ -3,7 +3,7 @@
 from karokar.assignment import actions
 from karokar.assignment.models import AssignmentSetting
 from karokar.assignment.rules import LICENCE_SETTING
-from karokar.booking import queries as bookings
+from karokar.booking import facts as bookings
 from karokar.events.administration import SettingChanged
 from karokar.events.base import Envelope
 from karokar.events.booking import (

@@ -19,15 +19,15 @@ from sqlalchemy import ColumnElement, func, or_, select
 from karokar.availability.models import AvailabilityBlock
 from karokar.availability.queries import BlockFacts, block_facts, blocks
 from karokar.availability.rules import BlockKind
-from karokar.booking import queries as bookings
-from karokar.booking.queries import BookingFacts
-from karokar.fleet import queries as fleet
-from karokar.fleet.queries import REQUIRED_DOCUMENTS, VehicleFacts, WindowFacts
+from karokar.booking import facts as bookings
+from karokar.booking.facts import BookingFacts
+from karokar.fleet import facts as fleet
+from karokar.fleet.facts import REQUIRED_DOCUMENTS, VehicleFacts, WindowFacts
 from karokar.kernel import clock
 from karokar.kernel.database.many import fetch_ids
 from karokar.kernel.db import db
-from karokar.organization import queries as organizations
-from karokar.verification import queries as verifications
+from karokar.organization import facts as organizations
+from karokar.verification import facts as verifications
 
 LATE_COUNTS_FOR = timedelta(days=1)
 """A vehicle that is not back in time is not free for what begins this soon."""

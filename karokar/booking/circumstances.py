@@ -5,15 +5,15 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from karokar.availability import free
+from karokar.availability import facts as availability
 from karokar.booking.queries.facts import bookings
 from karokar.booking.rules import obstacles
-from karokar.fleet.queries import VehicleFacts
-from karokar.identity import queries as identity
+from karokar.fleet.facts import VehicleFacts
+from karokar.identity import facts as identity
 from karokar.kernel import clock
-from karokar.organization import queries as organization
-from karokar.organization.queries import OrganizationFacts
-from karokar.verification import queries as verification
+from karokar.organization import facts as organization
+from karokar.organization.facts import OrganizationFacts
+from karokar.verification import facts as verification
 
 
 def judge_request(
@@ -27,7 +27,7 @@ def judge_request(
 ) -> list[obstacles.Problem]:
     """Return what keeps a company from sending a request for a vehicle and a period; empty for nothing.
 
-    `parties` are both organizations, where the caller knows them; `is_exact` as in `free.taken_among`.
+    `parties` are both organizations, where the caller knows them; `is_exact` as in `availability.taken_among`.
     """
     parties = parties or organization.organizations([vehicle.organization_id, company_id])
     taken = _why_taken(vehicle, start, end, parties, known_to=company_id, is_exact=is_exact)
@@ -46,7 +46,7 @@ def judge_approval(
 ) -> list[obstacles.Problem]:
     """Return what keeps the vendor from approving a company's request; empty for nothing.
 
-    `parties` are both organizations, `is_free` is what `free.taken_among` said, where the caller knows them.
+    `parties` are both organizations, `is_free` is what `availability.taken_among` said, where the caller knows them.
     """
     parties = parties or organization.organizations([vehicle.organization_id, company_id])
     taken = [] if is_free else _why_taken(vehicle, start, end, parties, known_to=None)
@@ -66,7 +66,7 @@ def _why_taken(
     if start >= end:
         return []
     turnaround = {vehicle.organization_id: timedelta(minutes=parties[vehicle.organization_id].buffer_minutes)}
-    reasons = free.why_taken([vehicle], start, end, turnaround, is_exact=is_exact)[vehicle.id]
+    reasons = availability.why_taken([vehicle], start, end, turnaround, is_exact=is_exact)[vehicle.id]
     found = bookings(booking_id for reason in reasons for booking_id in reason.booking_ids)
     return [
         obstacles.Taken(

@@ -2,7 +2,7 @@
 
 from sqlalchemy import update
 
-from karokar.assignment import queries as assignment
+from karokar.assignment import facts as assignment
 from karokar.booking import actions
 from karokar.booking.models import Booking, SuspensionWork
 from karokar.booking.rules import Status, Vacancy

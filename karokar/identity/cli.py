@@ -10,7 +10,7 @@ from karokar.kernel.errors import DomainError
 from karokar.kernel.permissions import matrix_page
 from karokar.kernel.processes.commands import Commands
 from karokar.kernel.text.normalization import same_key
-from karokar.organization import queries as organization
+from karokar.organization import facts as organization
 
 cli = Commands("identity", help="People and their ways in.")
 

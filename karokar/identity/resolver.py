@@ -10,7 +10,7 @@ from flask_login import LoginManager, UserMixin, current_user, login_user, logou
 from karokar.identity import actions, queries
 from karokar.kernel.actor import Actor
 from karokar.kernel.errors import Busy
-from karokar.organization import queries as organization
+from karokar.organization import facts as organization
 
 login_manager = LoginManager()
 # A phone changes its address and a browser its version without being stolen: sessions are known by their secret.

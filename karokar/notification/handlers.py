@@ -13,17 +13,17 @@ from uuid import UUID, uuid5
 import msgspec
 from sqlalchemy import select
 
-from karokar.assignment import queries as assignments
-from karokar.availability import queries as availability
-from karokar.availability.queries import ConflictFacts
-from karokar.booking import queries as bookings
-from karokar.booking.queries import BookingFacts
+from karokar.assignment import facts as assignments
+from karokar.availability import facts as availability
+from karokar.availability.facts import ConflictFacts
+from karokar.booking import facts as bookings
+from karokar.booking.facts import BookingFacts
 from karokar.events.availability import AvailabilityConflictDetected, AvailabilityConflictResolved
 from karokar.events.base import Envelope, Event
 from karokar.events.contracts.visibility import told_to_affected, visible
 from karokar.events.handlers import handles
-from karokar.fleet import queries as fleet
-from karokar.identity import queries as identity
+from karokar.fleet import facts as fleet
+from karokar.identity import facts as identity
 from karokar.kernel.actor import Actor, Scope
 from karokar.kernel.database.rows import insert_if_new, insert_missing
 from karokar.kernel.db import db
@@ -40,7 +40,7 @@ from karokar.notification.rules.matrix import (
     wanted_channels,
 )
 from karokar.notification.rules.obstacles import FIELD, PROMISING, Obstacle, reader_of
-from karokar.organization import queries as organizations
+from karokar.organization import facts as organizations
 from karokar.outbox.models import EventRow
 
 _FOR_GOOD = timedelta(days=3650)

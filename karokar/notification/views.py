@@ -7,14 +7,14 @@ from uuid import UUID
 from flask import Blueprint, flash, make_response, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response
 
-from karokar.identity import queries as identity
+from karokar.identity import facts as identity
 from karokar.kernel.actor import Scope, current_actor
 from karokar.kernel.permissions import requires, scope_of, signed_in
 from karokar.kernel.settings import settings
 from karokar.notification import actions, queries
 from karokar.notification.permissions import MAIL_READ, NOTIFICATION_READ
 from karokar.notification.rules.matrix import KINDS, Kind, kinds_for
-from karokar.organization import queries as organizations
+from karokar.organization import facts as organizations
 from karokar.web.lists.filters import Choice, Day, Filters
 from karokar.web.shell.links import entity_url, look_up
 from karokar.web.shell.states import state_choices

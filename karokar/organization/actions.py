@@ -20,7 +20,7 @@ from karokar.organization.permissions import (
     ORGANIZATION_UPDATE,
 )
 from karokar.organization.rules import OrganizationType
-from karokar.verification import queries as verification
+from karokar.verification import facts as verification
 
 REGISTRATION = "ORGANIZATION_REGISTRATION"
 

@@ -11,15 +11,15 @@ from karokar.files.cleaning import AT_ONCE, cleaned
 from karokar.files.intake import AcceptedFile, of_content
 from karokar.files.lost import note_state
 from karokar.files.storage import FileLost, storage
-from karokar.fleet import queries as fleet
-from karokar.identity import queries as identity
+from karokar.fleet import facts as fleet
+from karokar.identity import facts as identity
 from karokar.kernel import clock
 from karokar.kernel.actor import Scope, current_actor
 from karokar.kernel.db import action, db
 from karokar.kernel.errors import NotFound, RuleBroken
 from karokar.kernel.permissions import check, load
 from karokar.kernel.schedule import LOOKED_AT_MOST, every, work_through
-from karokar.organization import queries as organization
+from karokar.organization import facts as organization
 from karokar.verification import queries, rules
 from karokar.verification.models import Verification, VerificationDocument, VerificationOpening
 from karokar.verification.permissions import VERIFICATION_REQUEST, VERIFICATION_REVIEW

@@ -3,7 +3,7 @@
 from karokar.events.base import Envelope
 from karokar.events.fleet import VehicleUpdated
 from karokar.events.handlers import handles
-from karokar.fleet.queries import plate_key
+from karokar.fleet.facts import plate_key
 from karokar.verification import actions
 
 

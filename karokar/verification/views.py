@@ -13,14 +13,14 @@ from flask.typing import ResponseReturnValue
 from karokar.files.formats import kinds
 from karokar.files.lost import note_state, note_states
 from karokar.files.storage import SENTENCES, FileLost, storage
-from karokar.fleet import queries as fleet
-from karokar.identity import queries as identity
+from karokar.fleet import facts as fleet
+from karokar.identity import facts as identity
 from karokar.kernel.actor import Scope, current_actor
 from karokar.kernel.errors import NotFound
 from karokar.kernel.local.days import end_of_day, zone_of
 from karokar.kernel.permissions import may, requires, scope_of
 from karokar.kernel.settings import settings
-from karokar.organization import queries as organization
+from karokar.organization import facts as organization
 from karokar.verification import actions, queries, rules
 from karokar.verification.forms import ApproveForm, RejectForm, RequestForm, RevokeForm
 from karokar.verification.permissions import VERIFICATION_READ, VERIFICATION_REQUEST, VERIFICATION_REVIEW

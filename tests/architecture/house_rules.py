@@ -10,7 +10,7 @@ from pathlib import Path
 from karokar.contexts import CONTEXTS
 from tests.architecture.source import House, at, attribute_taken, place
 
-ROLES = {"permissions", "rules", "models", "queries", "actions", "handlers", "forms", "views", "api", "cli", "console"}
+ROLES = {"permissions", "rules", "models", "queries", "actions", "handlers", "forms", "views", "api", "cli", "console", "facts"}
 # Files that only one context has, and why.
 ALSO = {
     "availability": {"free"},  # the one answer to "is it free?" asks other contexts, which no query may

@@ -12,7 +12,7 @@ from karokar.config import PROJECT
 from karokar.contexts import CONTEXTS
 
 LAYERS = "Who stands on whom: each layer knows only those below it"
-ASK = "Others may ask {} through its queries; nothing else of it is theirs to know"
+ASK = "Others may ask {} through its facts; nothing else of it is theirs to know"
 ENGINE = (
     "Inside the engine: reading, monitoring and operations stand on delivery, "
     "delivery on the store, the store on the tables"
@@ -34,7 +34,7 @@ PLANTED = {
             "from karokar.outbox import recorder",
             "karokar.events.planted -> karokar.outbox",
         ),
-        ("karokar/web/planted.py", "from karokar.booking import queries", "karokar.web.planted -> karokar.booking"),
+        ("karokar/web/planted.py", "from karokar.booking import facts", "karokar.web.planted -> karokar.booking"),
         ("karokar/strays/__init__.py", '"""Named by nobody."""', "strays"),
     ],
     ENGINE: [
@@ -91,7 +91,7 @@ for context, other in zip(CONTEXTS, (*CONTEXTS[1:], CONTEXTS[0]), strict=True):
             f"import karokar.{context}.{file}",
             f"karokar.{other}.planted -> karokar.{context}.{file}",
         )
-        for file in ("models", "actions", "handlers", "rules")
+        for file in ("models", "actions", "handlers", "rules", "queries")
     ]
 
 

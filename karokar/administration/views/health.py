@@ -9,13 +9,13 @@ from flask import render_template
 from karokar import __version__
 from karokar.administration.permissions import EVENT_OPERATE
 from karokar.administration.views.blueprint import bp
-from karokar.audit import queries as audit
+from karokar.audit import facts as audit
 from karokar.files import scanner
 from karokar.files.lost import count_lost
 from karokar.kernel.permissions import requires
 from karokar.kernel.schedule import JOBS, WHOLE_JOB, list_failures
 from karokar.kernel.settings import settings
-from karokar.notification import queries as notification
+from karokar.notification import facts as notification
 from karokar.outbox.monitoring.health import Part, in_bytes, parts
 from karokar.web.health import readiness
 

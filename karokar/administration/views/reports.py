@@ -7,7 +7,7 @@ from karokar.administration.permissions import REPORT_READ
 from karokar.administration.queries import reports as queries
 from karokar.administration.queries.reports import LONGEST, Bucket, Period, Utilisation
 from karokar.administration.views.blueprint import bp
-from karokar.fleet.queries import CATEGORIES
+from karokar.fleet.facts import CATEGORIES
 from karokar.kernel.errors import NotFound, RuleBroken
 from karokar.kernel.permissions import requires
 from karokar.web.lists.exports import Column, export

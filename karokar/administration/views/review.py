@@ -9,11 +9,11 @@ from flask import render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
 from karokar.administration.views.blueprint import bp
-from karokar.identity import queries as identity
+from karokar.identity import facts as identity
 from karokar.kernel.actor import current_actor
 from karokar.kernel.permissions import requires
-from karokar.organization import queries as organization
-from karokar.verification import queries as verification
+from karokar.organization import facts as organization
+from karokar.verification import facts as verification
 from karokar.web.lists.filters import Carried, Filters, Text
 
 

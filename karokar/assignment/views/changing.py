@@ -21,12 +21,12 @@ from karokar.assignment.queries import Candidate
 from karokar.assignment.rules import Status
 from karokar.assignment.views.blueprint import bp
 from karokar.assignment.views.showing import offers, photo_url, shown
-from karokar.fleet import queries as fleet
-from karokar.identity import queries as identity
+from karokar.fleet import facts as fleet
+from karokar.identity import facts as identity
 from karokar.kernel.actor import current_actor
 from karokar.kernel.errors import RuleBroken, StateConflict
 from karokar.kernel.permissions import requires
-from karokar.verification import queries as verification
+from karokar.verification import facts as verification
 from karokar.web.forms.base import choices, sent_version
 from karokar.web.forms.handover import (
     CorrectionForm,

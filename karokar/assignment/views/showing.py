@@ -20,16 +20,16 @@ from karokar.assignment.permissions import (
 from karokar.assignment.queries import SORTS, AssignmentFilter
 from karokar.assignment.rules import Status
 from karokar.assignment.views.blueprint import bp
-from karokar.booking import queries as booking
-from karokar.booking.queries import BookingFacts
-from karokar.fleet import queries as fleet
-from karokar.fleet.queries import VehicleFacts
-from karokar.identity import queries as identity
+from karokar.booking import facts as booking
+from karokar.booking.facts import BookingFacts
+from karokar.fleet import facts as fleet
+from karokar.fleet.facts import VehicleFacts
+from karokar.identity import facts as identity
 from karokar.kernel import clock
 from karokar.kernel.actor import Scope, current_actor
 from karokar.kernel.pages.paging import Page
 from karokar.kernel.permissions import may, requires, scope_of
-from karokar.organization import queries as organization
+from karokar.organization import facts as organization
 from karokar.runs.views.exports import ListExport
 from karokar.web.forms.handover import page_values, photo_response
 from karokar.web.lists.exports import Column

@@ -15,16 +15,16 @@ from karokar.availability import actions, queries, rules
 from karokar.availability.permissions import CONFLICT_READ, CONFLICT_RESOLVE
 from karokar.availability.queries import BlockFacts, ConflictFacts
 from karokar.availability.views.blueprint import bp
-from karokar.booking import queries as bookings
-from karokar.fleet import queries as fleet
-from karokar.fleet.queries import VehicleFacts
-from karokar.identity import queries as identity
+from karokar.booking import facts as bookings
+from karokar.fleet import facts as fleet
+from karokar.fleet.facts import VehicleFacts
+from karokar.identity import facts as identity
 from karokar.kernel import clock
 from karokar.kernel.actor import current_actor
 from karokar.kernel.errors import RuleBroken
 from karokar.kernel.pages.paging import Page
 from karokar.kernel.permissions import may, requires
-from karokar.organization import queries as organizations
+from karokar.organization import facts as organizations
 from karokar.runs.views.exports import ListExport
 from karokar.web.forms.base import Form
 from karokar.web.lists.exports import Column

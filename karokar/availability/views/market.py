@@ -7,10 +7,10 @@ from uuid import UUID
 
 from karokar.availability import free
 from karokar.availability.free import Reason
-from karokar.fleet import queries as fleet
-from karokar.fleet.queries import VehicleFacts
+from karokar.fleet import facts as fleet
+from karokar.fleet.facts import VehicleFacts
 from karokar.kernel.actor import Actor
-from karokar.organization.queries import OrganizationFacts
+from karokar.organization.facts import OrganizationFacts
 
 TAKEN_SHOWN = 10
 

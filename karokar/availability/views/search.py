@@ -13,16 +13,16 @@ from wtforms.validators import InputRequired, NumberRange, Optional
 from karokar.availability import queries
 from karokar.availability.views.blueprint import bp
 from karokar.availability.views.market import Wish, search_market
-from karokar.booking import queries as bookings
-from karokar.fleet import queries as fleet
-from karokar.fleet.queries import CATEGORIES
+from karokar.booking import facts as bookings
+from karokar.fleet import facts as fleet
+from karokar.fleet.facts import CATEGORIES
 from karokar.kernel import clock
 from karokar.kernel.actor import Scope, current_actor
 from karokar.kernel.errors import NotFound
 from karokar.kernel.fairness.limits import SEARCHES_OF_PERSON
 from karokar.kernel.permissions import may, requires, scope_of
 from karokar.kernel.text.normalization import search_key
-from karokar.organization import queries as organizations
+from karokar.organization import facts as organizations
 from karokar.web.forms.base import Form, LocalTimeField, after, within
 from karokar.web.requests.limits import spend
 from karokar.web.shell.times import viewer_zone

@@ -12,9 +12,9 @@ from flask import render_template, request, url_for
 from karokar.availability import queries
 from karokar.availability.queries import BlockFacts
 from karokar.availability.views.blueprint import bp
-from karokar.booking import queries as bookings
-from karokar.fleet import queries as fleet
-from karokar.fleet.queries import CATEGORIES, VehicleFacts
+from karokar.booking import facts as bookings
+from karokar.fleet import facts as fleet
+from karokar.fleet.facts import CATEGORIES, VehicleFacts
 from karokar.kernel import clock
 from karokar.kernel.actor import Scope, current_actor
 from karokar.kernel.errors import NotFound

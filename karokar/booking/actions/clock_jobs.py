@@ -16,7 +16,7 @@ from karokar.booking.rules import Status
 from karokar.events.base import Event
 from karokar.events.bus import publish
 from karokar.files.cleaning import clean_photos
-from karokar.fleet import queries as fleet
+from karokar.fleet import facts as fleet
 from karokar.kernel import clock
 from karokar.kernel.db import action, db
 from karokar.kernel.schedule import every, work_through

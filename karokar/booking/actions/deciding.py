@@ -4,7 +4,7 @@ from uuid import UUID
 
 from sqlalchemy import select
 
-from karokar.availability import free
+from karokar.availability import facts as availability
 from karokar.booking import rules
 from karokar.booking.actions.loading import REFUSALS, held_until, hold_booking
 from karokar.booking.circumstances import judge_approval
@@ -12,7 +12,7 @@ from karokar.booking.models import Booking
 from karokar.booking.permissions import BOOKING_APPROVE, BOOKING_REJECT
 from karokar.booking.rules import obstacles
 from karokar.events.bus import publish
-from karokar.fleet import queries as fleet
+from karokar.fleet import facts as fleet
 from karokar.kernel import clock
 from karokar.kernel.db import action, db
 from karokar.kernel.errors import RuleBroken
@@ -96,7 +96,7 @@ def _check_offer(booking: Booking, vehicle_id: UUID) -> None:
         sentence = "Choose another vehicle of your own fleet."
     elif not found.is_offered:
         sentence = f"{found.label} is not on the road at the moment. Offer another one."
-    elif not free.is_free(vehicle_id, booking.start, booking.end):
+    elif not availability.is_free(vehicle_id, booking.start, booking.end):
         sentence = f"{found.label} is not free in this period. Offer another one."
     if sentence:
         raise RuleBroken("OFFER_NOT_POSSIBLE", sentence, fields={"offered_vehicle_id": sentence})

@@ -11,13 +11,13 @@ from karokar.booking.models import Booking
 from karokar.booking.permissions import BOOKING_CREATE, BOOKING_DISCARD, BOOKING_EDIT, BOOKING_SUBMIT
 from karokar.booking.rules import obstacles
 from karokar.events.bus import publish
-from karokar.fleet import queries as fleet
+from karokar.fleet import facts as fleet
 from karokar.kernel import clock
 from karokar.kernel.actor import current_actor
 from karokar.kernel.db import action, db
 from karokar.kernel.errors import NotFound, RuleBroken
 from karokar.kernel.permissions import check, load
-from karokar.organization import queries as organization
+from karokar.organization import facts as organization
 
 
 @action

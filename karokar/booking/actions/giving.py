@@ -6,20 +6,20 @@ from uuid import UUID
 
 from sqlalchemy import select
 
-from karokar.assignment import queries as assignment
+from karokar.assignment import facts as assignment
 from karokar.booking import queries
 from karokar.booking.actions.loading import REFUSALS, acts_as_vendor, hold_booking
 from karokar.booking.models import Booking, BookingHandover, BookingPhoto
 from karokar.booking.permissions import BOOKING_ACTIVATE, BOOKING_ASSIGN, BOOKING_COMPLETE
 from karokar.events.bus import publish
-from karokar.fleet import queries as fleet
-from karokar.identity import queries as identity
+from karokar.fleet import facts as fleet
+from karokar.identity import facts as identity
 from karokar.kernel import clock
 from karokar.kernel.db import action, db
 from karokar.kernel.errors import NotFound, RuleBroken, StateConflict
 from karokar.kernel.vehicles.handover import Found, PhotoUpload, handover_values, keep_handover
-from karokar.organization import queries as organization
-from karokar.verification import queries as verification
+from karokar.organization import facts as organization
+from karokar.verification import facts as verification
 
 
 @action

@@ -4,11 +4,11 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from karokar.booking.models import NO_OVERLAP, Booking
-from karokar.fleet import queries as fleet
+from karokar.fleet import facts as fleet
 from karokar.kernel.actor import current_actor
 from karokar.kernel.errors import StateConflict
 from karokar.kernel.permissions import load
-from karokar.organization import queries as organization
+from karokar.organization import facts as organization
 
 NOT_AVAILABLE = StateConflict(
     "VEHICLE_NOT_AVAILABLE",

@@ -14,12 +14,12 @@ from karokar.booking.permissions import BOOKING_APPROVE, BOOKING_CANCEL, BOOKING
 from karokar.booking.queries import BookingFilter
 from karokar.booking.rules import CANCEL_REASONS, REJECT_REASONS
 from karokar.booking.views.filtered import FILTERS
-from karokar.fleet import queries as fleet
-from karokar.fleet.queries import VehicleFacts
+from karokar.fleet import facts as fleet
+from karokar.fleet.facts import VehicleFacts
 from karokar.kernel.actor import current_actor
 from karokar.kernel.permissions import may
-from karokar.organization import queries as organization
-from karokar.organization.queries import OrganizationFacts
+from karokar.organization import facts as organization
+from karokar.organization.facts import OrganizationFacts
 from karokar.runs.kinds import Item, RowKind, row_kind
 from karokar.runs.views.bulk import ask_with
 from karokar.web.lists.filters import Filters

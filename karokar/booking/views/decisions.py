@@ -8,7 +8,7 @@ from uuid import UUID
 from flask import flash, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response
 
-from karokar.availability import free
+from karokar.availability import facts as availability
 from karokar.booking import actions, queries, rules
 from karokar.booking.circumstances import judge_approval
 from karokar.booking.forms import ReasonForm, RejectForm
@@ -17,8 +17,8 @@ from karokar.booking.rules import obstacles
 from karokar.booking.views.blueprint import bp
 from karokar.booking.views.shown import Shown, offers, shown, shown_many
 from karokar.booking.views.strip import Strip, make_strip
-from karokar.fleet import queries as fleet
-from karokar.fleet.queries import VehicleFacts
+from karokar.fleet import facts as fleet
+from karokar.fleet.facts import VehicleFacts
 from karokar.kernel.errors import RuleBroken
 from karokar.kernel.permissions import requires
 from karokar.web.forms.base import choices, choose, sent_version
@@ -205,7 +205,7 @@ def _supply(line: Shown) -> Supply:
     vendor_id, own = booking.vendor_organization_id, vehicle.id.hex
     ids = [id_ for id_ in fleet.candidate_ids(vendor_ids=[vendor_id], first=vehicle.category) if id_ != own]
     turnaround = {vendor_id: timedelta(minutes=line.vendor.buffer_minutes)}
-    taken = free.taken_among([own, *ids], booking.start, booking.end, turnaround, is_exact=False)
+    taken = availability.taken_among([own, *ids], booking.start, booking.end, turnaround, is_exact=False)
     offered = fleet.vehicles(UUID(id_) for id_ in [id_ for id_ in ids if id_ not in taken][:LOOKED_AT]).values()
     nearest = sorted(
         offered,

@@ -22,12 +22,12 @@ from karokar.booking.queries import BookingFacts
 from karokar.booking.rules.obstacles import Problem
 from karokar.booking.views.blueprint import bp
 from karokar.booking.views.shown import offers, shown
-from karokar.fleet import queries as fleet
-from karokar.fleet.queries import VehicleFacts
+from karokar.fleet import facts as fleet
+from karokar.fleet.facts import VehicleFacts
 from karokar.kernel.actor import Scope, current_actor
 from karokar.kernel.errors import DomainError, NotFound, RuleBroken, StateConflict
 from karokar.kernel.permissions import may, requires, scope_of
-from karokar.organization import queries as organization
+from karokar.organization import facts as organization
 from karokar.web.forms.base import sent_version
 from karokar.web.lists.filters import asked_moment
 

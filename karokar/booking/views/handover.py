@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from flask import url_for
 
-from karokar.assignment.queries import AssignmentFacts
+from karokar.assignment.facts import AssignmentFacts
 from karokar.booking import queries, rules
 from karokar.booking.models import Booking
 from karokar.booking.permissions import BOOKING_ASSIGN

@@ -7,8 +7,8 @@ from datetime import datetime
 from flask import render_template
 from werkzeug.wrappers import Response
 
-from karokar.assignment import queries as assignments
-from karokar.assignment.queries import OwnToday
+from karokar.assignment import facts as assignments
+from karokar.assignment.facts import OwnToday
 from karokar.booking import queries
 from karokar.booking.permissions import BOOKING_ASSIGN, BOOKING_READ
 from karokar.booking.queries import SORTS, BookingFilter
@@ -17,8 +17,8 @@ from karokar.booking.views.blueprint import bp
 from karokar.booking.views.bulk import offered
 from karokar.booking.views.filtered import FILTERS
 from karokar.booking.views.shown import Shown, shown_many
-from karokar.fleet import queries as fleet
-from karokar.identity import queries as identity
+from karokar.fleet import facts as fleet
+from karokar.identity import facts as identity
 from karokar.kernel import clock
 from karokar.kernel.actor import Scope, current_actor
 from karokar.kernel.pages.paging import Page

@@ -7,8 +7,8 @@ from uuid import UUID
 from flask import flash, redirect, render_template, url_for
 from werkzeug.wrappers import Response
 
-from karokar.assignment import queries as assignment
-from karokar.assignment.queries import Candidate
+from karokar.assignment import facts as assignment
+from karokar.assignment.facts import Candidate
 from karokar.booking import actions, queries, rules
 from karokar.booking.forms import AssignForm, ReasonForm
 from karokar.booking.models import Booking
@@ -22,11 +22,11 @@ from karokar.booking.permissions import (
 from karokar.booking.views.blueprint import bp
 from karokar.booking.views.handover import missing_steps
 from karokar.booking.views.shown import driver_of, find_current, offers, photo_url, shown
-from karokar.fleet import queries as fleet
-from karokar.identity import queries as identity
+from karokar.fleet import facts as fleet
+from karokar.identity import facts as identity
 from karokar.kernel.errors import RuleBroken, StateConflict
 from karokar.kernel.permissions import requires
-from karokar.verification import queries as verification
+from karokar.verification import facts as verification
 from karokar.web.forms.base import choices
 from karokar.web.forms.handover import (
     CorrectionForm,

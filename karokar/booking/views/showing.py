@@ -6,8 +6,8 @@ from uuid import UUID
 from flask import flash, redirect, render_template, url_for
 from werkzeug.wrappers import Response
 
-from karokar.assignment import queries as assignment
-from karokar.availability import free
+from karokar.assignment import facts as assignment
+from karokar.availability import facts as availability
 from karokar.booking import actions, queries, rules
 from karokar.booking.circumstances import judge_request
 from karokar.booking.forms import CommentForm
@@ -17,7 +17,7 @@ from karokar.booking.rules import Status, obstacles
 from karokar.booking.views.blueprint import bp
 from karokar.booking.views.handover import in_the_way
 from karokar.booking.views.shown import Shown, driver_of, find_current, offers, photo_url, shown
-from karokar.fleet import queries as fleet
+from karokar.fleet import facts as fleet
 from karokar.kernel import clock
 from karokar.kernel.actor import current_actor
 from karokar.kernel.permissions import requires
@@ -121,7 +121,7 @@ def _book_on_from(line: Shown) -> datetime | None:
         return None
     # Of a booking that is over the calendar may hear a moment later.
     over = booking.id if status is Status.COMPLETED else None
-    taken = free.taken_among(
+    taken = availability.taken_among(
         [line.vehicle.id.hex],
         start,
         start + (booking.end - booking.start),

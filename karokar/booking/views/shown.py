@@ -7,7 +7,7 @@ from uuid import UUID
 
 from flask import url_for
 
-from karokar.assignment.queries import AssignmentFacts
+from karokar.assignment.facts import AssignmentFacts
 from karokar.booking import rules
 from karokar.booking.models import Booking, BookingPhoto
 from karokar.booking.permissions import (
@@ -23,16 +23,16 @@ from karokar.booking.permissions import (
     BOOKING_TERMINATE,
 )
 from karokar.booking.rules import Status
-from karokar.fleet import queries as fleet
-from karokar.fleet.queries import VehicleFacts
-from karokar.identity import queries as identity
-from karokar.identity.queries import Person
+from karokar.fleet import facts as fleet
+from karokar.fleet.facts import VehicleFacts
+from karokar.identity import facts as identity
+from karokar.identity.facts import Person
 from karokar.kernel import clock
 from karokar.kernel.actor import Actor, Scope, current_actor
 from karokar.kernel.permissions import may, scope_of
-from karokar.organization import queries as organization
-from karokar.organization.queries import OrganizationFacts
-from karokar.verification import queries as verification
+from karokar.organization import facts as organization
+from karokar.organization.facts import OrganizationFacts
+from karokar.verification import facts as verification
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from karokar.booking.models import Booking
-from karokar.fleet.queries import WindowFacts
+from karokar.fleet.facts import WindowFacts
 from karokar.web.lists.grid import Grid
 from karokar.web.shell.times import local_day, viewer_zone
 

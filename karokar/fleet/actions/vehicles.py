@@ -8,8 +8,8 @@ from zoneinfo import available_timezones
 
 from sqlalchemy import select
 
-from karokar.assignment import queries as assignments
-from karokar.booking import queries as bookings
+from karokar.assignment import facts as assignments
+from karokar.booking import facts as bookings
 from karokar.events.bus import publish
 from karokar.fleet import queries, rules
 from karokar.fleet.models import MaintenanceWindow, OdometerReading, Vehicle, VehicleCalendar
@@ -22,10 +22,10 @@ from karokar.kernel.errors import PermissionDenied, RuleBroken, StateConflict
 from karokar.kernel.ids import new_id
 from karokar.kernel.local.countries import country_of
 from karokar.kernel.permissions import PERMISSIONS, check, load
-from karokar.organization import queries as organizations
-from karokar.organization.queries import OrganizationFacts
-from karokar.verification import queries as verifications
-from karokar.verification.queries import Coverage
+from karokar.organization import facts as organizations
+from karokar.organization.facts import OrganizationFacts
+from karokar.verification import facts as verifications
+from karokar.verification.facts import Coverage
 
 PLATE_TAKEN = RuleBroken(
     "LICENSE_PLATE_TAKEN",

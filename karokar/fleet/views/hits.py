@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from karokar.availability import queries as availability
-from karokar.booking import queries as bookings
+from karokar.availability import facts as availability
+from karokar.booking import facts as bookings
 
 
 @dataclass(frozen=True)

@@ -8,9 +8,9 @@ from uuid import UUID
 
 from flask import flash, redirect, render_template, request, url_for
 
-from karokar.assignment import queries as assignments
-from karokar.availability import queries as availability
-from karokar.booking import queries as bookings
+from karokar.assignment import facts as assignments
+from karokar.availability import facts as availability
+from karokar.booking import facts as bookings
 from karokar.fleet import actions, queries
 from karokar.fleet.forms import NewVehicleForm, ReadingForm, RetireForm, SuspendForm, VehicleForm
 from karokar.fleet.permissions import (
@@ -35,16 +35,16 @@ from karokar.fleet.rules import (
 )
 from karokar.fleet.views.blueprint import bp
 from karokar.fleet.views.hits import hits
-from karokar.identity import queries as identity
+from karokar.identity import facts as identity
 from karokar.kernel import clock
 from karokar.kernel.actor import Scope, current_actor
 from karokar.kernel.errors import NotFound, RuleBroken, StateConflict
 from karokar.kernel.local.countries import country_of
 from karokar.kernel.pages.paging import Page
 from karokar.kernel.permissions import may, reaches_others, requires, scope_of
-from karokar.organization import queries as organizations
+from karokar.organization import facts as organizations
 from karokar.runs.views.exports import ListExport
-from karokar.verification import queries as verifications
+from karokar.verification import facts as verifications
 from karokar.web.forms.base import label_of, sent_version
 from karokar.web.lists.exports import Column
 from karokar.web.lists.filters import Carried, Choice, Field, Filters, Number, Text

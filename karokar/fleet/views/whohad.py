@@ -9,18 +9,18 @@ from flask import render_template, request
 from wtforms import StringField
 from wtforms.validators import DataRequired, InputRequired, Length
 
-from karokar.assignment import queries as assignments
-from karokar.booking import queries as bookings
+from karokar.assignment import facts as assignments
+from karokar.booking import facts as bookings
 from karokar.fleet import queries
 from karokar.fleet.permissions import VEHICLE_READ
 from karokar.fleet.queries import VehicleFacts
 from karokar.fleet.views.blueprint import bp
-from karokar.identity import queries as identity
+from karokar.identity import facts as identity
 from karokar.kernel import clock
 from karokar.kernel.actor import Scope, current_actor
 from karokar.kernel.errors import NotFound
 from karokar.kernel.permissions import reaches_others, requires, scope_of
-from karokar.organization import queries as organizations
+from karokar.organization import facts as organizations
 from karokar.web.forms.base import Form, LocalTimeField
 
 DRIVER_KNOWN_FOR = timedelta(days=30)

@@ -20,7 +20,7 @@ from karokar.kernel.db import action, db
 from karokar.kernel.errors import RuleBroken, StateConflict
 from karokar.kernel.proof import demand_proof
 from karokar.kernel.settings import settings
-from karokar.organization import queries as organization
+from karokar.organization import facts as organization
 
 LINK_ENDED = StateConflict(
     "LINK_ENDED", "This link has been used, or is too old. Ask for a new one on the sign-in page."

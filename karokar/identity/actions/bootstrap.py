@@ -14,7 +14,7 @@ from karokar.kernel.db import action, db
 from karokar.kernel.errors import RuleBroken
 from karokar.kernel.settings import settings
 from karokar.kernel.text.email_addresses import email_problem, normal_email
-from karokar.organization import queries as organization
+from karokar.organization import facts as organization
 
 
 @action

@@ -28,7 +28,7 @@ from karokar.kernel.fairness.limits import (
 from karokar.kernel.permissions import check, load
 from karokar.kernel.proof import demand_proof, refuse_tokens
 from karokar.kernel.text.email_addresses import email_problem, normal_email
-from karokar.organization import queries as organization
+from karokar.organization import facts as organization
 
 DUPLICATE = {
     "uq_users_email": StateConflict("ALREADY_INVITED", "Somebody invited this person at the same moment. Look again."),

@@ -18,7 +18,7 @@ from karokar.kernel.errors import NotFound, RuleBroken
 from karokar.kernel.permissions import requires
 from karokar.kernel.text.email_addresses import normal_email
 from karokar.kernel.text.normalization import same_key
-from karokar.organization import queries as organization
+from karokar.organization import facts as organization
 from karokar.runs.imports import Good, Heading, Line, Report
 from karokar.runs.kinds import Item
 from karokar.runs.views.imports import ListImport

@@ -11,7 +11,7 @@ from karokar.kernel.actor import current_actor
 from karokar.kernel.errors import DomainError
 from karokar.kernel.fairness.limits import LINKS_OF_SOURCE
 from karokar.kernel.permissions import public
-from karokar.organization import queries as organization
+from karokar.organization import facts as organization
 from karokar.web.forms.base import Form
 from karokar.web.requests.limits import limited
 from karokar.web.requests.session_end import sign_in_url

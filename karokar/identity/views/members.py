@@ -16,7 +16,7 @@ from karokar.kernel.actor import current_actor
 from karokar.kernel.errors import NotFound
 from karokar.kernel.pages.paging import Page
 from karokar.kernel.permissions import may, requires
-from karokar.organization import queries as organization
+from karokar.organization import facts as organization
 from karokar.runs.views.exports import ListExport
 from karokar.web.forms.base import label_of, sent_version
 from karokar.web.lists.exports import Column

@@ -13,7 +13,7 @@ from karokar.identity.views.account import own_id
 from karokar.identity.views.blueprint import bp
 from karokar.kernel.actor import current_actor
 from karokar.kernel.permissions import PERMISSIONS, may, requires, signed_in
-from karokar.organization import queries as organization
+from karokar.organization import facts as organization
 from karokar.web.lists.filters import Carried, Filters, Text
 
 

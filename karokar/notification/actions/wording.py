@@ -9,15 +9,15 @@ from uuid import UUID
 from jinja2 import Environment, FileSystemLoader, select_autoescape
 
 from karokar.config import PROJECT
-from karokar.fleet import queries as fleet
-from karokar.identity import queries as identity
+from karokar.fleet import facts as fleet
+from karokar.identity import facts as identity
 from karokar.kernel.settings import settings
 from karokar.kernel.text.normalization import bdi, isolated
 from karokar.kernel.text.notes import texts_of
 from karokar.kernel.text.references import notes_in
 from karokar.notification.rules.matrix import KINDS
 from karokar.notification.rules.texts import Words, entities_named, words
-from karokar.organization import queries as organizations
+from karokar.organization import facts as organizations
 
 HIDDEN_LINK = "(the link is shown to the recipient only)"
 

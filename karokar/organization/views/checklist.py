@@ -5,13 +5,13 @@ from uuid import UUID
 
 from flask import render_template, url_for
 
-from karokar.fleet import queries as fleet
-from karokar.identity import queries as identity
+from karokar.fleet import facts as fleet
+from karokar.identity import facts as identity
 from karokar.kernel.actor import current_actor
 from karokar.kernel.permissions import may
 from karokar.organization import queries
 from karokar.organization.permissions import ORGANIZATION_UPDATE
-from karokar.verification import queries as verification
+from karokar.verification import facts as verification
 
 DONE, WAITS, TO_DO = "done", "waits", "to do"
 

@@ -6,9 +6,9 @@ from uuid import UUID
 from flask import flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
-from karokar.booking import queries as booking
-from karokar.fleet import queries as fleet
-from karokar.identity import queries as identity
+from karokar.booking import facts as booking
+from karokar.fleet import facts as fleet
+from karokar.identity import facts as identity
 from karokar.kernel.actor import current_actor
 from karokar.kernel.pages.shown import digest_of
 from karokar.kernel.permissions import requires
@@ -18,7 +18,7 @@ from karokar.organization.permissions import (
     ORGANIZATION_APPROVE,
 )
 from karokar.organization.views.blueprint import bp
-from karokar.verification import queries as verification
+from karokar.verification import facts as verification
 from karokar.web.forms.base import sent_version
 from karokar.web.responses.live import live_part
 

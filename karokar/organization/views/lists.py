@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from flask import render_template
 from werkzeug.wrappers import Response
 
-from karokar.fleet import queries as fleet
-from karokar.identity import queries as identity
+from karokar.fleet import facts as fleet
+from karokar.identity import facts as identity
 from karokar.kernel.pages.paging import Page
 from karokar.kernel.permissions import requires
 from karokar.organization import queries, rules
@@ -16,7 +16,7 @@ from karokar.organization.permissions import (
 )
 from karokar.organization.views.blueprint import bp
 from karokar.runs.views.exports import ListExport
-from karokar.verification import queries as verification
+from karokar.verification import facts as verification
 from karokar.web.lists.exports import Column
 from karokar.web.lists.filters import Choice, Filters, Text
 from karokar.web.shell.states import state_choices, state_of

@@ -7,9 +7,9 @@ from uuid import UUID
 from flask import flash, redirect, render_template, url_for
 from flask.typing import ResponseReturnValue
 
-from karokar.booking import queries as booking
-from karokar.fleet import queries as fleet
-from karokar.identity import queries as identity
+from karokar.booking import facts as booking
+from karokar.fleet import facts as fleet
+from karokar.identity import facts as identity
 from karokar.kernel.actor import Scope, current_actor
 from karokar.kernel.errors import NotFound
 from karokar.kernel.permissions import may, requires, scope_of
@@ -24,7 +24,7 @@ from karokar.organization.permissions import (
 from karokar.organization.views.applying import DETAILS, with_details
 from karokar.organization.views.blueprint import bp
 from karokar.organization.views.checklist import open_steps
-from karokar.verification import queries as verification
+from karokar.verification import facts as verification
 from karokar.web.forms.base import sent_version
 
 
