@@ -76,6 +76,8 @@ def _init_part(app: Flask, name: str) -> None:
 
 def _load_contexts(app: Flask) -> None:
     """Import each context's files and register what they offer: pages, API, commands."""
+    # Pages that put contexts together add their routes to a context's blueprint before it is registered.
+    import_module("karokar.pages.areas")
     for context in CONTEXTS:
         for role in ROLES_OF_FILES:
             if find_spec(f"karokar.{context}.{role}") is None:
@@ -86,9 +88,15 @@ def _load_contexts(app: Flask) -> None:
 
 def _connect(app: Flask) -> None:
     """Hand what contexts offer to shared pages over to them."""
-    offered = {name: import_module(f"karokar.{name}.console") for name in (*CONTEXTS, "runs")}
+    offered = {name: import_module(f"karokar.{name}.console") for name in (*CONTEXTS, "runs", "pages")}
     consoles = [module.CONSOLE for module in offered.values()]
-    ports.connect(app, consoles, offered["identity"].SIGN_IN, offered["notification"].INBOX)
+    ports.connect(
+        app,
+        consoles,
+        sign_in=offered["identity"].SIGN_IN,
+        inbox=offered["notification"].INBOX,
+        documents=offered["verification"].DOCUMENTS,
+    )
 
 
 def _register(app: Flask, context: str, role: str, module: ModuleType) -> None:

@@ -20,4 +20,5 @@ CONSOLE = Console(
     producers={"assignment": "Assignments"},
     waiting=queries.list_waiting_for,
     figures=queries.list_figures_for,
+    uses_of_vehicle=lambda vehicle_id: {"assignment": queries.count_direct(vehicle_id)},
 )

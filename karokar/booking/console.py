@@ -42,5 +42,6 @@ CONSOLE = Console(
     waiting=queries.list_waiting_for,
     holds={Holds.BOOKING_IS_VACANT: queries.which_are_vacant},
     figures=queries.list_figures_for,
+    uses_of_vehicle=lambda vehicle_id: {"booking": queries.count_live(vehicle_id)},
     search=queries.search,
 )

@@ -72,6 +72,8 @@ class Console:
     holds: Mapping[Holds, Callable[[Collection[UUID]], Collection[UUID]]] = field(default_factory=dict)
     figures: Callable[[Actor], Iterable[Figure]] | None = None
     search: Callable[[Actor, str], Iterable[Hit]] | None = None
+    uses_of_vehicle: Callable[[UUID], Mapping[str, int]] | None = None
+    """What still counts on a vehicle, by what people call one of it ("booking"), and how many."""
     metrics: Callable[[], Iterable[Metric]] | None = None
     home_parts: tuple[Callable[[], str], ...] = ()
     """Views whose HTML (empty for nothing) stands on everybody's home, above what waits."""
@@ -113,6 +115,30 @@ class Inbox:
     count_unread: Callable[[Actor], int]
 
 
+class Covered(Protocol):
+    """How one kind of document stands for a thing."""
+
+    @property
+    def status(self) -> str:
+        """APPROVED, PENDING, REJECTED, EXPIRED, REVOKED or MISSING."""
+
+
+class IsCovered(Protocol):
+    """Whether an approved document of a kind counts for a thing now; `is_held`: until the transaction has ended."""
+
+    def __call__(self, entity_type: str, entity_id: UUID, kind: str, *, is_held: bool = False) -> bool:
+        """Answer."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Documents:
+    """What is proved by documents: asked by those whose things are proved, which verification knows by name alone."""
+
+    is_covered: IsCovered
+    coverage: Callable[[str, UUID], Mapping[str, Covered]]
+    """Each kind that such a thing can have, and how it stands."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Ports:
     """The registry: every context's console in the order of contexts, and what exactly one of them provides."""
@@ -120,6 +146,7 @@ class Ports:
     consoles: tuple[Console, ...]
     sign_in: SignIn
     inbox: Inbox
+    documents: Documents
     page_of: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -132,6 +159,11 @@ class Ports:
         """Who confirms what."""
         return {what: answer for console in self.consoles for what, answer in console.holds.items()}
 
+    def uses_of_vehicle(self, vehicle_id: UUID) -> dict[str, int]:
+        """Return what still counts on a vehicle, by what people call one of it, and how many."""
+        answers = (console.uses_of_vehicle for console in self.consoles if console.uses_of_vehicle is not None)
+        return {name: count for answer in answers for name, count in answer(vehicle_id).items()}
+
     @property
     def entries(self) -> list[Entry]:
         """The navigation, in its order."""
@@ -143,7 +175,7 @@ class WrongPort(ConfigError):
     """A console names something that does not exist. Stops the start."""
 
 
-def connect(app: Flask, consoles: Iterable[Console], sign_in: SignIn, inbox: Inbox) -> None:
+def connect(app: Flask, consoles: Iterable[Console], *, sign_in: SignIn, inbox: Inbox, documents: Documents) -> None:
     """Make the registry of an application whose pages are all registered.
 
     Raises WrongPort, naming it, for a page that does not exist, and for a kind of thing with two pages.
@@ -156,7 +188,7 @@ def connect(app: Flask, consoles: Iterable[Console], sign_in: SignIn, inbox: Inb
                 message = f"Things of the kind {kind} have two pages: {page_of[kind]} and {endpoint}."
                 raise WrongPort(message)
             page_of[kind] = endpoint
-    made = Ports(consoles=known, sign_in=sign_in, inbox=inbox, page_of=page_of)
+    made = Ports(consoles=known, sign_in=sign_in, inbox=inbox, documents=documents, page_of=page_of)
     links = (link.endpoint for console in known for link in console.account_links)
     doors = (sign_in.sign_in, sign_in.sign_out, sign_in.switch, sign_in.confirm, sign_in.confirm_with, inbox.endpoint)
     wanted = {*(entry.endpoint for entry in made.entries), *page_of.values(), *links, *doors}

@@ -11,6 +11,7 @@ from karokar.kernel.actor import current_actor
 from karokar.kernel.db import action, db
 from karokar.kernel.errors import NotFound, RuleBroken
 from karokar.kernel.permissions import check, load
+from karokar.kernel.ports import ports
 from karokar.kernel.text.email_addresses import email_problem
 from karokar.organization import queries, rules
 from karokar.organization.models import Applicant, Organization, OrganizationDecision, OrganizationOpening
@@ -20,7 +21,6 @@ from karokar.organization.permissions import (
     ORGANIZATION_UPDATE,
 )
 from karokar.organization.rules import OrganizationType
-from karokar.verification import facts as verification
 
 REGISTRATION = "ORGANIZATION_REGISTRATION"
 
@@ -105,7 +105,7 @@ def approve_organization(organization_id: UUID, *, notes: str = "", version: int
     wait.
     """
     organization = load(Organization, organization_id, ORGANIZATION_APPROVE, version=version, lock=True)
-    is_verified = verification.is_covered("Organization", organization_id, REGISTRATION, is_held=True)
+    is_verified = ports().documents.is_covered("Organization", organization_id, REGISTRATION, is_held=True)
     event = organization.approve(current_actor().user_id, notes, is_verified=is_verified)
     _record(organization, "APPROVED", notes=notes)
     publish(event)

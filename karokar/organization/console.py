@@ -5,7 +5,6 @@ from uuid import UUID
 
 from karokar.kernel.ports import Console, Entry
 from karokar.organization import queries
-from karokar.organization.views.checklist import show_checklist
 
 
 def _names(ids: Collection[UUID]) -> Mapping[UUID, str]:
@@ -38,5 +37,4 @@ CONSOLE = Console(
     producers={"organization": "Organizations"},
     waiting=queries.list_waiting_for,
     search=queries.search,
-    home_parts=(show_checklist,),
 )

@@ -1,6 +1,6 @@
 """What verification offers to shared pages."""
 
-from karokar.kernel.ports import Console, Entry
+from karokar.kernel.ports import Console, Documents, Entry
 from karokar.verification import queries
 
 CONSOLE = Console(
@@ -21,3 +21,5 @@ CONSOLE = Console(
     waiting=queries.list_waiting_for,
     figures=queries.list_figures_for,
 )
+
+DOCUMENTS = Documents(is_covered=queries.is_covered, coverage=queries.coverage)

@@ -27,7 +27,7 @@ ENTRIES = {"views", "api", "cli", "handlers", "resolver"}
 STARTERS = {"every", "resends"}
 """Decorators of functions that the clock or an operator's replay begins."""
 
-PARTS_THAT_BEGIN = {"app", "cli", "outbox", "runs", "supervisor", "web", "worker"}
+PARTS_THAT_BEGIN = {"app", "cli", "outbox", "pages", "runs", "supervisor", "web", "worker"}
 """Parts of the house that call contexts by what these gave them. Example data is none: it is nobody's way in."""
 
 PROMISED = {

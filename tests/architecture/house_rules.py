@@ -10,14 +10,27 @@ from pathlib import Path
 from karokar.contexts import CONTEXTS
 from tests.architecture.source import House, at, attribute_taken, place
 
-ROLES = {"permissions", "rules", "models", "queries", "actions", "handlers", "forms", "views", "api", "cli", "console", "facts"}
+ROLES = {
+    "permissions",
+    "rules",
+    "models",
+    "queries",
+    "actions",
+    "handlers",
+    "forms",
+    "views",
+    "api",
+    "cli",
+    "console",
+    "facts",
+}
 # Files that only one context has, and why.
 ALSO = {
     "availability": {"free"},  # the one answer to "is it free?" asks other contexts, which no query may
     "booking": {"circumstances"},  # what a request is judged by asks other contexts, for pages and actions alike
     "identity": {"resolver"},  # app.py gives it to the guard: who is acting
 }
-NOT_CONTEXTS = {"kernel", "events", "files", "outbox", "runs", "web", "supervisor", "demo"}
+NOT_CONTEXTS = {"kernel", "events", "files", "outbox", "pages", "runs", "web", "supervisor", "demo"}
 NAMES_THAT_SAY_NOTHING = {"utils", "util", "helpers", "helper", "common", "misc", "stuff", "base_utils"}
 LONGEST_FILE = 450
 MOST_FILES = 14  # the events: one file per producer, and three that all of them share
@@ -163,8 +176,9 @@ def views_leave_the_database_to_actions_and_queries(root: Path) -> list[str]:
     return sorted(
         {
             f"{at(module, node)}: {origin} in {module.role}. Move it into an action or a query."
-            for module in house.of_contexts()
-            if module.role in {"views", "api", "forms", "cli"}
+            for module in house
+            if (module.context in CONTEXTS and module.role in {"views", "api", "forms", "cli"})
+            or module.context == "pages"
             for node, origin in house.references(module)
             if any(origin == one or origin.startswith(f"{one}.") for one in forbidden)
         }
@@ -255,6 +269,44 @@ def vendored_files_are_the_ones_in_the_manifest(root: Path) -> list[str]:
     ]
 
 
+KNOW_EACH_OTHER = {
+    ("assignment", "booking"): "a booking is promised to a person by an assignment, which ends and begins with it",
+    (
+        "availability",
+        "booking",
+    ): "a booking asks whether the vehicle is free, and what is free depends on bookings whose "
+    "events are still on their way",
+}
+"""The pairs of contexts that ask each other, and why it cannot be one way."""
+
+
+def contexts_ask_each_other_where_they_must(root: Path) -> list[str]:
+    """Two contexts that ask each other can't be understood, tested or moved one by one."""
+    asked: dict[tuple[str, str], str] = {}
+    for module in House(root).of_contexts():
+        for _node, name, taken in imports(module.tree):
+            parts = name.split(".")
+            others = [parts[1]] if parts[0] == "karokar" and len(parts) > 1 else []
+            others += [one for one, _as in taken] if name == "karokar" else []
+            for other in others:
+                if other in CONTEXTS and other != module.context:
+                    asked.setdefault((module.context, other), place(root, module.path))
+    if not asked:
+        raise LookupError("No context asks another one.")
+    mutual = {pair for pair in asked if pair[::-1] in asked and pair < pair[::-1]}
+    return [
+        *(
+            f"{asked[pair]} and {asked[pair[::-1]]}: {pair[0]} and {pair[1]} ask each other. "
+            "Compose them in karokar.pages, or ask karokar.kernel.ports."
+            for pair in sorted(mutual - KNOW_EACH_OTHER.keys())
+        ),
+        *(
+            f"{one} and {other} no longer ask each other: take them out"
+            for one, other in KNOW_EACH_OTHER.keys() - mutual
+        ),
+    ]
+
+
 def shared_code_knows_no_context(root: Path) -> list[str]:
     """What all share asks `kernel.ports`: a page of a context, or an event, that it names can be gone unnoticed."""
     pages = re.compile(rf"({'|'.join([*CONTEXTS, 'runs'])})\.[a-z_]+")
@@ -304,6 +356,7 @@ def extensions_are_looked_up_in_the_kernel(root: Path) -> list[str]:
 
 
 RULES = (
+    contexts_ask_each_other_where_they_must,
     shared_code_knows_no_context,
     extensions_are_looked_up_in_the_kernel,
     every_package_is_in_the_one_list,

@@ -12,7 +12,7 @@ from karokar.contexts import CONTEXTS
 from tests.architecture.source import House, Module, at, attribute_taken
 
 WAY_OUT = "Ask that context's queries, or let it react to an event"
-ABOVE_THE_ENGINE = {*CONTEXTS, "web", "runs", "files", "demo"}
+ABOVE_THE_ENGINE = {*CONTEXTS, "pages", "web", "runs", "files", "demo"}
 TABLES_BY_NAME = {"table", "Table", "TableClause", "MetaData", "literal_column", "TextClause", "DDL"}
 PAST_SQLALCHEMY = {"exec_driver_sql", "raw_connection", "driver_connection", "dbapi_connection"}
 DRIVERS = {"psycopg", "sqlite3", "alembic", "flask_migrate"}

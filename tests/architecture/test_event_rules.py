@@ -43,6 +43,7 @@ BREACHES: dict[Rule, list[tuple[str, str, str]]] = {
         ("karokar/runs", "import {publish} as bus\nbus.publish(fact)", "publish() in"),
         ("karokar/demo", "import {publish} as bus\nbus.publish(fact)", "publish() in"),
         ("karokar/fleet/views", "import {publish}\n{publish}.publish(fact)", "publish() in"),
+        ("karokar/pages/vehicles", "import {publish}\n{publish}.publish(fact)", "publish() in"),
         ("karokar/fleet/views", "import {publish} as bus\ngetattr(bus, 'publish')(fact)", "publish() in"),
         ("karokar/fleet/views", "from karokar.fleet.actions.maintenance import publish\npublish(1)", "publish() in"),
         ("karokar/fleet/views", "from karokar.fleet.actions import maintenance\nsay = maintenance.publish\nsay(1)", "publish() in"),

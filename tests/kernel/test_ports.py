@@ -14,7 +14,7 @@ LOST = "booking.no_such_page"
 def connected(app: Flask, *more: Console, **changed: object) -> None:
     known = app.extensions["karokar.ports"]
     sign_in = replace(known.sign_in, **changed)
-    ports.connect(app, [*known.consoles, *more], sign_in, known.inbox)
+    ports.connect(app, [*known.consoles, *more], sign_in=sign_in, inbox=known.inbox, documents=known.documents)
 
 
 @pytest.mark.parametrize(
@@ -45,4 +45,4 @@ def test_what_one_context_asks_another_to_confirm_is_answered(app: Flask):
     known = app.extensions["karokar.ports"]
     silent = [replace(console, holds={}) for console in known.consoles]
     with pytest.raises(WrongPort, match="BOOKING_IS_VACANT"):
-        ports.connect(app, silent, known.sign_in, known.inbox)
+        ports.connect(app, silent, sign_in=known.sign_in, inbox=known.inbox, documents=known.documents)

@@ -76,10 +76,10 @@ def find_accepted(booking_id: UUID, round: int) -> AssignmentFacts | None:  # no
     return facts(row) if row is not None else None
 
 
-def count_live(vehicle_id: UUID) -> int:
-    """Return how many assignments take up the vehicle: PENDING, ACCEPTED or ACTIVE."""
+def count_direct(vehicle_id: UUID) -> int:
+    """Return how many assignments without a booking take up the vehicle: PENDING, ACCEPTED or ACTIVE."""
     statement = select(func.count(Assignment.id)).where(
-        Assignment.vehicle_id == vehicle_id, Assignment.status.in_(LIVE)
+        Assignment.vehicle_id == vehicle_id, Assignment.booking_id.is_(None), Assignment.status.in_(LIVE)
     )
     return db.session.scalar(statement) or 0
 

@@ -8,8 +8,6 @@ from zoneinfo import available_timezones
 
 from sqlalchemy import select
 
-from karokar.assignment import facts as assignments
-from karokar.booking import facts as bookings
 from karokar.events.bus import publish
 from karokar.fleet import queries, rules
 from karokar.fleet.models import MaintenanceWindow, OdometerReading, Vehicle, VehicleCalendar
@@ -22,10 +20,9 @@ from karokar.kernel.errors import PermissionDenied, RuleBroken, StateConflict
 from karokar.kernel.ids import new_id
 from karokar.kernel.local.countries import country_of
 from karokar.kernel.permissions import PERMISSIONS, check, load
+from karokar.kernel.ports import Covered, ports
 from karokar.organization import facts as organizations
 from karokar.organization.facts import OrganizationFacts
-from karokar.verification import facts as verifications
-from karokar.verification.facts import Coverage
 
 PLATE_TAKEN = RuleBroken(
     "LICENSE_PLATE_TAKEN",
@@ -163,12 +160,12 @@ def list_gates(vehicle_id: UUID) -> list[Gate]:
     Raises NotFound.
     """
     organization = organizations.get_organization(queries.get_vehicle(vehicle_id).organization_id)
-    return gates_of(vehicle_id, organization, verifications.coverage("Vehicle", vehicle_id))
+    return gates_of(vehicle_id, organization, ports().documents.coverage("Vehicle", vehicle_id))
 
 
-def gates_of(vehicle_id: UUID, organization: OrganizationFacts, covered: Mapping[str, Coverage]) -> list[Gate]:
+def gates_of(vehicle_id: UUID, organization: OrganizationFacts, covered: Mapping[str, Covered]) -> list[Gate]:
     """Return `list_gates` for a vehicle whose owner and documents are known already."""
-    is_verified = verifications.is_covered("Organization", organization.id, "ORGANIZATION_REGISTRATION")
+    is_verified = ports().documents.is_covered("Organization", organization.id, "ORGANIZATION_REGISTRATION")
     gates = [
         Gate(
             code="ORGANIZATION_ACTIVE",
@@ -274,16 +271,11 @@ def retire_vehicle(vehicle_id: UUID, *, reason: str = "", version: int | None = 
     MAINTENANCE_IN_PROGRESS, INVALID_VEHICLE_TRANSITION, StaleVersion, NotFound.
     """
     vehicle = _held(vehicle_id, VEHICLE_RETIRE, version)
-    # A vehicle that never came back can leave the fleet; who had it stays known.
-    missing = len(bookings.list_awaited(vehicle_id))
-    booked, assigned = bookings.count_live(vehicle_id), max(assignments.count_live(vehicle_id) - missing, 0)
-    if booked or assigned:
+    uses = ports().uses_of_vehicle(vehicle_id)
+    if any(uses.values()):
+        counted = " and ".join(_many(count, name) for name, count in uses.items())
         raise StateConflict(
-            "VEHICLE_IN_USE",
-            f"{vehicle.name} still has {_many(booked, 'booking')} and {_many(assigned, 'assignment')}. "
-            "End or cancel them first.",
-            bookings=booked,
-            assignments=assigned,
+            "VEHICLE_IN_USE", f"{vehicle.name} still has {counted}. End or cancel them first.", uses=uses
         )
     open_windows = db.session.scalars(
         select(MaintenanceWindow)

@@ -1,8 +1,8 @@
-"""The fleet's pages: vehicles, their maintenance, their odometers, the import, and who had which vehicle when."""
+"""Who sees which vehicle. Pages about vehicles ask other contexts as well, so they are in `karokar.pages`."""
 
-from karokar.fleet.views import imports, maintenance, odometer, seen, vehicles, whohad
+from karokar.fleet.views import seen
 from karokar.fleet.views.blueprint import bp
 
-AREAS = (vehicles, odometer, maintenance, imports, whohad, seen)
+AREAS = (seen,)
 
 __all__ = ["AREAS", "bp"]

@@ -1,8 +1,8 @@
-"""The pages of organizations: applying, one's own data, and the platform's list and decisions."""
+"""The page on which an organization applies; those that ask other contexts as well are in `karokar.pages`."""
 
-from karokar.organization.views import applying, deciding, lists, own
+from karokar.organization.views import applying
 from karokar.organization.views.blueprint import bp
 
-AREAS = (applying, own, lists, deciding)
+AREAS = (applying,)
 
 __all__ = ["AREAS", "bp"]

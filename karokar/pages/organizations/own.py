@@ -23,7 +23,7 @@ from karokar.organization.permissions import (
 )
 from karokar.organization.views.applying import DETAILS, with_details
 from karokar.organization.views.blueprint import bp
-from karokar.organization.views.checklist import open_steps
+from karokar.pages.organizations.checklist import open_steps
 from karokar.verification import facts as verification
 from karokar.web.forms.base import sent_version
 

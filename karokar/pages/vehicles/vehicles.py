@@ -34,7 +34,6 @@ from karokar.fleet.rules import (
     VehicleStatus,
 )
 from karokar.fleet.views.blueprint import bp
-from karokar.fleet.views.hits import hits
 from karokar.identity import facts as identity
 from karokar.kernel import clock
 from karokar.kernel.actor import Scope, current_actor
@@ -43,6 +42,7 @@ from karokar.kernel.local.countries import country_of
 from karokar.kernel.pages.paging import Page
 from karokar.kernel.permissions import may, reaches_others, requires, scope_of
 from karokar.organization import facts as organizations
+from karokar.pages.vehicles.affected_bookings import hits
 from karokar.runs.views.exports import ListExport
 from karokar.verification import facts as verifications
 from karokar.web.forms.base import label_of, sent_version

@@ -16,11 +16,11 @@ from karokar.fleet.permissions import (
 from karokar.fleet.queries import WindowFacts
 from karokar.fleet.rules import WindowStatus
 from karokar.fleet.views.blueprint import bp
-from karokar.fleet.views.hits import Hit, hits
 from karokar.kernel import clock
 from karokar.kernel.actor import Scope, current_actor
 from karokar.kernel.errors import NotFound, RuleBroken, StateConflict
 from karokar.kernel.permissions import may, reaches_others, requires, scope_of
+from karokar.pages.vehicles.affected_bookings import Hit, hits
 from karokar.web.forms.base import sent_version
 from karokar.web.lists.filters import Choice, Filters, asked_moment
 from karokar.web.shell.states import state_choices

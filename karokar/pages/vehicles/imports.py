@@ -12,13 +12,13 @@ from karokar.fleet.forms import NewVehicleForm
 from karokar.fleet.permissions import VEHICLE_CREATE
 from karokar.fleet.rules import CATEGORIES, plate_key
 from karokar.fleet.views.blueprint import bp
-from karokar.fleet.views.vehicles import COLUMNS
 from karokar.kernel.actor import current_actor
 from karokar.kernel.errors import RuleBroken
 from karokar.kernel.ids import new_id
 from karokar.kernel.local.countries import countries, country_of
 from karokar.kernel.permissions import requires
 from karokar.kernel.text.normalization import same_key
+from karokar.pages.vehicles.vehicles import COLUMNS
 from karokar.runs.imports import Good, Heading, Line, Report
 from karokar.runs.kinds import Item
 from karokar.runs.views.imports import ListImport

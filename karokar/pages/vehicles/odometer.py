@@ -10,9 +10,9 @@ from karokar.fleet.forms import ReadingForm, VoidForm
 from karokar.fleet.permissions import VEHICLE_UPDATE
 from karokar.fleet.rules import MARK_SENTENCES
 from karokar.fleet.views.blueprint import bp
-from karokar.fleet.views.vehicles import page_of
 from karokar.kernel.errors import NotFound, RuleBroken, StateConflict
 from karokar.kernel.permissions import requires
+from karokar.pages.vehicles.vehicles import page_of
 
 
 @bp.post("/<uuid:vehicle_id>/readings")

@@ -1,0 +1,1 @@
+"""Organizations: their own page, the list, the decisions of the platform, and the first steps of a new one."""
