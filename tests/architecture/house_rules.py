@@ -282,7 +282,7 @@ KNOW_EACH_OTHER = {
 
 def contexts_ask_each_other_where_they_must(root: Path) -> list[str]:
     """Two contexts that ask each other can't be understood, tested or moved one by one."""
-    asked: dict[tuple[str, str], str] = {}
+    asked: dict[tuple[str, str], set[str]] = {}
     for module in House(root).of_contexts():
         for _node, name, taken in imports(module.tree):
             parts = name.split(".")
@@ -290,15 +290,16 @@ def contexts_ask_each_other_where_they_must(root: Path) -> list[str]:
             others += [one for one, _as in taken] if name == "karokar" else []
             for other in others:
                 if other in CONTEXTS and other != module.context:
-                    asked.setdefault((module.context, other), place(root, module.path))
+                    asked.setdefault((module.context, other), set()).add(place(root, module.path))
     if not asked:
         raise LookupError("No context asks another one.")
     mutual = {pair for pair in asked if pair[::-1] in asked and pair < pair[::-1]}
     return [
         *(
-            f"{asked[pair]} and {asked[pair[::-1]]}: {pair[0]} and {pair[1]} ask each other. "
+            f"{where}: {pair[0]} and {pair[1]} ask each other. "
             "Compose them in karokar.pages, or ask karokar.kernel.ports."
             for pair in sorted(mutual - KNOW_EACH_OTHER.keys())
+            for where in sorted(asked[pair] | asked[pair[::-1]])
         ),
         *(
             f"{one} and {other} no longer ask each other: take them out"
