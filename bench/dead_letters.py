@@ -20,7 +20,7 @@ from karokar.kernel.actor import SYSTEM, acting_as
 from karokar.kernel.db import db, transaction
 from karokar.kernel.ids import new_id
 from karokar.outbox.delivery import subscriptions
-from karokar.outbox.models import EventLog, EventRow, Subscription, Trouble
+from karokar.outbox.models import DeferredDelivery, EventLog, EventRow, Subscription
 from karokar.outbox.operations.actions import digest_of_open
 from karokar.runs.kinds import Item
 from tests.servers import keeper
@@ -48,7 +48,7 @@ def fill(count: int) -> None:
             }
             for position in numbers
         ]  # fmt: skip
-        troubles = [
+        deferred_rows = [
             {
                 "handler": number, "position": position, "event_id": position, "shard": position % count % 16,
                 "stream": f"Booking:{position % count}", "since": now, "error": "ValueError: broken",
@@ -63,7 +63,7 @@ def fill(count: int) -> None:
             if is_postgresql:
                 log = [{"position": one["id"], "event_id": one["id"], "shard": one["shard"]} for one in events]
                 session.execute(insert(EventLog), log)
-            session.execute(insert(Trouble), troubles)
+            session.execute(insert(DeferredDelivery), deferred_rows)
     if is_postgresql:
         with transaction() as session:
             session.execute(text("select setval(pg_get_serial_sequence('events', 'id'), (select max(id) from events))"))
@@ -72,8 +72,10 @@ def fill(count: int) -> None:
 def reset(count: int) -> None:
     """Let all be dead again, and what waits behind them wait."""
     with transaction() as session:
-        session.execute(update(Trouble).where(Trouble.position <= count).values(state="dead"))
-        session.execute(update(Trouble).where(Trouble.position > count).values(state="waiting", due_at=None))
+        session.execute(update(DeferredDelivery).where(DeferredDelivery.position <= count).values(state="dead"))
+        session.execute(
+            update(DeferredDelivery).where(DeferredDelivery.position > count).values(state="waiting", due_at=None)
+        )
 
 
 def timed(work: Callable[[], object]) -> float:

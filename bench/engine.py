@@ -156,7 +156,7 @@ def _drain_until_empty() -> None:
 
 def _is_left() -> bool:
     with open_store() as store:
-        return bool(store.look().shards)
+        return bool(store.poll().shards)
 
 
 def _prepare(style: str, events: int) -> None:
@@ -349,7 +349,7 @@ def measure_recovery(_events: int) -> Iterator[Figure]:
 def _die_at_work() -> None:
     from karokar.outbox.delivery import batch
 
-    batch.react = lambda _reaction: os.kill(os.getpid(), signal.SIGKILL)
+    batch.invoke = lambda _reaction: os.kill(os.getpid(), signal.SIGKILL)
     drain()
 
 

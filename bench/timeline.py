@@ -113,7 +113,7 @@ def fill(count: int) -> None:
 
 
 @dataclass(frozen=True)
-class Story:
+class TimelineQuery:
     """A timeline, and who reads it."""
 
     label: str
@@ -122,7 +122,7 @@ class Story:
     viewer: Actor
 
 
-def stories() -> list[Story]:
+def stories() -> list[TimelineQuery]:
     def admin(kind: str, number: int, type_: str, scope: Scope = Scope.OWN) -> Actor:
         return Actor(
             user_id=name("admin", number),
@@ -135,11 +135,11 @@ def stories() -> list[Story]:
     platform = admin("platform", 1, "PLATFORM", Scope.ALL)
     vendor, company = admin("vendor", 1, "VENDOR"), admin("company", 1, "CORPORATE")
     return [
-        Story("a vendor's, read by the platform", "Organization", name("vendor", 1), platform),
-        Story("a vendor's own", "Organization", name("vendor", 1), vendor),
-        Story("a vehicle's, read by its vendor", "Vehicle", name("vehicle", 1), vendor),
-        Story("a vendor's, read by a company", "Organization", name("vendor", 1), company),
-        Story("a person's, read by the platform", "User", name("person", 1), platform),
+        TimelineQuery("a vendor's, read by the platform", "Organization", name("vendor", 1), platform),
+        TimelineQuery("a vendor's own", "Organization", name("vendor", 1), vendor),
+        TimelineQuery("a vehicle's, read by its vendor", "Vehicle", name("vehicle", 1), vendor),
+        TimelineQuery("a vendor's, read by a company", "Organization", name("vendor", 1), company),
+        TimelineQuery("a person's, read by the platform", "User", name("person", 1), platform),
     ]
 
 
@@ -157,7 +157,7 @@ def milliseconds(runs: int, *works: Callable[[], object]) -> list[list[float]]:
 
 
 def measure(
-    app: Flask, story: Story, runs: int
+    app: Flask, story: TimelineQuery, runs: int
 ) -> tuple[list[float], list[float], list[float], list[float], int, float]:
     def page(before: int | None) -> object:
         return timeline(story.kind, story.id, story.viewer, before=before)

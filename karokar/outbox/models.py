@@ -193,7 +193,7 @@ UNKNOWN = frozenset({UNKNOWN_HANDLER, UNKNOWN_CONTRACT})
 """Why a delivery waits for another version of this code."""
 
 
-class Trouble(Base):
+class DeferredDelivery(Base):
     """A delivery that did not go by itself.
 
     `reason` says why one waits: behind an earlier event of its key, for a paused handler, or for code that knows it.
@@ -240,13 +240,13 @@ class Trouble(Base):
     since: Mapped[datetime]
 
 
-def has_state(trouble: type[Trouble], *states: str) -> ColumnElement[bool]:
+def has_state(deferred_row: type[DeferredDelivery], *states: str) -> ColumnElement[bool]:
     """Return the condition that a trouble is in one of these states.
 
     The states are part of the statement, not values given with it: only so can a database know that it may use an index
     of the open ones.
     """
-    return trouble.state.in_([literal_column(f"'{state}'", Text) for state in states])
+    return deferred_row.state.in_([literal_column(f"'{state}'", Text) for state in states])
 
 
 class Subscription(Base):

@@ -85,7 +85,7 @@ def record(sender: type[Event], *, event: Event) -> EventToken:
         subjects=[(SUBJECT_TYPES[kind], entity_id) for kind, entity_id in sorted(_subjects(event, metadata))],
     )
     add_event(session.connection(), row)
-    after_commit("outbox.bell", wakeup.ring)
+    after_commit("outbox.bell", wakeup.wake)
     return token
 
 

@@ -29,7 +29,7 @@ _QUIET_SECONDS = 2.0
 _quiet_until = 0.0
 
 
-def ring() -> bool:
+def wake() -> bool:
     """Say that there is something to deliver. Returns whether somebody could be told."""
     return settings().event_bus_dispatcher == "worker" and _with_redis(_ring)
 
@@ -53,7 +53,7 @@ def ping() -> bool:
     return _with_redis(_ping)
 
 
-def count_rings() -> int | None:
+def count_wake_ups() -> int | None:
     """Return how many rings nobody has taken yet; None where Redis does not answer."""
     counts: list[int] = []
     is_there = _with_redis(lambda redis: counts.append(len(_queue(redis))))

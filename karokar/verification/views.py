@@ -66,12 +66,8 @@ def _own_entities() -> list[tuple[str, UUID, str]]:
     scope = scope_of(VERIFICATION_REQUEST)
     if scope is None or actor.organization_id is None or actor.user_id is None:
         return []
-    oneself = ("User", actor.user_id, actor.name)
-    return (
-        [oneself]
-        if scope is Scope.SELF
-        else [("Organization", actor.organization_id, actor.organization_name), oneself]
-    )
+    own = ("User", actor.user_id, actor.name)
+    return [own] if scope is Scope.SELF else [("Organization", actor.organization_id, actor.organization_name), own]
 
 
 def _names(rows: Sequence[queries.VerificationPage]) -> dict[UUID, str]:

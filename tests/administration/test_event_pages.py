@@ -13,7 +13,7 @@ from karokar.events.identity import UserLoginFailed
 from karokar.kernel.db import db, transaction
 from karokar.kernel.ids import new_id
 from karokar.outbox.delivery.drain import drain, drain_all
-from karokar.outbox.models import Trouble
+from karokar.outbox.models import DeferredDelivery
 from karokar.runs import worker
 from tests.factories import people
 from tests.factories.booking import make_world, sign_in
@@ -221,15 +221,17 @@ def test_failures_alike_are_retried_together_if_they_are_still_those_that_were_s
     assert "Retry all 3?" in text
     shown = expected_of(text)
     with transaction() as session:
-        first = select(func.min(Trouble.position)).where(Trouble.state == "retrying").scalar_subquery()
-        session.execute(update(Trouble).where(Trouble.position == first).values(state="dismissed"))
+        first = (
+            select(func.min(DeferredDelivery.position)).where(DeferredDelivery.state == "retrying").scalar_subquery()
+        )
+        session.execute(update(DeferredDelivery).where(DeferredDelivery.position == first).values(state="dismissed"))
     failing_event(keeper)
     text = page(desk, f"/administration/failures/{path}")
     assert "Retry all 3?" in text, "as many as before, and another one"
     assert post(desk, f"/administration/failures/{path}/retry", expected=shown).startswith("409")
     assert post(desk, f"/administration/failures/{path}/dismiss", expected=shown, reason="Old.").startswith("409")
     with transaction() as session:
-        session.execute(update(Trouble).where(Trouble.state == "dismissed").values(state="retrying"))
+        session.execute(update(DeferredDelivery).where(DeferredDelivery.state == "dismissed").values(state="retrying"))
     keeper.is_broken = False
     shown = expected_of(page(desk, f"/administration/failures/{path}"))
     assert "4 deliveries run again now" in post(desk, f"/administration/failures/{path}/retry", expected=shown)

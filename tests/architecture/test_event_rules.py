@@ -122,7 +122,7 @@ def test_an_event_that_only_an_uncalled_action_makes_is_found(copy_of_the_projec
                 assert "is made in fleet.paint_it, which no page" in "".join(CALLED(root))
             with planted(
                 root,
-                "karokar/fleet/views/seen.py",
+                "karokar/fleet/views/visibility.py",
                 "from karokar.fleet import actions\ndef paint():\n    actions.repaint()",
             ):
                 assert CALLED(root) == []

@@ -16,7 +16,7 @@ from karokar.kernel import clock
 from karokar.kernel.actor import acting_as, current_actor
 from karokar.kernel.db import db, transaction
 from karokar.outbox.delivery.drain import drain_all
-from karokar.outbox.models import Trouble
+from karokar.outbox.models import DeferredDelivery
 from karokar.runs import actions as runs
 from karokar.runs import worker
 
@@ -111,7 +111,7 @@ def _let_a_delivery_die() -> None:
     handler = db.session.execute(text("select handler from subscriptions order by handler limit 1")).scalar_one()
     with transaction() as session:
         session.add(
-            Trouble(
+            DeferredDelivery(
                 handler=handler,
                 position=position,
                 event_id=event_id,

@@ -7,10 +7,10 @@ import time
 
 from karokar.kernel.db import transaction
 from karokar.outbox.delivery import batch, isolated
-from karokar.outbox.delivery import deferred as trouble
+from karokar.outbox.delivery import deferred as deferred_row
 from karokar.outbox.delivery.batch import handled_rows
-from karokar.outbox.delivery.dispatch_plan import Overtaken, claim, defer_all, make_plan, types_in
-from karokar.outbox.delivery.invoke import react
+from karokar.outbox.delivery.dispatch_plan import ClaimLost, claim, defer_all, make_plan, types_in
+from karokar.outbox.delivery.invoke import invoke
 from karokar.outbox.store.base import Row
 from karokar.outbox.store.postgresql import PostgresqlStore
 
@@ -29,13 +29,13 @@ def commit_effects_and_progress_apart() -> None:
             standing = claim(store, session.connection(), seen, types_in(events))
             ours = [event for event in events if event.shard in standing.progress]
             plan = make_plan(standing, ours)
-            times = {number: react(reaction) for number, reaction in plan.reactions.items()}
+            times = {number: invoke(reaction) for number, reaction in plan.reactions.items()}
         if chance.random() < DIES_BETWEEN:
             os.kill(os.getpid(), signal.SIGKILL)
         with transaction() as session:
             connection = session.connection()
             claim(store, connection, standing.progress)
-            trouble.add_deferred(session, plan.waiting)
+            deferred_row.add_deferred(session, plan.waiting)
             reached = {event.shard: event.position for event in ours}
             store.add_progress(connection, handled_rows(ours, plan, times), reached)
         return set(reached)
@@ -57,13 +57,13 @@ def make_up_for_losses_apart() -> None:
                 standing = claim(type(store), connection, {shard: progress}, types_in(events))
                 rows = [Row(event.position, [], []) for event in events]
                 store.add_progress(connection, rows, {shard: events[-1].position})
-        except Overtaken:
+        except ClaimLost:
             return False
         if chance.random() < DIES_BETWEEN:
             os.kill(os.getpid(), signal.SIGKILL)
         with transaction() as session:
             deferred = defer_all(standing, events, {event.position: () for event in events})
-            trouble.add_deferred(session, deferred, started=started)
+            deferred_row.add_deferred(session, deferred, started=started)
         return True
 
     isolated.defer = defer

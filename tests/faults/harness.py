@@ -37,7 +37,7 @@ from karokar.kernel.errors import Busy
 from karokar.kernel.ids import new_id
 from karokar.outbox.delivery import subscriptions
 from karokar.outbox.delivery.drain import drain
-from karokar.outbox.models import EventRow, Trouble
+from karokar.outbox.models import DeferredDelivery, EventRow
 from karokar.outbox.monitoring.verify import verify
 from karokar.outbox.operations import actions
 from karokar.outbox.operations.actions import Selection
@@ -284,8 +284,8 @@ def _is_all_delivered(app: Flask, options: argparse.Namespace) -> bool:
         with open_store() as store:
             if not options.broken:
                 store.sequence()
-            is_open = bool(store.look().shards)
-        states = set(db.session.scalars(select(Trouble.state).distinct()))
+            is_open = bool(store.poll().shards)
+        states = set(db.session.scalars(select(DeferredDelivery.state).distinct()))
         db.session.remove()
         if "dead" in states:
             # What ended its worker three times is dead: a person lets it run again.

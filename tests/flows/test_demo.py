@@ -10,7 +10,7 @@ from karokar.fleet.models import Vehicle
 from karokar.identity.models import User
 from karokar.kernel.db import db
 from karokar.organization.models import Organization
-from karokar.outbox.models import Trouble
+from karokar.outbox.models import DeferredDelivery
 
 
 def test_the_example_shows_a_booking_in_every_state_and_loading_it_again_changes_nothing(any_app: Flask):
@@ -23,7 +23,7 @@ def test_the_example_shows_a_booking_in_every_state_and_loading_it_again_changes
     assert {"PENDING", "ACCEPTED", "ACTIVE", "COMPLETED", "CLOSED"} <= set(
         db.session.scalars(select(Assignment.status))
     )
-    assert db.session.scalars(select(Trouble)).all() == []
+    assert db.session.scalars(select(DeferredDelivery)).all() == []
     people = db.session.scalar(select(func.count()).select_from(User))
     db.session.rollback()
     assert "was not loaded" in command(args=["demo", "load"]).output

@@ -28,10 +28,10 @@ from karokar.identity.models import Membership
 from karokar.kernel.actor import acting_as
 from karokar.kernel.db import Aggregate, db, transaction
 from karokar.kernel.text.notes import Note, texts_of
-from karokar.notification.actions.wording import render_mail
+from karokar.notification.actions.rendering import render_mail
 from karokar.notification.models import Notification
 from karokar.organization import actions as organizations
-from karokar.outbox.models import EventRow, Trouble
+from karokar.outbox.models import DeferredDelivery, EventRow
 from karokar.outbox.operations.actions import digest_of_open, number_of
 from karokar.verification import actions as verifications
 from tests.factories import booking as make
@@ -272,15 +272,15 @@ def drive(world: World) -> set[tuple[str, str]]:
             )
     world.deliver()
     held = db.session.execute(
-        select(EventRow.event_id, Trouble.position)
-        .join(Trouble, Trouble.event_id == EventRow.id)
-        .where(Trouble.state == "waiting", Trouble.handler == number_of(TELLS))
+        select(EventRow.event_id, DeferredDelivery.position)
+        .join(DeferredDelivery, DeferredDelivery.event_id == EventRow.id)
+        .where(DeferredDelivery.state == "waiting", DeferredDelivery.handler == number_of(TELLS))
     ).all()
     with transaction() as session:
         for (_event_id, position), fingerprint in zip(held[1:3], "fg", strict=True):
             session.execute(
-                update(Trouble)
-                .where(Trouble.position == position, Trouble.handler == number_of(TELLS))
+                update(DeferredDelivery)
+                .where(DeferredDelivery.position == position, DeferredDelivery.handler == number_of(TELLS))
                 .values(state="dead", fingerprint=fingerprint, error="ValueError")
             )
     with world.acting(platform):

@@ -50,29 +50,29 @@ def failing(with_what: dict[UUID, Exception], done: list[UUID]):
 
 def test_one_that_fails_and_one_that_is_refused_hold_up_no_other(found):
     done: list[UUID] = []
-    troubles = {found[0]: ZeroDivisionError("broken"), found[2]: StateConflict("NO", "Somebody was quicker.")}
-    assert work_through(STATEMENT, failing(troubles, done)) == 3
+    deferred_rows = {found[0]: ZeroDivisionError("broken"), found[2]: StateConflict("NO", "Somebody was quicker.")}
+    assert work_through(STATEMENT, failing(deferred_rows, done)) == 3
     assert done == [found[1], found[3], found[4]]
 
 
 def test_those_that_are_passed_over_do_not_count_to_how_many_are_changed_at_once(found):
     done: list[UUID] = []
-    troubles = {id_: StateConflict("NO", "Somebody was quicker.") for id_ in found[:3]}
-    assert work_through(STATEMENT, failing(troubles, done), at_most=1) == 1
+    deferred_rows = {id_: StateConflict("NO", "Somebody was quicker.") for id_ in found[:3]}
+    assert work_through(STATEMENT, failing(deferred_rows, done), at_most=1) == 1
     assert done == [found[3]]
 
 
 def test_one_that_failed_rests_for_a_while_is_shown_and_forgotten_once_it_succeeds(found):
     done: list[UUID] = []
     tried: list[UUID] = []
-    troubles: dict[UUID, Exception] = {
+    deferred_rows: dict[UUID, Exception] = {
         found[0]: ZeroDivisionError("broken"),
         found[2]: StateConflict("NO", "It waits."),
     }
 
     def change(id_: UUID) -> None:
         tried.append(id_)
-        failing(troubles, done)(id_)
+        failing(deferred_rows, done)(id_)
 
     now = clock.now()
     with clock.standing_at(now):
@@ -84,7 +84,7 @@ def test_one_that_failed_rests_for_a_while_is_shown_and_forgotten_once_it_succee
         work_through(STATEMENT, change)
         assert {(one.entity_id, one.failures) for one in list_failures()} == {(found[0], 2), (found[2], 2)}
         assert "It waits." in [one.error for one in list_failures()]
-    troubles.clear()
+    deferred_rows.clear()
     with clock.standing_at(now + timedelta(minutes=9)):
         work_through(STATEMENT, change)
         assert list_failures() == []
@@ -92,20 +92,20 @@ def test_one_that_failed_rests_for_a_while_is_shown_and_forgotten_once_it_succee
 
 def test_one_that_somebody_else_settled_meanwhile_is_forgotten(found):
     now = clock.now()
-    troubles: dict[UUID, Exception] = {found[0]: ZeroDivisionError("broken")}
+    deferred_rows: dict[UUID, Exception] = {found[0]: ZeroDivisionError("broken")}
     for minutes in (0, 2):
         with clock.standing_at(now + timedelta(minutes=minutes)):
-            work_through(STATEMENT, failing(troubles, []))
+            work_through(STATEMENT, failing(deferred_rows, []))
     with clock.standing_at(now + timedelta(minutes=9)):
-        work_through(STATEMENT.where(Run.id != found[0]), failing(troubles, []))
+        work_through(STATEMENT.where(Run.id != found[0]), failing(deferred_rows, []))
         assert list_failures() == []
 
 
 def test_a_rest_that_a_wrong_clock_named_is_void(found):
     now = clock.now()
-    troubles: dict[UUID, Exception] = {found[0]: ZeroDivisionError("broken")}
+    deferred_rows: dict[UUID, Exception] = {found[0]: ZeroDivisionError("broken")}
     with clock.standing_at(now + timedelta(hours=5)):
-        work_through(STATEMENT, failing(troubles, []))
+        work_through(STATEMENT, failing(deferred_rows, []))
     done: list[UUID] = []
     with clock.standing_at(now):
         work_through(STATEMENT, failing({}, done))

@@ -12,7 +12,7 @@ from karokar.fleet import actions as fleet
 from karokar.kernel import clock
 from karokar.kernel.actor import SYSTEM, Actor, acting_as
 from karokar.kernel.db import db
-from karokar.notification.actions.wording import Rendered, render_mail
+from karokar.notification.actions.rendering import Rendered, render_mail
 from karokar.notification.models import Mail, Notification
 from tests.factories.booking import NOON, World, hours, make_world, sign_in
 

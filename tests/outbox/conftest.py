@@ -112,7 +112,7 @@ def _worked_off(app: Flask) -> Callable[[], None]:
 
     def is_rung() -> bool:
         wakeup.clear()
-        return bool(wakeup.ring() and wakeup.count_rings())
+        return bool(wakeup.wake() and wakeup.count_wake_ups())
 
     def deliver() -> None:
         subscriptions.sync()

@@ -13,7 +13,7 @@ from karokar.events.handlers import HANDLERS
 from karokar.kernel.db import action, db
 from karokar.kernel.errors import RuleBroken
 from karokar.kernel.ids import new_id
-from karokar.outbox.models import EventRow, Handled, Progress, Subscription, Trouble
+from karokar.outbox.models import DeferredDelivery, EventRow, Handled, Progress, Subscription
 from karokar.outbox.operations import actions
 from karokar.outbox.operations.actions import Selection
 from tests.factories.tampering import tamper
@@ -30,8 +30,8 @@ from tests.outbox.things import (
 )
 
 
-def troubles(state: str) -> int:
-    found = db.session.scalar(select(func.count()).select_from(Trouble).where(Trouble.state == state))
+def deferred_rows(state: str) -> int:
+    found = db.session.scalar(select(func.count()).select_from(DeferredDelivery).where(DeferredDelivery.state == state))
     db.session.rollback()
     return found
 
@@ -157,7 +157,7 @@ def test_a_poison_event_holds_back_only_its_own_key_for_its_own_handler(bus):
     stream = effects("suffer_by_stream")
     assert [row.position for row in stream] == sorted(row.position for row in stream)
     assert len(stream) == 6
-    assert troubles("waiting") == troubles("retrying") == 0
+    assert deferred_rows("waiting") == deferred_rows("retrying") == 0
 
 
 def test_a_delivery_that_fails_too_often_is_dead_and_says_so(bus):
@@ -166,7 +166,7 @@ def test_a_delivery_that_fails_too_often_is_dead_and_says_so(bus):
     subscribe("suffer", does=poison)
     bus.settle()
     assert poison.met >= 3
-    assert (troubles("dead"), troubles("waiting")) == (1, 1)
+    assert (deferred_rows("dead"), deferred_rows("waiting")) == (1, 1)
     (dead,) = events("DeliveryDeadLettered")
     assert dead.payload["handler"] == "test.suffer"
     assert dead.payload["attempts"] == 3
@@ -182,7 +182,7 @@ def test_a_failing_handler_of_delivery_events_makes_no_further_event(bus):
     subscribe("mourn", DeliveryDeadLettered, does=refuse)
     bus.settle()
     assert len(events("DeliveryDeadLettered")) == 1
-    assert troubles("dead") == 2
+    assert deferred_rows("dead") == 2
 
 
 def test_a_dead_delivery_that_is_retried_runs_with_what_waited_behind_it_in_order(bus):
@@ -205,7 +205,7 @@ def test_a_dismissed_delivery_stays_undone_and_lets_the_next_go(bus):
     assert actions.dismiss_deliveries(Selection(handler="test.suffer"), "Made by mistake.") == 1
     bus.settle()
     assert sequences("suffer", thing_id) == [2, 3]
-    assert troubles("dismissed") == 1
+    assert deferred_rows("dismissed") == 1
     with pytest.raises(RuleBroken):
         actions.dismiss_deliveries(Selection(), " ")
 
@@ -220,7 +220,7 @@ def test_a_handler_whose_changes_break_at_the_commit_harms_nobody_else(bus):
     bus.settle()
     assert sequences("thrive", thing_id) == [1, 2]
     assert effects("change") == []
-    assert troubles("dead") == 1
+    assert deferred_rows("dead") == 1
 
 
 # Pausing, and code that is not there ----------------------------------------------------------------------------------
@@ -266,7 +266,7 @@ def test_an_event_in_a_version_that_this_code_does_not_know_waits(bus):
     _set_version(row.id, 2)
     bus.settle()
     assert sequences("watch", thing_id) == [1]
-    assert troubles("waiting") == 1
+    assert deferred_rows("waiting") == 1
     _set_version(row.id, 1)
     bus.settle()
     assert sequences("watch", thing_id) == [1, 2]
@@ -315,7 +315,7 @@ def test_a_loop_of_events_is_cut(bus):
     make_moved(1)
     bus.settle()
     assert len(events("TestThingMoved")) == bus.app.config["KAROKAR"].event_bus_max_depth + 1
-    (dead,) = db.session.scalars(select(Trouble).where(Trouble.state == "dead")).all()
+    (dead,) = db.session.scalars(select(DeferredDelivery).where(DeferredDelivery.state == "dead")).all()
     assert "EVENT_BUS_MAX_DEPTH" in dead.error
 
 

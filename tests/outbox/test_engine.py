@@ -17,7 +17,7 @@ from karokar.kernel.ids import new_id
 from karokar.outbox.delivery import batch, isolated, retry, subscriptions
 from karokar.outbox.delivery.deferred import ENDED_THE_WORKER, make_all_due, pause_after
 from karokar.outbox.delivery.drain import drain
-from karokar.outbox.models import EventLog, EventRow, Handled, Start, Subscription, Trouble
+from karokar.outbox.models import DeferredDelivery, EventLog, EventRow, Handled, Start, Subscription
 from karokar.outbox.monitoring.verify import verify
 from karokar.outbox.store import open_store
 from tests.outbox.test_conformance import Poison
@@ -135,13 +135,13 @@ def test_the_log_goes_on_after_a_restore_into_a_younger_cluster(pg_bus):
     make_moved(1)
     with open_store() as store:
         store.sequence()
-        assert not store.mend()
+        assert not store.rebase_after_restore()
         with transaction() as session:
             session.execute(text("update ticks set snapshot = '900000000:900000000:'"))
         make_moved(0)
         store.sequence()
         assert store.newest_position() == 2, "the sequencer takes new events for seen"
-        assert store.mend()
+        assert store.rebase_after_restore()
         assert store.newest_position() == 3
         make_moved(0)
         store.sequence()
@@ -179,7 +179,7 @@ def test_after_a_lost_worker_each_delivery_is_begun_in_writing(quick_bus):
     leave_a_start(timedelta(seconds=2))
     quick_bus.settle()
     assert sequences("watch", thing_id) == [1, 2, 3]
-    rows = db.session.scalars(select(Trouble).order_by(Trouble.position)).all()
+    rows = db.session.scalars(select(DeferredDelivery).order_by(DeferredDelivery.position)).all()
     # The loss was an attempt of the first of each key; those behind it had none before.
     assert [(row.state, row.started, row.failed) for row in rows] == [("done", 2, 0)] * 2 + [("done", 1, 0)] * 4
     assert [len(row.handlers) for row in db.session.scalars(select(Handled))] == [2, 2, 2]
@@ -204,7 +204,7 @@ def test_a_loss_changes_nothing_where_the_worker_was_only_late_and_is_done_first
     drain()
     quick_bus.settle()
     assert sequences("watch", thing_id) == [1, 2]
-    assert db.session.scalars(select(Trouble)).all() == []
+    assert db.session.scalars(select(DeferredDelivery)).all() == []
 
 
 def test_what_the_version_before_began_beyond_the_progress_comes_to_its_end_once(quick_bus):
@@ -218,7 +218,7 @@ def test_what_the_version_before_began_beyond_the_progress_comes_to_its_end_once
         event = session.get_one(EventRow, first.event_id)
         for name, state in (("test.watch", "done"), ("test.watch_late", "retrying")):
             session.add(
-                Trouble(
+                DeferredDelivery(
                     handler=numbers[name], position=first.position, event_id=event.id, shard=event.shard,
                     stream=f"{event.aggregate_type}:{event.aggregate_id}", state=state, started=1, due_at=clock.now(),
                     since=clock.now(),
@@ -299,11 +299,11 @@ def test_a_delivery_that_ends_every_worker_is_given_up(quick_bus):
     subscribe("suffer", does=poison)
     quick_bus.deliver()
     with transaction() as session:
-        row = session.scalars(select(Trouble).where(Trouble.state == "retrying")).one()
+        row = session.scalars(select(DeferredDelivery).where(DeferredDelivery.state == "retrying")).one()
         row.started, row.failed, row.due_at = 3, 0, clock.now()
     poison.is_potent = False
     quick_bus.deliver()
-    row = db.session.scalars(select(Trouble).where(Trouble.state == "dead")).one()
+    row = db.session.scalars(select(DeferredDelivery).where(DeferredDelivery.state == "dead")).one()
     assert row.error == ENDED_THE_WORKER
     assert effects("suffer") == []
 
@@ -321,7 +321,7 @@ def test_what_the_database_refuses_for_a_while_is_no_failure(quick_bus):
     assert db.session.scalars(select(Start)).all() == []
     leave_a_start(timedelta(seconds=2))
     quick_bus.deliver()
-    rows = db.session.scalars(select(Trouble).order_by(Trouble.position)).all()
+    rows = db.session.scalars(select(DeferredDelivery).order_by(DeferredDelivery.position)).all()
     # The lost worker's attempt alone counts.
     assert [(row.state, row.started, row.failed) for row in rows] == [("retrying", 1, 0), ("waiting", 0, 0)]
     refusing[0] = False

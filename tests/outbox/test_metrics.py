@@ -88,13 +88,13 @@ def test_what_is_not_reached_yet_is_a_lag(keeper: Planted) -> None:
 
 
 def test_a_canary_is_answered_by_whoever_drains(keeper: Planted) -> None:
-    assert not canary.look().is_well
+    assert not canary.poll().is_well
     canary.send_canary()
     assert canary.waiting_since() is not None
     db.session.rollback()
     drain()
     db.session.rollback()
-    found = canary.look()
+    found = canary.poll()
     assert found.is_well
     assert found.waiting_since is None
     assert found.seconds is not None
@@ -104,7 +104,7 @@ def test_a_canary_is_answered_by_whoever_drains(keeper: Planted) -> None:
 def test_a_canary_that_nobody_answers_is_seen(keeper: Planted) -> None:
     with standing_at(now() - timedelta(minutes=4)):
         canary.send_canary()
-    found = canary.look()
+    found = canary.poll()
     assert not found.is_well
     assert figures()["event_canary_waiting_seconds", ""] >= 240
 

@@ -17,7 +17,7 @@ from karokar.kernel.ids import new_id
 from karokar.outbox.delivery import deferred, subscriptions
 from karokar.outbox.delivery.batch import LOST_AFTER_SECONDS
 from karokar.outbox.delivery.drain import drain
-from karokar.outbox.models import Progress, Start, Trouble
+from karokar.outbox.models import DeferredDelivery, Progress, Start
 from karokar.outbox.monitoring.verify import verify
 from karokar.outbox.operations import actions
 from karokar.outbox.operations.actions import Selection
@@ -42,9 +42,9 @@ class Deliveries(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         HANDLERS.clear()
-        subscribe("by_aggregate", does=self.react)
-        subscribe("by_stream", many=True, key="stream", does=self.react)
-        subscribe("act", things.ThingMoved, effect="action", does=self.react)
+        subscribe("by_aggregate", does=self.invoke)
+        subscribe("by_stream", many=True, key="stream", does=self.invoke)
+        subscribe("act", things.ThingMoved, effect="action", does=self.invoke)
         subscriptions.sync()
         self.groups = [new_id() for _ in range(STREAMS)]
         self.made: list[tuple[object, int]] = []
@@ -53,7 +53,7 @@ class Deliveries(RuleBasedStateMachine):
         self.dies = False
         self.is_paused = False
 
-    def react(self, given) -> None:
+    def invoke(self, given) -> None:
         if self.dies:
             self.dies = False
             raise Died
@@ -144,7 +144,9 @@ class Deliveries(RuleBasedStateMachine):
                 self.time_passes()
                 self.retry()
                 drain()
-            dismissed = len(db.session.scalars(select(Trouble).where(Trouble.state == "dismissed")).all())
+            dismissed = len(
+                db.session.scalars(select(DeferredDelivery).where(DeferredDelivery.state == "dismissed")).all()
+            )
             done = len(db.session.scalars(select(Effect.id)).all())
             moves = self.count - len(self.made)
             assert done + dismissed == 2 * self.count + moves

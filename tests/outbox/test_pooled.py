@@ -141,7 +141,7 @@ def test_a_retry_runs_when_it_is_due(pooled_bus):
     poison.is_potent = False
     with transaction() as session:
         deferred.make_all_due(session)
-    relay.look()
+    relay.poll()
     pooled_bus.settle()
     assert len(effects("suffer")) == 2
 

@@ -140,7 +140,7 @@ def test_a_check_holds_up_neither_writers_nor_deliveries(world, shell, any_app, 
             )
             world.deliver()
 
-    def look(conn, cursor, statement, *_rest) -> None:
+    def poll(conn, cursor, statement, *_rest) -> None:
         if not done and "INSERT INTO availability_blocks" in statement:
             done.append(None)
             other = threading.Thread(target=book_and_deliver)
@@ -148,11 +148,11 @@ def test_a_check_holds_up_neither_writers_nor_deliveries(world, shell, any_app, 
             other.join(20)
             assert not other.is_alive(), "somebody waits for the check"
 
-    event.listen(db.engine, "after_cursor_execute", look)
+    event.listen(db.engine, "after_cursor_execute", poll)
     try:
         assert shell(CALENDAR, "--check")[0] == 0
     finally:
-        event.remove(db.engine, "after_cursor_execute", look)
+        event.remove(db.engine, "after_cursor_execute", poll)
     assert len(done) == 2
     db.session.rollback()
     assert db.session.get_one(Booking, done[1]).status == "APPROVED"

@@ -38,7 +38,7 @@ def test_the_relay_delivers_itself_while_redis_is_away(bus_without_redis):
     subscribe("watch")
     subscriptions.sync()
     thing_id = make_moved(1)
-    relay.look()
+    relay.poll()
     assert sequences("watch", thing_id) == [1, 2]
 
 
@@ -49,7 +49,7 @@ def test_the_relay_rings_and_an_old_event_it_delivers_itself(app_with_redis):
         subscriptions.sync()
         with clock.standing_at(clock.now() - timedelta(seconds=5)):
             thing_id = make_moved(0)
-        relay.look()
+        relay.poll()
         assert sequences("watch", thing_id) == [1]
 
 
@@ -61,16 +61,16 @@ def test_while_a_worker_is_awake_a_ring_queues_no_job_and_afterwards_one_does(ap
         subscriptions.sync()
         assert wait_until(wakeup.hold, within=20)
         thing_id = make_moved(2)
-        assert wakeup.count_rings() == 0
+        assert wakeup.count_wake_ups() == 0
         worker.attend()
         assert sequences("watch", thing_id) == [1, 2, 3]
         move_thing(thing_id)
-        assert wakeup.count_rings() == 1
+        assert wakeup.count_wake_ups() == 1
 
 
 def test_the_bell_of_a_worker_that_died_awake_rings_again(app_with_redis):
     assert wait_until(wakeup.hold, within=20)
-    assert wait_until(lambda: wakeup.ring() and wakeup.count_rings() == 1, within=20)
+    assert wait_until(lambda: wakeup.wake() and wakeup.count_wake_ups() == 1, within=20)
 
 
 def test_jobs_queued_by_the_version_before_are_worked_off(app_with_redis):
@@ -91,7 +91,7 @@ def test_jobs_queued_by_the_version_before_are_worked_off(app_with_redis):
 
 
 def test_the_version_before_knows_the_jobs_of_this_one(app_with_redis):
-    assert wait_until(lambda: wakeup.ring() and wakeup.count_rings() == 1, within=20)
+    assert wait_until(lambda: wakeup.wake() and wakeup.count_wake_ups() == 1, within=20)
     queued = Queue("events", connection=wakeup.connection(), serializer=JSONSerializer)
     assert [job.func_name for job in queued.jobs] == ["karokar.outbox.drain.attend"]
 
@@ -141,7 +141,7 @@ def test_a_relay_whose_clock_was_ahead_delivers_what_was_published_then(app_with
         subscriptions.sync()
         with clock.standing_at(clock.now() + timedelta(hours=1)):
             thing_id = make_moved(0)
-        relay.look()
+        relay.poll()
         assert sequences("watch", thing_id) == [1]
 
 

@@ -16,7 +16,7 @@ from karokar.kernel.errors import NotFound
 from karokar.kernel.ids import new_id
 from karokar.outbox.delivery import subscriptions
 from karokar.outbox.delivery.drain import drain, drain_all
-from karokar.outbox.models import EventRow, Lease, Trouble
+from karokar.outbox.models import DeferredDelivery, EventRow, Lease
 from karokar.outbox.operations.replay import perform, tell_end, tell_start
 from karokar.outbox.operations.replay_plan import Plan, Unit, Wanted, list_units, make_plan
 from tests.factories.events import approved, record, requested
@@ -177,7 +177,7 @@ def test_what_failed_is_made_due_and_what_waits_follows(planted: Flask, projecti
     db.session.rollback()
     (unit,) = list_units(Wanted(is_dead_only=True))
     perform(unit, Wanted(is_dead_only=True), is_dry_run=True)
-    assert db.session.scalar(select(func.count()).where(Trouble.state == "dead")) == 1
+    assert db.session.scalar(select(func.count()).where(DeferredDelivery.state == "dead")) == 1
     assert run(Wanted(is_dead_only=True))[0].startswith("1 delivery")
     drain_all()
     assert projection.rows() == recorded

@@ -9,7 +9,7 @@ from karokar.kernel.db import db
 from karokar.kernel.ids import new_id
 from karokar.outbox.delivery import subscriptions
 from karokar.outbox.delivery.drain import drain, drain_all
-from karokar.outbox.models import EventRow, Handled, Trouble
+from karokar.outbox.models import DeferredDelivery, EventRow, Handled
 from karokar.outbox.operations import actions
 from karokar.outbox.store import store_class
 from tests.outbox.things import ThingMade, effects, make_moved, make_thing, sequences, subscribe
@@ -49,7 +49,7 @@ def test_a_shard_that_somebody_else_has_holds_up_no_other(pg_bus):
             assert sequences("watch", thing_id) == ([] if shard_of[thing_id] == taken else [1, 2])
     drain()
     assert [sequences("watch", thing_id) for thing_id in thing_ids] == [[1, 2]] * 10
-    assert db.session.scalars(select(Trouble)).all() == []
+    assert db.session.scalars(select(DeferredDelivery)).all() == []
 
 
 def test_what_fails_in_one_shard_is_no_matter_of_the_others(quick_bus):
@@ -65,7 +65,7 @@ def test_what_fails_in_one_shard_is_no_matter_of_the_others(quick_bus):
     poison.append(thing_ids[0])
     drain()
     assert [sequences("watch", thing_id) for thing_id in thing_ids] == [[]] + [[1, 2]] * 9
-    assert {row.stream for row in db.session.scalars(select(Trouble))} == {f"TestThing:{thing_ids[0]}"}
+    assert {row.stream for row in db.session.scalars(select(DeferredDelivery))} == {f"TestThing:{thing_ids[0]}"}
 
 
 def test_a_shard_that_waits_behind_slow_ones_is_begun_anew(pg_bus):
@@ -126,7 +126,7 @@ def test_what_waited_behind_a_pause_is_delivered_together_and_in_order(either_bu
     if is_of_one_size():
         assert len(given) <= len(shards_of(*thing_ids)), "a batch per shard"
     assert all(positions == sorted(positions) for positions in given)
-    assert {row.state for row in db.session.scalars(select(Trouble))} == {"done"}
+    assert {row.state for row in db.session.scalars(select(DeferredDelivery))} == {"done"}
     noted = db.session.scalars(
         select(Handled).where(Handled.position.in_([one for positions in given for one in positions]))
     )
@@ -163,7 +163,9 @@ def test_one_that_fails_among_what_waited_holds_back_its_own_key_alone(either_bu
     for _ in range(10):
         drain(0.5)
     assert [sequences("watch", thing_id) for thing_id in thing_ids] == [[1]] + [[1, 2, 3, 4]] * 3
-    open_ones = db.session.scalars(select(Trouble).where(Trouble.state != "done").order_by(Trouble.position)).all()
+    open_ones = db.session.scalars(
+        select(DeferredDelivery).where(DeferredDelivery.state != "done").order_by(DeferredDelivery.position)
+    ).all()
     assert {row.stream for row in open_ones} == {f"TestThing:{thing_ids[0]}"}
     assert [row.state for row in open_ones][1:] == ["waiting", "waiting"]
     assert open_ones[0].failed > 0

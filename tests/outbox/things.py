@@ -138,14 +138,14 @@ def make_moved(moves: int, group_id: UUID | None = None) -> UUID:
 def subscribe(name: str, *selectors: Any, does: Callable[[Any], None] | None = None, **options: Any) -> None:
     """Declare a handler `test.<name>` that notes what it is given, after doing something else first."""
 
-    def react(given: Any) -> None:
+    def invoke(given: Any) -> None:
         if does is not None:
             does(given)
         note(f"test.{name}", given if isinstance(given, list) else [given])
 
-    react.__module__ = "karokar.test.handlers"
-    react.__name__ = name
-    handles(*(selectors or EVENTS), description="Notes what it is given.", **options)(react)
+    invoke.__module__ = "karokar.test.handlers"
+    invoke.__name__ = name
+    handles(*(selectors or EVENTS), description="Notes what it is given.", **options)(invoke)
 
 
 def note(handler: str, envelopes: Sequence[Envelope[Any]]) -> None:

@@ -37,16 +37,16 @@ class Work:
     def __init__(self, count: int = 5) -> None:
         self.count = count
         self.done: list[int] = []
-        self.troubles: dict[int, Exception] = {}
+        self.deferred_rows: dict[int, Exception] = {}
 
     def list_items(self, parameters):
         return (Item(f"Row {n}", {"n": n}) for n in range(1, self.count + 1))
 
     def do(self, item, parameters):
         self.actor = current_actor()
-        trouble = self.troubles.get(item.data["n"])
-        if trouble:
-            raise trouble
+        deferred_row = self.deferred_rows.get(item.data["n"])
+        if deferred_row:
+            raise deferred_row
         self.done.append(item.data["n"])
         return f"{parameters['word']} {item.data['n']}"
 
@@ -99,7 +99,11 @@ def test_a_run_does_each_row_once_as_the_person_who_started_it(asha, work):
 
 
 def test_a_refused_row_tells_why_and_the_others_go_on(asha, work):
-    work.troubles = {2: RuleBroken("NO", "It overlaps."), 3: Skipped("Nothing to do."), 4: ZeroDivisionError("inside")}
+    work.deferred_rows = {
+        2: RuleBroken("NO", "It overlaps."),
+        3: Skipped("Nothing to do."),
+        4: ZeroDivisionError("inside"),
+    }
     run_id = start()
     worker.work()
     run = run_of(run_id)
@@ -112,10 +116,10 @@ def test_a_refused_row_tells_why_and_the_others_go_on(asha, work):
 
 
 def test_refused_rows_can_be_tried_again_without_repeating_the_others(asha, work):
-    work.troubles = {2: RuleBroken("NO", "It overlaps.")}
+    work.deferred_rows = {2: RuleBroken("NO", "It overlaps.")}
     run_id = start()
     worker.work()
-    work.troubles = {}
+    work.deferred_rows = {}
     assert actions.retry_failed_rows(run_id) == 1
     worker.work()
     assert work.done == [1, 3, 4, 5, 2]
@@ -126,11 +130,11 @@ def test_a_run_goes_on_where_its_worker_died(asha, work):
     class Killed(BaseException):
         """The process ends here."""
 
-    work.troubles = {3: Killed()}
+    work.deferred_rows = {3: Killed()}
     run_id = start()
     with pytest.raises(Killed):
         worker.work()
-    work.troubles = {}
+    work.deferred_rows = {}
     worker.work()
     assert work.done == [1, 2]
     with clock.standing_at(clock.now() + worker.CLAIM + timedelta(seconds=1)):
@@ -201,7 +205,7 @@ def test_a_stopped_run_keeps_what_is_done(asha, work):
 def test_however_a_run_ends_its_kind_hears_of_it_once(asha, work, ending):
     heard = []
     object.__setattr__(KINDS["test.rows"], "ended", lambda parameters, end: heard.append((parameters["word"], end)))
-    work.troubles = {
+    work.deferred_rows = {
         "DONE_WITH_ERRORS": {2: RuleBroken("NO", "It overlaps.")},
         "FAILED": {3: Stopped("Too much went wrong.")},
     }.get(ending, {})
@@ -281,7 +285,7 @@ def test_whoever_lost_the_right_to_do_it_sees_neither_the_run_nor_its_results(as
 
 
 def test_oversight_of_every_organization_is_no_right_to_what_its_runs_did(asha, work):
-    work.troubles = {2: RuleBroken("NO", "Not this one.")}
+    work.deferred_rows = {2: RuleBroken("NO", "Not this one.")}
     run_id = start()
     worker.work()
     limited = {"setting.manage": Scope.ALL}
@@ -437,7 +441,7 @@ def test_a_row_that_ends_its_worker_each_time_is_given_up_and_the_others_go_on(a
     class Killed(BaseException):
         """What a killed process leaves behind is what this leaves behind: nothing is noted."""
 
-    work.troubles = {2: Killed()}
+    work.deferred_rows = {2: Killed()}
     run_id = start()
     for _ in range(worker.LOST_STARTS):
         with pytest.raises(Killed):

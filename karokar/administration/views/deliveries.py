@@ -21,7 +21,7 @@ from karokar.kernel.text.normalization import count_of
 from karokar.outbox.delivery import canary
 from karokar.outbox.monitoring.dead_letters import all_dead_letters, list_dead_letters
 from karokar.outbox.monitoring.overview import failure_groups, find_handler, handler_names, handler_states, list_pending
-from karokar.outbox.monitoring.overview import overview as look
+from karokar.outbox.monitoring.overview import overview as poll
 from karokar.outbox.operations.actions import digest_of_open
 from karokar.runs.kinds import Item, Skipped, row_kind
 from karokar.runs.views.bulk import ask_with
@@ -66,11 +66,11 @@ def _overview() -> str:
     groups = failure_groups({state.number: state.name for state in states})
     return render_template(
         "administration/_overview.html",
-        state=look(states, pending),
+        state=poll(states, pending),
         handlers=sorted(states, key=lambda one: (one.status == "RUNNING", -one.lag, one.name)),
         groups=groups[:LATEST_GROUPS],
         group_count=len(groups),
-        canary=canary.look(),
+        canary=canary.poll(),
     )
 
 

@@ -10,7 +10,7 @@ from werkzeug.wrappers import Response
 
 from karokar.administration.permissions import EVENT_READ
 from karokar.administration.views.blueprint import bp
-from karokar.administration.views.wording import (
+from karokar.administration.views.presenter import (
     changes_in_words,
     envelope_as_text,
     field_in_words,

@@ -1,6 +1,6 @@
 """The pages of assignments."""
 
-from karokar.assignment.views import changing, showing
+from karokar.assignment.views import detail, transitions
 from karokar.assignment.views.blueprint import bp
 
-__all__ = ["bp", "changing", "showing"]
+__all__ = ["bp", "detail", "transitions"]

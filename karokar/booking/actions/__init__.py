@@ -11,22 +11,22 @@ from karokar.booking.actions.clock_jobs import (
     notice_late_returns,
     remind_of_handovers,
 )
-from karokar.booking.actions.deciding import approve_booking, reject_booking
-from karokar.booking.actions.drafting import (
+from karokar.booking.actions.decisions import approve_booking, reject_booking
+from karokar.booking.actions.drafts import (
     create_booking,
     discard_booking,
     edit_booking,
     request_booking,
     submit_booking,
 )
-from karokar.booking.actions.ending import (
+from karokar.booking.actions.endings import (
     cancel_booking,
     comment_booking,
     complete_booking,
     release_after_repair,
     terminate_booking,
 )
-from karokar.booking.actions.giving import activate_booking, assign_booking, correct_odometer
+from karokar.booking.actions.handover import activate_booking, assign_booking, correct_odometer
 
 __all__ = [
     "activate_booking",

@@ -9,7 +9,7 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, Select, or_, select
 
 from karokar.booking import queries, rules
-from karokar.booking.actions.loading import hold_booking
+from karokar.booking.actions.locking import hold_booking
 from karokar.booking.models import Booking, BookingPhoto, SuspensionWork
 from karokar.booking.permissions import BOOKING_CANCEL
 from karokar.booking.rules import Status

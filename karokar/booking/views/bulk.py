@@ -13,7 +13,7 @@ from karokar.booking.models import Booking
 from karokar.booking.permissions import BOOKING_APPROVE, BOOKING_CANCEL, BOOKING_REJECT
 from karokar.booking.queries import BookingFilter
 from karokar.booking.rules import CANCEL_REASONS, REJECT_REASONS
-from karokar.booking.views.filtered import FILTERS
+from karokar.booking.views.filters import FILTERS
 from karokar.fleet import facts as fleet
 from karokar.fleet.facts import VehicleFacts
 from karokar.kernel.actor import current_actor

@@ -15,7 +15,7 @@ from karokar.booking.forms import ReasonForm, RejectForm
 from karokar.booking.permissions import BOOKING_APPROVE, BOOKING_REJECT
 from karokar.booking.rules import obstacles
 from karokar.booking.views.blueprint import bp
-from karokar.booking.views.shown import Shown, offers, shown, shown_many
+from karokar.booking.views.presenter import Shown, offers, shown, shown_many
 from karokar.booking.views.strip import Strip, make_strip
 from karokar.fleet import facts as fleet
 from karokar.fleet.facts import VehicleFacts

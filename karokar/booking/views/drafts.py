@@ -21,7 +21,7 @@ from karokar.booking.permissions import (
 from karokar.booking.queries import BookingFacts
 from karokar.booking.rules.obstacles import Problem
 from karokar.booking.views.blueprint import bp
-from karokar.booking.views.shown import offers, shown
+from karokar.booking.views.presenter import offers, shown
 from karokar.fleet import facts as fleet
 from karokar.fleet.facts import VehicleFacts
 from karokar.kernel.actor import Scope, current_actor

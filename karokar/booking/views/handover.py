@@ -9,7 +9,7 @@ from karokar.booking import queries, rules
 from karokar.booking.models import Booking
 from karokar.booking.permissions import BOOKING_ASSIGN
 from karokar.booking.rules import Status
-from karokar.booking.views.shown import Shown
+from karokar.booking.views.presenter import Shown
 from karokar.kernel import clock
 from karokar.kernel.actor import current_actor
 from karokar.kernel.errors import StateConflict

@@ -15,8 +15,8 @@ from karokar.booking.queries import SORTS, BookingFilter
 from karokar.booking.rules import Status, Vacancy
 from karokar.booking.views.blueprint import bp
 from karokar.booking.views.bulk import offered
-from karokar.booking.views.filtered import FILTERS
-from karokar.booking.views.shown import Shown, shown_many
+from karokar.booking.views.filters import FILTERS
+from karokar.booking.views.presenter import Shown, shown_many
 from karokar.fleet import facts as fleet
 from karokar.identity import facts as identity
 from karokar.kernel import clock

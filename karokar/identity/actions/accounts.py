@@ -6,8 +6,8 @@ from uuid import UUID
 from sqlalchemy import delete, select, update
 
 from karokar.events.bus import publish
-from karokar.identity.actions.oneself import as_oneself, end_live_sessions, lock_own, lock_user, note_proof
-from karokar.identity.actions.others import lock_outranked
+from karokar.identity.actions.other_accounts import lock_outranked
+from karokar.identity.actions.own_account import as_oneself, end_live_sessions, lock_own, lock_user, note_proof
 from karokar.identity.actions.tokens import revoke_live_tokens
 from karokar.identity.actions.tries import forget_tries
 from karokar.identity.models import Membership, RecoveryCode, User

@@ -7,7 +7,7 @@ from sqlalchemy import func, select
 from karokar.events.bus import publish
 from karokar.identity import rules
 from karokar.identity.actions.accounts import LINK_ENDED, check_password_for, set_password
-from karokar.identity.actions.oneself import as_oneself, lock_user
+from karokar.identity.actions.own_account import as_oneself, lock_user
 from karokar.identity.actions.tries import account_of
 from karokar.identity.models import Membership, Role, User, can_be_given
 from karokar.identity.permissions import EMPLOYEE_MANAGE

@@ -5,7 +5,7 @@ from uuid import UUID
 from sqlalchemy import select
 
 from karokar.events.bus import publish
-from karokar.identity.actions.oneself import as_oneself, lock_user
+from karokar.identity.actions.own_account import as_oneself, lock_user
 from karokar.identity.models import Membership, ResetRequest, User
 from karokar.identity.rules import MembershipStatus, tokens
 from karokar.kernel import clock

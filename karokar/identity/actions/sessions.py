@@ -8,8 +8,8 @@ from sqlalchemy import delete, select
 from karokar.events.bus import publish
 from karokar.events.identity import UserLoginFailed
 from karokar.identity import rules
-from karokar.identity.actions.oneself import as_oneself, end_live_sessions, lock_own, lock_user, note_proof
-from karokar.identity.actions.others import lock_outranked
+from karokar.identity.actions.other_accounts import lock_outranked
+from karokar.identity.actions.own_account import as_oneself, end_live_sessions, lock_own, lock_user, note_proof
 from karokar.identity.actions.tokens import revoke_live_tokens
 from karokar.identity.models import Membership, RecoveryCode, User, UserSession
 from karokar.identity.queries.access import active_roles, may_act, needs_second_factor, password_mark, permissions_of

@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, func, select
 
 from karokar.events.bus import publish
 from karokar.identity import rules
-from karokar.identity.actions.oneself import lock_own, lock_user
+from karokar.identity.actions.own_account import lock_own, lock_user
 from karokar.identity.models import ApiToken, User
 from karokar.identity.permissions import EMPLOYEE_MANAGE
 from karokar.identity.queries.authority import touchable_tokens

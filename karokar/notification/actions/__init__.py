@@ -9,8 +9,8 @@ from karokar.notification.actions.messages import (
     send_again,
     settle_as_arrived,
 )
+from karokar.notification.actions.rendering import Rendered, names_of, render_mail, words_of
 from karokar.notification.actions.sending import send_mails
-from karokar.notification.actions.wording import Rendered, names_of, render_mail, words_of
 
 __all__ = [
     "Rendered",

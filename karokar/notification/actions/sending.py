@@ -31,8 +31,8 @@ from karokar.kernel.schedule import every
 from karokar.kernel.settings import settings
 from karokar.kernel.smtp import open_server
 from karokar.kernel.text.email_addresses import email_problem
-from karokar.notification.actions.holding import hold_back, is_not_held
-from karokar.notification.actions.wording import Rendered, render_mail
+from karokar.notification.actions.held_mails import hold_back, is_not_held
+from karokar.notification.actions.rendering import Rendered, render_mail
 from karokar.notification.models import Mail, MailState, Notification, Status
 from karokar.notification.queries import is_anything_on_its_way
 from karokar.notification.rules.matrix import MOST_ATTEMPTS, message_id, pause_before_retry

@@ -21,10 +21,10 @@ from karokar.kernel.log import get_logger
 from karokar.kernel.processes.heartbeat import beat
 from karokar.outbox.delivery import deferred, subscriptions
 from karokar.outbox.delivery.deferred import BEGUN_ATTEMPT
-from karokar.outbox.delivery.dispatch_plan import Overtaken, Reaction, envelope_of, types_of
-from karokar.outbox.delivery.invoke import react
+from karokar.outbox.delivery.dispatch_plan import ClaimLost, Reaction, envelope_of, types_of
+from karokar.outbox.delivery.invoke import invoke
 from karokar.outbox.delivery.isolated import again_while_passing
-from karokar.outbox.models import OPEN_STATES, Trouble, has_state
+from karokar.outbox.models import OPEN_STATES, DeferredDelivery, has_state
 from karokar.outbox.store import Store, StoredEvent
 
 log = get_logger(__name__)
@@ -45,7 +45,7 @@ class _Batch:
         return [event.position for event in self.events]
 
 
-def catch_up(store: Store, number: int, handler: Handler, shard: int) -> bool:
+def work_off_backlog(store: Store, number: int, handler: Handler, shard: int) -> bool:
     """Run the due deliveries of a handler in a shard that were not tried yet, and what waits behind them.
 
     Returns whether they came to an end. Whatever is not simple is left to `retry`: a paused handler, an action, events
@@ -55,7 +55,7 @@ def catch_up(store: Store, number: int, handler: Handler, shard: int) -> bool:
         return False
     try:
         batch = _begin(store, number, handler, shard)
-    except Overtaken:
+    except ClaimLost:
         return False
     if batch is None:
         return False
@@ -64,7 +64,7 @@ def catch_up(store: Store, number: int, handler: Handler, shard: int) -> bool:
     def run() -> None:
         with transaction() as session:
             _take(type(store), session, batch)
-            took = react(Reaction(number, handler, [envelope_of(event) for event in batch.events]))
+            took = invoke(Reaction(number, handler, [envelope_of(event) for event in batch.events]))
             session.flush()
             store.append_handler(session.connection(), batch.positions, number, took)
             _change(session, batch, state="done", due_at=None, since=clock.now())
@@ -76,7 +76,7 @@ def catch_up(store: Store, number: int, handler: Handler, shard: int) -> bool:
             return True
         # Attempts that the database did not let run count as none.
         _let_go(type(store), batch, started=0, after=timedelta(seconds=1))
-    except Overtaken:
+    except ClaimLost:
         return False
     except Exception as error:  # noqa: BLE001 - a handler may fail in any way
         log.info("batch_failed", handler=handler.name, events=len(batch.events), error=type(error).__name__)
@@ -88,19 +88,19 @@ def _begin(store: Store, number: int, handler: Handler, shard: int) -> _Batch | 
     """Write down that the batch begins, and return it; None where there are not even two deliveries to run."""
     with transaction() as session:
         if not store.lock(session.connection(), shard):
-            raise Overtaken
+            raise ClaimLost
         if subscriptions.is_paused(session, number):
             return None
         heads = session.scalars(
-            select(Trouble)
+            select(DeferredDelivery)
             .where(
-                Trouble.handler == number,
-                Trouble.shard == shard,
-                has_state(Trouble, "retrying"),
-                Trouble.started == 0,
-                Trouble.due_at <= database_now(session),
+                DeferredDelivery.handler == number,
+                DeferredDelivery.shard == shard,
+                has_state(DeferredDelivery, "retrying"),
+                DeferredDelivery.started == 0,
+                DeferredDelivery.due_at <= database_now(session),
             )
-            .order_by(Trouble.position)
+            .order_by(DeferredDelivery.position)
             .limit(store.first_batch)
             .with_for_update()
         ).all()
@@ -115,31 +115,31 @@ def _begin(store: Store, number: int, handler: Handler, shard: int) -> _Batch | 
         return batch
 
 
-def _with_what_waits_behind(session: Session, heads: Sequence[Trouble], limit: int) -> list[Trouble]:
+def _with_what_waits_behind(session: Session, heads: Sequence[DeferredDelivery], limit: int) -> list[DeferredDelivery]:
     """Return the heads and what is open behind them, in position order."""
     if not heads:
         return []
     behind = session.scalars(
-        select(Trouble)
+        select(DeferredDelivery)
         .where(
-            Trouble.handler == heads[0].handler,
-            Trouble.shard == heads[0].shard,
-            Trouble.stream.in_({row.stream for row in heads}),
-            has_state(Trouble, *OPEN_STATES),
-            Trouble.position.not_in([row.position for row in heads]),
+            DeferredDelivery.handler == heads[0].handler,
+            DeferredDelivery.shard == heads[0].shard,
+            DeferredDelivery.stream.in_({row.stream for row in heads}),
+            has_state(DeferredDelivery, *OPEN_STATES),
+            DeferredDelivery.position.not_in([row.position for row in heads]),
         )
-        .order_by(Trouble.position)
+        .order_by(DeferredDelivery.position)
         .limit(limit - len(heads))
     ).all()
     return sorted([*heads, *behind], key=lambda row: row.position)
 
 
 def _only_simple(
-    rows: Sequence[Trouble], events: Mapping[int, StoredEvent], number: int, handler: Handler, shard: int
+    rows: Sequence[DeferredDelivery], events: Mapping[int, StoredEvent], number: int, handler: Handler, shard: int
 ) -> _Batch:
     """Keep of each key what comes before the first one that must be looked at by itself."""
     cut: set[str] = set()
-    kept: list[Trouble] = []
+    kept: list[DeferredDelivery] = []
     for row in rows:
         if row.stream in cut or row.started or row.state == "dead" or not _is_known(events[row.position], handler):
             cut.add(row.stream)
@@ -161,15 +161,15 @@ def _is_known(event: StoredEvent, handler: Handler) -> bool:
 def _take(store: type[Store], session: Session, batch: _Batch) -> None:
     """Take the batch for this transaction. Raises Overtaken where somebody is at it, or a person changed any of it."""
     if not store.lock(session.connection(), batch.shard):
-        raise Overtaken
+        raise ClaimLost
     rows = session.scalars(
-        select(Trouble)
-        .where(Trouble.handler == batch.number, Trouble.position.in_(batch.positions))
+        select(DeferredDelivery)
+        .where(DeferredDelivery.handler == batch.number, DeferredDelivery.position.in_(batch.positions))
         .with_for_update()
         .execution_options(populate_existing=True)
     ).all()
     if any(row.state not in {"retrying", "waiting"} or (row.started, row.failed) != (1, 0) for row in rows):
-        raise Overtaken
+        raise ClaimLost
 
 
 def _let_go(store: type[Store], batch: _Batch, *, started: int, after: timedelta = timedelta(0)) -> None:
@@ -182,8 +182,8 @@ def _let_go(store: type[Store], batch: _Batch, *, started: int, after: timedelta
 
 def _change(session: Session, batch: _Batch, **values: object) -> None:
     session.execute(
-        update(Trouble)
-        .where(Trouble.handler == batch.number, Trouble.position.in_(batch.positions))
+        update(DeferredDelivery)
+        .where(DeferredDelivery.handler == batch.number, DeferredDelivery.position.in_(batch.positions))
         .values(**values)
         .execution_options(synchronize_session=False)
     )
@@ -191,11 +191,11 @@ def _change(session: Session, batch: _Batch, **values: object) -> None:
 
 def _postpone(session: Session, batch: _Batch, pause: timedelta) -> None:
     session.execute(
-        update(Trouble)
+        update(DeferredDelivery)
         .where(
-            Trouble.handler == batch.number,
-            Trouble.position.in_(batch.positions),
-            has_state(Trouble, "retrying"),
+            DeferredDelivery.handler == batch.number,
+            DeferredDelivery.position.in_(batch.positions),
+            has_state(DeferredDelivery, "retrying"),
         )
         .values(due_at=database_now(session) + pause)
         .execution_options(synchronize_session=False)

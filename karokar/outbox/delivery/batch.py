@@ -14,8 +14,8 @@ from karokar.kernel.db import transaction
 from karokar.kernel.log import get_logger
 from karokar.kernel.processes.heartbeat import beat
 from karokar.outbox.delivery import deferred, isolated
-from karokar.outbox.delivery.dispatch_plan import Overtaken, Plan, claim, make_plan, types_in, types_of
-from karokar.outbox.delivery.invoke import is_passing, react
+from karokar.outbox.delivery.dispatch_plan import ClaimLost, Plan, claim, make_plan, types_in, types_of
+from karokar.outbox.delivery.invoke import invoke, is_passing
 from karokar.outbox.store import Store, StoredEvent
 from karokar.outbox.store.base import Ahead, Lost, Row
 
@@ -80,7 +80,7 @@ def _deliver_group(store: Store, progress: dict[int, int]) -> bool:
 
 def _deliver_lost(store: Store, shard: int) -> bool:
     # Looked at again: meanwhile somebody may have made up for the loss.
-    ahead = next((ahead for ahead in store.look().shards if ahead.shard == shard), None)
+    ahead = next((ahead for ahead in store.poll().shards if ahead.shard == shard), None)
     if ahead is None or ahead.lost is None or not _is_gone(ahead.lost):
         return False
     until, progress = ahead.lost.until, ahead.progress
@@ -119,7 +119,7 @@ def deliver_batch(store: Store, progress: Mapping[int, int], events: Sequence[St
             began = time.perf_counter()
             done = _deliver_together(type(store), progress, events)
             store.keep_pace(len(events), time.perf_counter() - began)
-        except Overtaken:
+        except ClaimLost:
             return set()
         except Exception as error:  # noqa: BLE001 - a handler may fail in any way
             if is_passing(error):
@@ -152,7 +152,7 @@ def _deliver_together(store: type[Store], progress: Mapping[int, int], events: S
         standing = claim(store, connection, seen, types_in(events))
         ours = [event for event in events if event.shard in standing.progress]
         plan = make_plan(standing, ours)
-        times = {number: react(reaction) for number, reaction in plan.reactions.items()}
+        times = {number: invoke(reaction) for number, reaction in plan.reactions.items()}
         session.flush()
         deferred.add_deferred(session, plan.waiting)
         # In position order: the last one of a shard stays.

@@ -49,7 +49,7 @@ def send_canary() -> None:
     now = clock.now()
     db.session.execute(delete(Canary).where(Canary.asked_at < now - KEPT))
     db.session.add(Canary(asked_at=now, answered_at=None))
-    after_commit("outbox.bell", wakeup.ring)
+    after_commit("outbox.bell", wakeup.wake)
 
 
 def waiting_since() -> datetime | None:
@@ -63,7 +63,7 @@ def answer() -> None:
         session.execute(update(Canary).where(Canary.answered_at.is_(None)).values(answered_at=clock.now()))
 
 
-def look() -> Answer:
+def poll() -> Answer:
     """Return how the canaries do."""
     newest = list(db.session.scalars(select(Canary).order_by(Canary.id.desc()).limit(_LOOKED_AT)))
     answered = next((one for one in newest if one.answered_at is not None), None)

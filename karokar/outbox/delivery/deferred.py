@@ -22,7 +22,7 @@ from karokar.kernel.database.rows import upsert
 from karokar.kernel.db import database_now
 from karokar.kernel.settings import settings
 from karokar.outbox.delivery.dispatch_plan import Deferred, key_of
-from karokar.outbox.models import OPEN_STATES, Trouble, has_state
+from karokar.outbox.models import OPEN_STATES, DeferredDelivery, has_state
 from karokar.outbox.store import StoredEvent
 
 LONGEST_PAUSE = timedelta(hours=1)
@@ -56,15 +56,15 @@ def add_deferred(session: Session, deferred: Sequence[Deferred], *, started: int
         }
         for one in deferred
     ]
-    session.execute(upsert(session, Trouble).on_conflict_do_nothing(), rows)
+    session.execute(upsert(session, DeferredDelivery).on_conflict_do_nothing(), rows)
 
 
-def begin(session: Session, number: int, handler: Handler, event: StoredEvent) -> Trouble:
+def begin(session: Session, number: int, handler: Handler, event: StoredEvent) -> DeferredDelivery:
     """Return the delivery's row with one more attempt begun, made where there was none.
 
     One that has come to its end already is returned as it is.
     """
-    row = session.get(Trouble, (number, event.position), populate_existing=True)
+    row = session.get(DeferredDelivery, (number, event.position), populate_existing=True)
     if row is None:
         row = new_row(number, handler, event)
         session.add(row)
@@ -74,9 +74,9 @@ def begin(session: Session, number: int, handler: Handler, event: StoredEvent) -
     return row
 
 
-def new_row(number: int, handler: Handler, event: StoredEvent) -> Trouble:
+def new_row(number: int, handler: Handler, event: StoredEvent) -> DeferredDelivery:
     """Return a row for a delivery, to be added."""
-    return Trouble(
+    return DeferredDelivery(
         handler=number,
         position=event.position,
         event_id=event.number,
@@ -90,7 +90,7 @@ def new_row(number: int, handler: Handler, event: StoredEvent) -> Trouble:
     )
 
 
-def fail(session: Session, row: Trouble, handler: Handler, event: StoredEvent, error: BaseException) -> None:
+def fail(session: Session, row: DeferredDelivery, handler: Handler, event: StoredEvent, error: BaseException) -> None:
     """Write down a failed attempt: due again after a pause, or dead after the last one."""
     row.failed += 1
     row.error = "".join(traceback.format_exception(error))[-LONGEST_ERROR:]
@@ -103,7 +103,7 @@ def fail(session: Session, row: Trouble, handler: Handler, event: StoredEvent, e
     row.due_at = database_now(session) + pause_after(row.failed)
 
 
-def bury(session: Session, row: Trouble, handler: Handler, event: StoredEvent, reason: str) -> None:
+def bury(session: Session, row: DeferredDelivery, handler: Handler, event: StoredEvent, reason: str) -> None:
     """Give a delivery up, and tell so; about an event that is itself about delivery nothing is told."""
     row.state, row.due_at, row.since = "dead", None, clock.now()
     row.error = row.error if row.failed else reason
@@ -124,7 +124,7 @@ def bury(session: Session, row: Trouble, handler: Handler, event: StoredEvent, r
     )
 
 
-def finish(session: Session, row: Trouble, state: str = "done") -> None:
+def finish(session: Session, row: DeferredDelivery, state: str = "done") -> None:
     """End a delivery's trouble, and let the next of its key go."""
     row.state, row.due_at, row.since = state, None, clock.now()
     session.flush()
@@ -134,14 +134,14 @@ def finish(session: Session, row: Trouble, state: str = "done") -> None:
 def release_next(session: Session, number: int, shard: int, stream: str) -> None:
     """Make the first waiting delivery of a key due, unless something before it is open."""
     first = session.scalar(
-        select(Trouble)
+        select(DeferredDelivery)
         .where(
-            Trouble.handler == number,
-            Trouble.shard == shard,
-            Trouble.stream == stream,
-            has_state(Trouble, *OPEN_STATES),
+            DeferredDelivery.handler == number,
+            DeferredDelivery.shard == shard,
+            DeferredDelivery.stream == stream,
+            has_state(DeferredDelivery, *OPEN_STATES),
         )
-        .order_by(Trouble.position)
+        .order_by(DeferredDelivery.position)
         .limit(1)
     )
     if first is not None and first.state == "waiting":
@@ -159,11 +159,17 @@ def release_all(
     """
     # Of each key the first open one, in one pass and by row number: where many wait, a look-up for each takes minutes,
     # and a database that has not counted them yet plans just that.
-    among = [Trouble.handler == number, has_state(Trouble, *OPEN_STATES)]
+    among = [DeferredDelivery.handler == number, has_state(DeferredDelivery, *OPEN_STATES)]
     if streams is not None:
-        among.append(Trouble.stream.in_(streams))
-    place = func.row_number().over(partition_by=(Trouble.shard, Trouble.stream), order_by=Trouble.position)
-    ranked = select(Trouble.position, Trouble.state, Trouble.reason, place.label("place")).where(*among).subquery()
+        among.append(DeferredDelivery.stream.in_(streams))
+    place = func.row_number().over(
+        partition_by=(DeferredDelivery.shard, DeferredDelivery.stream), order_by=DeferredDelivery.position
+    )
+    ranked = (
+        select(DeferredDelivery.position, DeferredDelivery.state, DeferredDelivery.reason, place.label("place"))
+        .where(*among)
+        .subquery()
+    )
     firsts = select(ranked.c.position).where(ranked.c.place == 1, ranked.c.state == "waiting")
     if reasons is not None:
         firsts = firsts.where(ranked.c.reason.in_(reasons))
@@ -171,11 +177,11 @@ def release_all(
     released = 0
     for begin_at in range(0, len(positions), RELEASED_AT_ONCE):
         result: Any = session.execute(
-            update(Trouble)
+            update(DeferredDelivery)
             .where(
-                Trouble.handler == number,
-                Trouble.position.in_(positions[begin_at : begin_at + RELEASED_AT_ONCE]),
-                has_state(Trouble, "waiting"),
+                DeferredDelivery.handler == number,
+                DeferredDelivery.position.in_(positions[begin_at : begin_at + RELEASED_AT_ONCE]),
+                has_state(DeferredDelivery, "waiting"),
             )
             .values(state="retrying", due_at=database_now(session))
             .execution_options(synchronize_session=False)
@@ -187,8 +193,11 @@ def release_all(
 def make_all_due(session: Session) -> None:
     """Let nobody wait for a retry's time."""
     session.execute(
-        update(Trouble)
-        .where(has_state(Trouble, "retrying"), or_(Trouble.due_at.is_not(None), Trouble.failed > 0))
+        update(DeferredDelivery)
+        .where(
+            has_state(DeferredDelivery, "retrying"),
+            or_(DeferredDelivery.due_at.is_not(None), DeferredDelivery.failed > 0),
+        )
         .values(due_at=database_now(session))
         .execution_options(synchronize_session=False)
     )
@@ -200,13 +209,16 @@ def make_due_what_is_too_far(session: Session) -> None:
     soon = now + clock.TOLERANCE
     is_too_far = or_(
         *(
-            and_(Trouble.failed == failed, Trouble.due_at > soon + max(BEGUN_ATTEMPT, longest_pause_after(failed)))
+            and_(
+                DeferredDelivery.failed == failed,
+                DeferredDelivery.due_at > soon + max(BEGUN_ATTEMPT, longest_pause_after(failed)),
+            )
             for failed in range(settings().event_bus_max_attempts)
         )
     )
     session.execute(
-        update(Trouble)
-        .where(has_state(Trouble, "retrying"), Trouble.due_at > soon + BEGUN_ATTEMPT, is_too_far)
+        update(DeferredDelivery)
+        .where(has_state(DeferredDelivery, "retrying"), DeferredDelivery.due_at > soon + BEGUN_ATTEMPT, is_too_far)
         .values(due_at=now)
         .execution_options(synchronize_session=False)
     )
@@ -214,7 +226,11 @@ def make_due_what_is_too_far(session: Session) -> None:
 
 def is_anything_retrying(session: Session) -> bool:
     """Whether a delivery will run again by itself."""
-    return bool(session.scalar(select(func.count()).select_from(Trouble).where(has_state(Trouble, "retrying"))))
+    return bool(
+        session.scalar(
+            select(func.count()).select_from(DeferredDelivery).where(has_state(DeferredDelivery, "retrying"))
+        )
+    )
 
 
 def pause_after(failed: int) -> timedelta:

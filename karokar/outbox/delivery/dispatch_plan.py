@@ -13,7 +13,7 @@ from karokar.events.contracts.codec import UnknownContract, decode
 from karokar.events.handlers import HANDLERS, Handler
 from karokar.outbox.models import BEHIND, PAUSED, UNKNOWN_CONTRACT, UNKNOWN_HANDLER
 from karokar.outbox.store import Store, StoredEvent
-from karokar.outbox.store.base import Standing
+from karokar.outbox.store.base import ShardState
 
 _decode_document = msgspec.json.Decoder(dict[str, Any]).decode
 
@@ -84,13 +84,13 @@ class Plan:
     waiting: list[Deferred] = field(default_factory=list)
 
 
-class Overtaken(Exception):
+class ClaimLost(Exception):
     """Somebody else has the shards, or has delivered these events already."""
 
 
 def claim(
     store: type[Store], connection: Connection, progress: Mapping[int, int], event_types: Collection[str] = ()
-) -> Standing:
+) -> ShardState:
     """Take shards for this transaction, and return how those stand that nobody else has and that are as they were seen.
 
     Raises Overtaken where none is left. The subscriptions are read here, after the events: see docs/events.md.
@@ -98,11 +98,11 @@ def claim(
     standing = store.claim(connection, progress, event_types)
     unmoved = {shard: position for shard, position in standing.progress.items() if position == progress[shard]}
     if not unmoved:
-        raise Overtaken
+        raise ClaimLost
     return standing._replace(progress=unmoved)
 
 
-def make_plan(standing: Standing, events: Sequence[StoredEvent]) -> Plan:
+def make_plan(standing: ShardState, events: Sequence[StoredEvent]) -> Plan:
     """Decide who is given what. Raises PayloadRefused for a stored event that does not keep its contract."""
     subscribers = _subscribers(standing)
     blocked = set(standing.blocked)
@@ -135,7 +135,9 @@ def make_plan(standing: Standing, events: Sequence[StoredEvent]) -> Plan:
     return plan
 
 
-def defer_all(standing: Standing, events: Sequence[StoredEvent], done: Mapping[int, Collection[int]]) -> list[Deferred]:
+def defer_all(
+    standing: ShardState, events: Sequence[StoredEvent], done: Mapping[int, Collection[int]]
+) -> list[Deferred]:
     """Leave every delivery of these events to `retry`, the first of each key due now; nothing is read or run.
 
     `done` has, by position, the handlers that are done with an event already.
@@ -159,7 +161,7 @@ def types_in(events: Iterable[StoredEvent]) -> set[str]:
     return {event.event_type for event in events}
 
 
-def _subscribers(standing: Standing) -> dict[str, list[Subscriber]]:
+def _subscribers(standing: ShardState) -> dict[str, list[Subscriber]]:
     """Return who subscribed, by event type, with the code that this process has for it."""
     found: dict[str, list[Subscriber]] = {}
     for row in standing.subscriptions:

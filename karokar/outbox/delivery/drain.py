@@ -27,7 +27,7 @@ def drain(seconds: float = LONGEST_SECONDS) -> bool:
         while is_busy and time.monotonic() < deadline:
             is_busy = deliver_round(store)
     if is_busy:
-        wakeup.ring()
+        wakeup.wake()
     return is_busy
 
 
@@ -35,12 +35,12 @@ def deliver_round(store: Store) -> bool:
     """Deliver what is there now. Returns whether there was anything."""
     beat()
     store.sequence()
-    look = store.look()
+    poll = store.poll()
     # In another order each time: several drains at once get in each other's way less.
-    is_busy = deliver_shards(store, random.sample(look.shards, len(look.shards)))
-    if look.is_retry_due:
+    is_busy = deliver_shards(store, random.sample(poll.shards, len(poll.shards)))
+    if poll.is_retry_due:
         is_busy |= retry_due(store)
-    if look.is_canary_waiting:
+    if poll.is_canary_waiting:
         canary.answer()
     return is_busy
 

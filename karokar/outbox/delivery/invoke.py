@@ -13,7 +13,7 @@ from karokar.kernel.ids import new_id
 from karokar.outbox.delivery.dispatch_plan import Reaction
 
 
-def react(reaction: Reaction) -> int:
+def invoke(reaction: Reaction) -> int:
     """Call the handler with its events, in the open transaction. Returns microseconds per event."""
     handler, envelopes = reaction.handler, reaction.envelopes
     began = perf_counter_ns()

@@ -13,9 +13,9 @@ from sqlalchemy.orm import Session
 from karokar.kernel.db import transaction
 from karokar.kernel.processes.heartbeat import beat
 from karokar.outbox.delivery import deferred
-from karokar.outbox.delivery.dispatch_plan import Overtaken, claim, defer_all, make_plan, types_in
-from karokar.outbox.delivery.invoke import is_passing, react
-from karokar.outbox.models import Trouble, has_state
+from karokar.outbox.delivery.dispatch_plan import ClaimLost, claim, defer_all, make_plan, types_in
+from karokar.outbox.delivery.invoke import invoke, is_passing
+from karokar.outbox.models import DeferredDelivery, has_state
 from karokar.outbox.store import Store, StoredEvent
 from karokar.outbox.store.base import Row
 
@@ -28,7 +28,7 @@ def deliver_one_by_one(store: Store, shard: int, progress: int, events: Sequence
         try:
             if not again_while_passing(partial(_deliver_one, type(store), shard, progress, event)):
                 return False
-        except Overtaken:
+        except ClaimLost:
             return False
         except Exception:  # noqa: BLE001 - whatever made the commit fail is found delivery by delivery
             if not defer(store, shard, progress, [event]):
@@ -52,7 +52,7 @@ def defer(store: Store, shard: int, progress: int, events: Sequence[StoredEvent]
             deferred.add_deferred(session, defer_all(standing, events, done), started=started)
             rows = [Row(event.position, done[event.position], [0] * len(done[event.position])) for event in events]
             store.add_progress(connection, rows, {shard: events[-1].position})
-    except Overtaken:
+    except ClaimLost:
         return False
     return True
 
@@ -60,7 +60,9 @@ def defer(store: Store, shard: int, progress: int, events: Sequence[StoredEvent]
 def _done_before(session: Session, events: Sequence[StoredEvent]) -> Mapping[int, list[int]]:
     """Return which handlers are done with which of these events: the version before went beyond the progress."""
     done: dict[int, list[int]] = {event.position: [] for event in events}
-    rows = select(Trouble.position, Trouble.handler).where(Trouble.position.in_(done), has_state(Trouble, "done"))
+    rows = select(DeferredDelivery.position, DeferredDelivery.handler).where(
+        DeferredDelivery.position.in_(done), has_state(DeferredDelivery, "done")
+    )
     for position, number in session.execute(rows):
         done[position].append(number)
     return done
@@ -74,7 +76,7 @@ def _deliver_one(store: type[Store], shard: int, progress: int, event: StoredEve
         for number, reaction in plan.reactions.items():
             try:
                 with session.begin_nested():
-                    took = react(reaction)
+                    took = invoke(reaction)
             except Exception as error:
                 if is_passing(error):
                     raise

@@ -14,12 +14,12 @@ from karokar.kernel.errors import Busy
 from karokar.kernel.log import get_logger
 from karokar.kernel.processes.heartbeat import beat
 from karokar.outbox.delivery import deferred, subscriptions
-from karokar.outbox.delivery.backlog import catch_up
+from karokar.outbox.delivery.backlog import work_off_backlog
 from karokar.outbox.delivery.deferred import BEGUN_ATTEMPT
-from karokar.outbox.delivery.dispatch_plan import Overtaken, Reaction, envelope_of, types_of
-from karokar.outbox.delivery.invoke import react
+from karokar.outbox.delivery.dispatch_plan import ClaimLost, Reaction, envelope_of, types_of
+from karokar.outbox.delivery.invoke import invoke
 from karokar.outbox.delivery.isolated import again_while_passing
-from karokar.outbox.models import PAUSED, UNKNOWN_CONTRACT, UNKNOWN_HANDLER, Subscription, Trouble, has_state
+from karokar.outbox.models import PAUSED, UNKNOWN_CONTRACT, UNKNOWN_HANDLER, DeferredDelivery, Subscription, has_state
 from karokar.outbox.store import Store, StoredEvent
 
 AT_A_TIME = 50
@@ -34,7 +34,7 @@ def retry_due(store: Store) -> bool:
     due = _due()
     ended = False
     for number, shard, name in {(one.number, one.shard, one.name): None for one in due if one.is_untried}:
-        ended |= catch_up(store, number, HANDLERS[name], shard)
+        ended |= work_off_backlog(store, number, HANDLERS[name], shard)
     for one in due:
         if not (ended and one.is_untried):
             beat()
@@ -52,7 +52,9 @@ def is_any_due() -> bool:
     session = db.session()
     session.rollback()
     first = session.scalar(
-        select(Trouble.position).where(has_state(Trouble, "retrying"), Trouble.due_at <= database_now(session)).limit(1)
+        select(DeferredDelivery.position)
+        .where(has_state(DeferredDelivery, "retrying"), DeferredDelivery.due_at <= database_now(session))
+        .limit(1)
     )
     session.rollback()
     return first is not None
@@ -73,10 +75,20 @@ def _due() -> list[_Due]:
     session = db.session()
     session.rollback()
     rows = session.execute(
-        select(Trouble.handler, Trouble.position, Trouble.shard, Trouble.started == 0, names.c.name)
-        .join(names, names.c.handler == Trouble.handler)
-        .where(has_state(Trouble, "retrying"), Trouble.due_at <= database_now(session), names.c.name.in_(HANDLERS))
-        .order_by(Trouble.due_at, Trouble.position)
+        select(
+            DeferredDelivery.handler,
+            DeferredDelivery.position,
+            DeferredDelivery.shard,
+            DeferredDelivery.started == 0,
+            names.c.name,
+        )
+        .join(names, names.c.handler == DeferredDelivery.handler)
+        .where(
+            has_state(DeferredDelivery, "retrying"),
+            DeferredDelivery.due_at <= database_now(session),
+            names.c.name.in_(HANDLERS),
+        )
+        .order_by(DeferredDelivery.due_at, DeferredDelivery.position)
         .limit(AT_A_TIME)
     )
     found = [_Due(*row) for row in rows]
@@ -95,7 +107,7 @@ def _retry(store: Store, number: int, position: int, handler: Handler) -> bool:
         def run() -> None:
             with transaction() as session:
                 row = _take(type(store), session, number, position)
-                took = react(reaction)
+                took = invoke(reaction)
                 session.flush()
                 store.append_handler(session.connection(), [position], number, took)
                 deferred.finish(session, row)
@@ -104,12 +116,12 @@ def _retry(store: Store, number: int, position: int, handler: Handler) -> bool:
             if not again_while_passing(run):
                 _take_back(type(store), number, position)
                 return False
-        except Overtaken:
+        except ClaimLost:
             raise
         except Exception as error:  # noqa: BLE001 - a handler may fail in any way
             with transaction() as session:
                 deferred.fail(session, _take(type(store), session, number, position), handler, event, error)
-    except Overtaken:
+    except ClaimLost:
         return False
     return True
 
@@ -119,7 +131,7 @@ def _begin(store: type[Store], number: int, handler: Handler, event: StoredEvent
     with transaction() as session:
         row = _take(store, session, number, event.position)
         if row.due_at is None or row.due_at > database_now(session):
-            raise Overtaken
+            raise ClaimLost
         if row.started - row.failed >= LOST_ATTEMPTS:
             deferred.bury(session, row, handler, event, deferred.ENDED_THE_WORKER)
             return None
@@ -147,15 +159,17 @@ def _reason_to_wait(session: Session, number: int, handler: Handler, event: Stor
     return PAUSED if subscriptions.is_paused(session, number) else None
 
 
-def _take(store: type[Store], session: Session, number: int, position: int) -> Trouble:
+def _take(store: type[Store], session: Session, number: int, position: int) -> DeferredDelivery:
     """Take the delivery and its shard for this transaction. Raises Overtaken where somebody else is at either."""
-    shard = session.scalar(select(Trouble.shard).where(Trouble.handler == number, Trouble.position == position))
+    shard = session.scalar(
+        select(DeferredDelivery.shard).where(DeferredDelivery.handler == number, DeferredDelivery.position == position)
+    )
     if shard is None or not store.lock(session.connection(), shard):
-        raise Overtaken
-    row = session.get_one(Trouble, (number, position), populate_existing=True, with_for_update=True)
+        raise ClaimLost
+    row = session.get_one(DeferredDelivery, (number, position), populate_existing=True, with_for_update=True)
     is_reached = position <= store.progress_in(session.connection(), shard)
     if row.state != "retrying" or not is_reached:
-        raise Overtaken
+        raise ClaimLost
     return row
 
 

@@ -10,7 +10,16 @@ from karokar.events.handlers import HANDLERS, Handler
 from karokar.kernel.db import transaction
 from karokar.outbox.delivery import deferred
 from karokar.outbox.delivery.dispatch_plan import Deferred, key_of, types_of
-from karokar.outbox.models import BEHIND, OPEN_STATES, UNKNOWN, EventLog, EventRow, Subscription, Trouble, has_state
+from karokar.outbox.models import (
+    BEHIND,
+    OPEN_STATES,
+    UNKNOWN,
+    DeferredDelivery,
+    EventLog,
+    EventRow,
+    Subscription,
+    has_state,
+)
 from karokar.outbox.store import Store, StoredEvent, store_class
 from karokar.outbox.store.base import ALL_SHARDS
 
@@ -42,7 +51,9 @@ def sync() -> None:
 def release_known(session: Session) -> int:
     """Make due what waited for code that is here now; returns how many deliveries."""
     waiting = session.scalars(
-        select(Trouble.handler).where(has_state(Trouble, "waiting"), Trouble.reason.in_(UNKNOWN)).distinct()
+        select(DeferredDelivery.handler)
+        .where(has_state(DeferredDelivery, "waiting"), DeferredDelivery.reason.in_(UNKNOWN))
+        .distinct()
     ).all()
     rows = session.execute(select(Subscription.handler, Subscription.name).distinct())
     known = {number for number, name in rows if name in HANDLERS}
@@ -97,9 +108,9 @@ def _change_key(session: Session, store: type[Store], handler: Handler) -> None:
     for row in rows:
         row.key = handler.key
     open_ones = session.execute(
-        select(Trouble, EventRow)
-        .join(EventRow, EventRow.id == Trouble.event_id)
-        .where(Trouble.handler == rows[0].handler, has_state(Trouble, *OPEN_STATES))
+        select(DeferredDelivery, EventRow)
+        .join(EventRow, EventRow.id == DeferredDelivery.event_id)
+        .where(DeferredDelivery.handler == rows[0].handler, has_state(DeferredDelivery, *OPEN_STATES))
     )
     for trouble_row, event in open_ones:
         trouble_row.stream = key_of(handler.key, _stored(trouble_row.position, event))

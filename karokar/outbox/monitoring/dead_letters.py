@@ -11,7 +11,7 @@ from sqlalchemy import Select, select
 from karokar.events.contracts.names import names_matching
 from karokar.kernel.db import db
 from karokar.kernel.pages.paging import Page, paginate
-from karokar.outbox.models import EventRow, Subscription, Trouble, has_state
+from karokar.outbox.models import DeferredDelivery, EventRow, Subscription, has_state
 from karokar.outbox.monitoring.overview import handler_names
 
 
@@ -56,8 +56,8 @@ def list_dead_letters(
     names = handler_names()
     page = paginate(
         _statement(handler, types, fingerprint),
-        sorts={"died": Trouble.since, "position": Trouble.position},
-        tie=Trouble.position * 100_000 + Trouble.handler,
+        sorts={"died": DeferredDelivery.since, "position": DeferredDelivery.position},
+        tie=DeferredDelivery.position * 100_000 + DeferredDelivery.handler,
         sort=sort,
         cursor=cursor,
     )
@@ -73,7 +73,7 @@ def all_dead_letters(
 ) -> Iterator[DeadLetter]:
     """Return the dead deliveries that match, the oldest first; with `keys` those alone."""
     names = handler_names()
-    statement = _statement(handler, types, fingerprint).order_by(Trouble.position, Trouble.handler)
+    statement = _statement(handler, types, fingerprint).order_by(DeferredDelivery.position, DeferredDelivery.handler)
     for row in db.session.execute(statement).all():
         found = _dead_letter(row, names)
         if not keys or found.key in keys:
@@ -81,32 +81,32 @@ def all_dead_letters(
 
 
 def _statement(handler: str | None, types: str | None, fingerprint: str | None) -> Select[Any]:
-    joined = select(Trouble, EventRow).join(EventRow, EventRow.id == Trouble.event_id)
-    statement = cast("Select[Any]", joined.where(has_state(Trouble, "dead")))
+    joined = select(DeferredDelivery, EventRow).join(EventRow, EventRow.id == DeferredDelivery.event_id)
+    statement = cast("Select[Any]", joined.where(has_state(DeferredDelivery, "dead")))
     if handler is not None:
         numbers = select(Subscription.handler).where(Subscription.name == handler)
-        statement = statement.where(Trouble.handler.in_(numbers))
+        statement = statement.where(DeferredDelivery.handler.in_(numbers))
     if types is not None:
         statement = statement.where(EventRow.event_type.in_(names_matching(types)))
     if fingerprint is not None:
-        statement = statement.where(Trouble.fingerprint == fingerprint)
+        statement = statement.where(DeferredDelivery.fingerprint == fingerprint)
     return statement
 
 
 def _dead_letter(row: Any, names: dict[int, str]) -> DeadLetter:
-    trouble: Trouble = row[0]
+    deferred_row: DeferredDelivery = row[0]
     event: EventRow = row[1]
     return DeadLetter(
-        handler=names.get(trouble.handler, f"handler {trouble.handler}"),
-        number=trouble.handler,
-        position=trouble.position,
+        handler=names.get(deferred_row.handler, f"handler {deferred_row.handler}"),
+        number=deferred_row.handler,
+        position=deferred_row.position,
         event_id=event.event_id,
         event_type=event.event_type,
         aggregate_type=event.aggregate_type,
         aggregate_id=event.aggregate_id,
         occurred_at=event.occurred_at,
-        died_at=trouble.since,
-        attempts=trouble.started,
-        error=trouble.error or "",
-        fingerprint=trouble.fingerprint,
+        died_at=deferred_row.since,
+        attempts=deferred_row.started,
+        error=deferred_row.error or "",
+        fingerprint=deferred_row.fingerprint,
     )

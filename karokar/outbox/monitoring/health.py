@@ -29,7 +29,7 @@ class Part:
 
 def parts() -> list[Part]:
     """Return every part that events need. Raises nothing that a page could not show."""
-    return [database(), doorbell(), clock_keeper(), path(), proof()]
+    return [database(), queue(), clock_keeper(), path(), proof()]
 
 
 def database() -> Part:
@@ -45,25 +45,25 @@ def database() -> Part:
     return Part(name="Database", status="ok", sentence=f"PostgreSQL {version}.", detail=in_bytes(size))
 
 
-def doorbell() -> Part:
+def queue() -> Part:
     """Whether Redis carries the bells that wake workers."""
     name = "Queue"
     if settings().event_bus_dispatcher != "worker":
         return Part(name=name, status="off", sentence="Not needed: events are delivered without workers.")
     if settings().redis_url is None:
         return Part(name=name, status="off", sentence="No Redis is set; the relay delivers events itself.")
-    rings = wakeup.count_rings()
-    if rings is None:
+    wake_ups = wakeup.count_wake_ups()
+    if wake_ups is None:
         return Part(
             name=name,
             status="degraded",
             sentence="Redis does not answer. The relay delivers events itself, a little later. Start Redis again.",
         )
-    if rings > 5:
+    if wake_ups > 5:
         return Part(
-            name=name, status="degraded", sentence=f"{rings} rings wait for a worker. Look whether one is running."
+            name=name, status="degraded", sentence=f"{wake_ups} wake-ups wait for a worker. Check that one is running."
         )
-    return Part(name=name, status="ok", sentence="Redis answers.", detail=f"{rings} rings waiting")
+    return Part(name=name, status="ok", sentence="Redis answers.", detail=f"{wake_ups} wake-ups waiting")
 
 
 def clock_keeper() -> Part:
@@ -85,7 +85,7 @@ def clock_keeper() -> Part:
 
 def path() -> Part:
     """Whether the canary comes back."""
-    found = canary.look()
+    found = canary.poll()
     if found.asked_at is None:
         return Part(name="Path of events", status="off", sentence="No canary was sent yet: a relay sends one a minute.")
     if not found.is_well:

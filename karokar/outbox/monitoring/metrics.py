@@ -18,7 +18,7 @@ from karokar.kernel import clock
 from karokar.kernel.db import action, db
 from karokar.kernel.schedule import every
 from karokar.outbox.delivery import canary
-from karokar.outbox.models import EventLog, EventRow, Handled, LatencyCount, Trouble, Verification
+from karokar.outbox.models import DeferredDelivery, EventLog, EventRow, Handled, LatencyCount, Verification
 from karokar.outbox.monitoring.overview import HandlerState, handler_names, handler_states
 from karokar.outbox.positions import progress_by_shard
 
@@ -74,7 +74,7 @@ def _failures() -> CounterMetricFamily:
     names = handler_names()
     rows = dict.fromkeys(names.values(), 0)
     for number, failed in db.session.execute(
-        select(Trouble.handler, func.sum(Trouble.failed)).group_by(Trouble.handler)
+        select(DeferredDelivery.handler, func.sum(DeferredDelivery.failed)).group_by(DeferredDelivery.handler)
     ):
         rows[names.get(number, str(number))] = int(failed)
     for name, failed in sorted(rows.items()):
@@ -113,7 +113,7 @@ def _of_handlers(states: list[HandlerState]) -> Iterator[GaugeMetricFamily]:
 
 
 def _of_canary() -> Iterator[GaugeMetricFamily]:
-    answer, now = canary.look(), clock.now()
+    answer, now = canary.poll(), clock.now()
     if answer.seconds is not None:
         yield GaugeMetricFamily(
             "event_canary_seconds", "How long the newest canary took through the whole path.", value=answer.seconds

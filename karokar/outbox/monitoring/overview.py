@@ -14,7 +14,7 @@ from sqlalchemy.orm import aliased
 from karokar.events.handlers import HANDLERS, Handler
 from karokar.kernel import clock
 from karokar.kernel.db import UtcDateTime, db
-from karokar.outbox.models import OPEN_STATES, EventRow, Handled, Subscription, Trouble, has_state
+from karokar.outbox.models import OPEN_STATES, DeferredDelivery, EventRow, Handled, Subscription, has_state
 from karokar.outbox.positions import newest_position
 from karokar.outbox.store import store_class
 
@@ -184,14 +184,14 @@ def find_handler(name: str) -> HandlerState | None:
 def _add_troubles(by_number: Mapping[int, HandlerState]) -> None:
     opened = (
         select(
-            Trouble.handler,
-            Trouble.state,
+            DeferredDelivery.handler,
+            DeferredDelivery.state,
             func.count().label("count"),
-            func.min(Trouble.event_id).label("first"),
-            func.min(Trouble.due_at).label("due_at"),
+            func.min(DeferredDelivery.event_id).label("first"),
+            func.min(DeferredDelivery.due_at).label("due_at"),
         )
-        .where(has_state(Trouble, *OPEN_STATES))
-        .group_by(Trouble.handler, Trouble.state)
+        .where(has_state(DeferredDelivery, *OPEN_STATES))
+        .group_by(DeferredDelivery.handler, DeferredDelivery.state)
         .subquery()
     )
     rows = db.session.execute(
@@ -257,22 +257,24 @@ def failure_groups(names: Mapping[int, str] | None = None) -> list[FailureGroup]
     names = handler_names() if names is None else names
     rows = db.session.execute(
         select(
-            Trouble.handler,
-            Trouble.fingerprint,
+            DeferredDelivery.handler,
+            DeferredDelivery.fingerprint,
             func.count(),
-            func.count().filter(Trouble.state == "dead"),
-            func.min(Trouble.since),
-            func.max(Trouble.since),
-            func.max(Trouble.position),
+            func.count().filter(DeferredDelivery.state == "dead"),
+            func.min(DeferredDelivery.since),
+            func.max(DeferredDelivery.since),
+            func.max(DeferredDelivery.position),
         )
-        .where(has_state(Trouble, "retrying", "dead"), Trouble.fingerprint.is_not(None))
-        .group_by(Trouble.handler, Trouble.fingerprint)
+        .where(has_state(DeferredDelivery, "retrying", "dead"), DeferredDelivery.fingerprint.is_not(None))
+        .group_by(DeferredDelivery.handler, DeferredDelivery.fingerprint)
     ).all()
     if not rows:
         return []
     errors = {
         (row.handler, row.position): row.error or ""
-        for row in db.session.scalars(select(Trouble).where(Trouble.position.in_({row[6] for row in rows})))
+        for row in db.session.scalars(
+            select(DeferredDelivery).where(DeferredDelivery.position.in_({row[6] for row in rows}))
+        )
     }
     blocked = _count_blocked()
     found = [
@@ -296,20 +298,20 @@ def failure_groups(names: Mapping[int, str] | None = None) -> list[FailureGroup]
 
 def _count_blocked() -> Counter[tuple[int, str]]:
     """Return how many deliveries wait behind failures, by handler and the failure's fingerprint."""
-    waiting = aliased(Trouble)
+    waiting = aliased(DeferredDelivery)
     rows = db.session.execute(
-        select(Trouble.handler, Trouble.fingerprint, func.count())
+        select(DeferredDelivery.handler, DeferredDelivery.fingerprint, func.count())
         .join(
             waiting,
             and_(
-                waiting.handler == Trouble.handler,
-                waiting.shard == Trouble.shard,
-                waiting.stream == Trouble.stream,
+                waiting.handler == DeferredDelivery.handler,
+                waiting.shard == DeferredDelivery.shard,
+                waiting.stream == DeferredDelivery.stream,
                 has_state(waiting, "waiting"),
             ),
         )
-        .where(has_state(Trouble, "retrying", "dead"), Trouble.fingerprint.is_not(None))
-        .group_by(Trouble.handler, Trouble.fingerprint)
+        .where(has_state(DeferredDelivery, "retrying", "dead"), DeferredDelivery.fingerprint.is_not(None))
+        .group_by(DeferredDelivery.handler, DeferredDelivery.fingerprint)
     )
     return Counter({(int(number), str(fingerprint)): int(count) for number, fingerprint, count in rows})
 

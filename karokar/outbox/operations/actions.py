@@ -21,7 +21,7 @@ from karokar.kernel.pages.shown import digest_of
 from karokar.kernel.permissions import check
 from karokar.kernel.text.notes import new_note
 from karokar.outbox.delivery import deferred
-from karokar.outbox.models import OPEN_STATES, EventLog, EventRow, Subscription, Trouble
+from karokar.outbox.models import OPEN_STATES, DeferredDelivery, EventLog, EventRow, Subscription
 from karokar.outbox.operations.permissions import EVENT_OPERATE
 
 FAILED = ("retrying", "dead")
@@ -57,15 +57,15 @@ class Selection:
 
     def conditions(self) -> list[ColumnElement[bool]]:
         """Return the conditions on `troubles`. Raises NotFound for a handler that nobody knows."""
-        found: list[ColumnElement[bool]] = [Trouble.state.in_(self.states)]
+        found: list[ColumnElement[bool]] = [DeferredDelivery.state.in_(self.states)]
         if self.handler is not None:
-            found.append(Trouble.handler == number_of(self.handler))
+            found.append(DeferredDelivery.handler == number_of(self.handler))
         if self.fingerprint is not None:
-            found.append(Trouble.fingerprint == self.fingerprint)
+            found.append(DeferredDelivery.fingerprint == self.fingerprint)
         if self.position is not None:
-            found.append(Trouble.position == self.position)
+            found.append(DeferredDelivery.position == self.position)
         if self.up_to is not None:
-            found.append(Trouble.position <= self.up_to)
+            found.append(DeferredDelivery.position <= self.up_to)
         events = [
             column == value
             for column, value in (
@@ -79,7 +79,7 @@ class Selection:
         events += [EventRow.occurred_at >= self.since] if self.since is not None else []
         events += [EventRow.occurred_at < self.until] if self.until is not None else []
         if events:
-            found.append(Trouble.event_id.in_(select(EventRow.id).where(*events)))
+            found.append(DeferredDelivery.event_id.in_(select(EventRow.id).where(*events)))
         return found
 
 
@@ -193,7 +193,9 @@ def _subscriptions(name: str) -> Sequence[Subscription]:
 def digest_of_open(handler: str, fingerprint: str) -> str:
     """Return what names the open failures of one kind, as a page shows them. Raises NotFound for an unknown handler."""
     kind = Selection(handler=handler, fingerprint=fingerprint, states=FAILED)
-    return _digest(db.session.execute(select(Trouble.handler, Trouble.position).where(*kind.conditions())).all())
+    return _digest(
+        db.session.execute(select(DeferredDelivery.handler, DeferredDelivery.position).where(*kind.conditions())).all()
+    )
 
 
 def _digest(rows: Sequence[Any]) -> str:
@@ -203,10 +205,10 @@ def _digest(rows: Sequence[Any]) -> str:
 def _update(session: Session, selection: Selection, values: dict[str, object], shown: str | None) -> Sequence[Any]:
     """Change the selected deliveries in one statement and return them. Raises StateConflict for others than shown."""
     changed = session.execute(
-        update(Trouble)
+        update(DeferredDelivery)
         .where(*selection.conditions())
         .values(**values)
-        .returning(Trouble.handler, Trouble.position, Trouble.shard, Trouble.stream)
+        .returning(DeferredDelivery.handler, DeferredDelivery.position, DeferredDelivery.shard, DeferredDelivery.stream)
         .execution_options(synchronize_session=False)
     ).all()
     session.expire_all()

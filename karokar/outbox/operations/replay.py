@@ -30,7 +30,7 @@ from karokar.kernel.db import action, transaction
 from karokar.kernel.errors import Busy, NotFound
 from karokar.kernel.permissions import check
 from karokar.outbox.delivery.dispatch_plan import Reaction, envelope_of
-from karokar.outbox.delivery.invoke import react
+from karokar.outbox.delivery.invoke import invoke
 from karokar.outbox.models import EventLog, EventRow, Progress
 from karokar.outbox.operations import actions
 from karokar.outbox.operations.permissions import EVENT_OPERATE
@@ -125,7 +125,7 @@ def run_again(session: Session, unit: Unit) -> int:
         positions = _positions(session, unit)
         for begin in range(0, len(positions), AT_ONCE):
             envelopes = [envelope_of(stored) for stored in store.read_at(positions[begin : begin + AT_ONCE])]
-            react(Reaction(unit.number, declared, envelopes))
+            invoke(Reaction(unit.number, declared, envelopes))
             done += len(envelopes)
     return done
 

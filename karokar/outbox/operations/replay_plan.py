@@ -18,7 +18,7 @@ from karokar.kernel.db import db, primitive
 from karokar.kernel.errors import RuleBroken
 from karokar.kernel.pages.shown import digest_of
 from karokar.kernel.text.nearest import UnknownName
-from karokar.outbox.models import OPEN_STATES, EventLog, EventRow, Handled, Subscription, Trouble
+from karokar.outbox.models import OPEN_STATES, DeferredDelivery, EventLog, EventRow, Handled, Subscription
 from karokar.outbox.operations import actions
 
 RETRIED = actions.FAILED
@@ -194,7 +194,10 @@ def matched(wanted: Wanted, statement: Any) -> Any:
         .join(EventRow, EventRow.id == EventLog.event_id)
         .join(Subscription, Subscription.event_type == EventRow.event_type)
         .outerjoin(Handled, Handled.position == EventLog.position)
-        .outerjoin(Trouble, (Trouble.position == EventLog.position) & (Trouble.handler == Subscription.handler))
+        .outerjoin(
+            DeferredDelivery,
+            (DeferredDelivery.position == EventLog.position) & (DeferredDelivery.handler == Subscription.handler),
+        )
         .where(
             EventLog.position > Subscription.since_position,
             Subscription.until_position.is_(None) | (EventLog.position <= Subscription.until_position),
@@ -216,7 +219,7 @@ def matched(wanted: Wanted, statement: Any) -> Any:
     if wanted.up_to is not None:
         conditions.append(EventLog.position <= wanted.up_to)
     if wanted.is_dead_only:
-        conditions.append(Trouble.state == "dead")
+        conditions.append(DeferredDelivery.state == "dead")
     return statement.where(*conditions)
 
 
@@ -230,7 +233,9 @@ def _is_handled() -> ColumnElement[bool]:
 def state_of_delivery() -> ColumnElement[str]:
     """Return the column that says how a delivery stands, for `matched`."""
     return case(
-        (Trouble.state.in_((*OPEN_STATES, "dismissed")), Trouble.state), (_is_handled(), "handled"), else_="pending"
+        (DeferredDelivery.state.in_((*OPEN_STATES, "dismissed")), DeferredDelivery.state),
+        (_is_handled(), "handled"),
+        else_="pending",
     )
 
 
@@ -290,7 +295,7 @@ def list_units(wanted: Wanted, *, with_mails: bool = False) -> Iterator[Unit]:
 
 def digest_of_plan(wanted: Wanted) -> str:
     """Return what names the deliveries of a plan, so that another plan of as many is noticed. Raises as `make_plan`."""
-    failed = matched(wanted, select(Subscription.handler, EventLog.position)).where(Trouble.state.in_(RETRIED))
+    failed = matched(wanted, select(Subscription.handler, EventLog.position)).where(DeferredDelivery.state.in_(RETRIED))
     units = [unit.as_data() for unit in list_units(wanted)]
     return digest_of([*units, *([number, position] for number, position in db.session.execute(failed))])
 

@@ -48,7 +48,7 @@ def run(app: Flask, stop: threading.Event) -> None:
                 if not is_synced:
                     _begin()
                     is_synced = True
-                look()
+                poll()
             except SQLAlchemyError as error:
                 log.warning("database_away", reason=str(error).splitlines()[0])
                 db.engine.dispose()
@@ -64,12 +64,12 @@ def run(app: Flask, stop: threading.Event) -> None:
 
 def _begin() -> None:
     with open_store() as store:
-        if store.mend():
+        if store.rebase_after_restore():
             log.warning("restored_from_another_cluster")
     subscriptions.sync()
 
 
-def look() -> None:
+def poll() -> None:
     """Ring where something waits; deliver it where nobody can be told or nobody has come in time."""
     with open_store() as store:
         store.sequence()
@@ -77,7 +77,7 @@ def look() -> None:
     longest = min(filter(None, (oldest, canary.waiting_since())), default=None)
     if longest is None and not is_any_due():
         return
-    is_told = settings().event_bus_dispatcher == "worker" and wakeup.ring()
+    is_told = settings().event_bus_dispatcher == "worker" and wakeup.wake()
     # A time ahead of now was told by a clock that has been put right since: how long ago it was, nobody knows.
     if not is_told or (longest is not None and abs(clock.now() - longest) > PATIENCE):
         drain(OWN_DRAIN_SECONDS)

@@ -13,12 +13,12 @@ from karokar.kernel.db import db
 from karokar.outbox.models import (
     OPEN_STATES,
     UNKNOWN,
+    DeferredDelivery,
     EventLog,
     EventRow,
     Handled,
     Progress,
     Subscription,
-    Trouble,
     has_state,
 )
 
@@ -61,7 +61,7 @@ def deliveries(positions: Iterable[int]) -> dict[int, list[Delivery]]:
             EventRow.version,
             Handled,
             Subscription,
-            Trouble,
+            DeferredDelivery,
             case((Handled.position.is_(None), reached), else_=None).label("reached"),
         )
         .select_from(EventLog)
@@ -75,26 +75,31 @@ def deliveries(positions: Iterable[int]) -> dict[int, list[Delivery]]:
                 or_(Subscription.until_position.is_(None), Subscription.until_position >= EventLog.position),
             ),
         )
-        .outerjoin(Trouble, and_(Trouble.position == EventLog.position, Trouble.handler == Subscription.handler))
+        .outerjoin(
+            DeferredDelivery,
+            and_(DeferredDelivery.position == EventLog.position, DeferredDelivery.handler == Subscription.handler),
+        )
         .where(EventLog.position.in_(wanted))
         .order_by(EventLog.position, Subscription.name)
     ).all()
-    is_waiting = any(trouble is not None and trouble.state == "waiting" for _, _, _, _, trouble, _ in rows)
+    is_waiting = any(
+        deferred_row is not None and deferred_row.state == "waiting" for _, _, _, _, deferred_row, _ in rows
+    )
     blockers = _blockers(wanted) if is_waiting else {}
     found: dict[int, list[Delivery]] = {position: [] for position, *_rest in rows}
-    for position, version, handled, subscription, trouble, far in rows:
+    for position, version, handled, subscription, deferred_row, far in rows:
         if subscription is not None:
             behind = 0 if handled is not None else position - (far or 0)
             blocker = blockers.get((subscription.handler, position))
             found[position].append(
-                _delivery(subscription, position, version, handled, trouble, behind=behind, blocker=blocker)
+                _delivery(subscription, position, version, handled, deferred_row, behind=behind, blocker=blocker)
             )
     return found
 
 
 def _blockers(positions: Collection[int]) -> dict[tuple[int, int], int]:
     """Return, for each waiting delivery at these positions, the first open one before it of its handler and key."""
-    waiting, earlier = aliased(Trouble), aliased(Trouble)
+    waiting, earlier = aliased(DeferredDelivery), aliased(DeferredDelivery)
     rows = db.session.execute(
         select(waiting.handler, waiting.position, func.min(earlier.position))
         .join(
@@ -118,7 +123,7 @@ def _delivery(
     position: int,
     version: int,
     handled: Handled | None,
-    trouble: Trouble | None,
+    deferred_row: DeferredDelivery | None,
     *,
     behind: int,
     blocker: int | None,
@@ -131,36 +136,36 @@ def _delivery(
             number=number,
             position=position,
             state="handled",
-            attempts=max(1, trouble.started if trouble else 1),
-            delivered_at=trouble.since if trouble is not None else handled.at,
+            attempts=max(1, deferred_row.started if deferred_row else 1),
+            delivered_at=deferred_row.since if deferred_row is not None else handled.at,
             microseconds=handled.us[place] if place < len(handled.us) else None,
-            error=trouble.error if trouble else None,
+            error=deferred_row.error if deferred_row else None,
         )
-    if trouble is None or trouble.state == "done":
+    if deferred_row is None or deferred_row.state == "done":
         why = "Not reached yet: it comes with the next batch." if behind > 0 else "It should have run: verify the log."
         return Delivery(handler=name, number=number, position=position, state="pending", attempts=0, why=why)
-    state: State = trouble.state  # type: ignore[assignment] # The table's check allows no other.
+    state: State = deferred_row.state  # type: ignore[assignment] # The table's check allows no other.
     return Delivery(
         handler=name,
         number=number,
         position=position,
         state=state,
-        attempts=trouble.started,
-        error=trouble.error,
-        fingerprint=trouble.fingerprint,
-        due_at=trouble.due_at,
-        since=trouble.since,
+        attempts=deferred_row.started,
+        error=deferred_row.error,
+        fingerprint=deferred_row.fingerprint,
+        due_at=deferred_row.due_at,
+        since=deferred_row.since,
         blocked_by=blocker,
-        why=_why(trouble, subscription, version, blocker),
+        why=_why(deferred_row, subscription, version, blocker),
     )
 
 
-def _why(trouble: Trouble, subscription: Subscription, version: int, blocker: int | None) -> str:
-    if trouble.state == "retrying":
-        return f"Failed {_times(trouble.failed)}; runs again by itself."
-    if trouble.state == "dead":
-        return f"Gave up after {_times(trouble.failed)}; waits for a person."
-    if trouble.state == "dismissed":
+def _why(deferred_row: DeferredDelivery, subscription: Subscription, version: int, blocker: int | None) -> str:
+    if deferred_row.state == "retrying":
+        return f"Failed {_times(deferred_row.failed)}; runs again by itself."
+    if deferred_row.state == "dead":
+        return f"Gave up after {_times(deferred_row.failed)}; waits for a person."
+    if deferred_row.state == "dismissed":
         return "A person decided that it stays undone."
     if subscription.paused_at is not None:
         return "The handler is paused."
@@ -168,7 +173,7 @@ def _why(trouble: Trouble, subscription: Subscription, version: int, blocker: in
         return "Waits behind an earlier event of the same key that this handler could not take."
     if subscription.name not in HANDLERS:
         return "No code here is called by the handler's name: it waits for the version that knows it."
-    if trouble.reason in UNKNOWN:
+    if deferred_row.reason in UNKNOWN:
         return f"This code does not know {subscription.event_type} version {version}: it waits for the one that does."
     return "Nothing holds it any more: it runs next."
 

@@ -5,7 +5,16 @@ from collections.abc import Iterator
 from sqlalchemy import func, select
 
 from karokar.kernel.db import db
-from karokar.outbox.models import OPEN_STATES, SHARDS, EventLog, EventRow, Progress, Subscription, Trouble, has_state
+from karokar.outbox.models import (
+    OPEN_STATES,
+    SHARDS,
+    DeferredDelivery,
+    EventLog,
+    EventRow,
+    Progress,
+    Subscription,
+    has_state,
+)
 
 _CHUNK = 1000
 
@@ -27,8 +36,8 @@ def settled_position(handler: str) -> int:
     ]
     number = select(Subscription.handler).where(Subscription.name == handler).limit(1).scalar_subquery()
     open_one = (
-        select(func.min(Trouble.position))
-        .where(Trouble.handler == number, has_state(Trouble, *OPEN_STATES))
+        select(func.min(DeferredDelivery.position))
+        .where(DeferredDelivery.handler == number, has_state(DeferredDelivery, *OPEN_STATES))
         .scalar_subquery()
     )
     # One statement, so that all of it is seen at the same moment.

@@ -20,7 +20,7 @@ from karokar.events.contracts.visibility import reads_organization, sees_everyth
 from karokar.kernel.actor import Actor
 from karokar.kernel.db import db
 from karokar.kernel.errors import NotFound
-from karokar.outbox.models import OPEN_STATES, EventLog, EventRow, EventSubject, Trouble, has_state
+from karokar.outbox.models import OPEN_STATES, DeferredDelivery, EventLog, EventRow, EventSubject, has_state
 
 PAGE = 50
 LARGEST_PAGE = 200
@@ -342,7 +342,7 @@ def _conditions(wanted: EventFilter, viewer: Actor, position: Any) -> list[Colum
     if wanted.any_id is not None:
         found.append(EventRow.id.in_(_rows_with(wanted.any_id)))
     if wanted.is_in_trouble and sees_everything(viewer):
-        found.append(exists().where(Trouble.position == position, has_state(Trouble, *OPEN_STATES)))
+        found.append(exists().where(DeferredDelivery.position == position, has_state(DeferredDelivery, *OPEN_STATES)))
     return found
 
 

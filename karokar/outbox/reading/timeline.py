@@ -25,7 +25,7 @@ from karokar.outbox.models import EventLog, EventRow
 from karokar.outbox.positions import newest_position
 from karokar.outbox.reading.deliveries import Delivery, deliveries
 from karokar.outbox.reading.search import FoundEvent, is_told_about, see
-from karokar.outbox.reading.timeline_query import TimelineFilter, story_of
+from karokar.outbox.reading.timeline_query import TimelineFilter, timeline_query_of
 
 PAGE = 25
 MOST_NEWS = 200
@@ -116,7 +116,7 @@ def timeline(
 
     Where much is hidden from the viewer the page is short, or empty, and its `next` leads past what was looked at.
     """
-    story = story_of(subject_type, subject_id, viewer, wanted or TimelineFilter())
+    story = timeline_query_of(subject_type, subject_id, viewer, wanted or TimelineFilter())
     edge = before
     head: int | None = None
     found: list[FoundEvent] = []
@@ -157,7 +157,7 @@ def news(subject_type: str, subject_id: UUID, viewer: Actor, after: int, wanted:
     """Return how many events of the story came after a position, whoever committed them when."""
     head = newest_position()
     count = 0
-    story = story_of(subject_type, subject_id, viewer, wanted or TimelineFilter())
+    story = timeline_query_of(subject_type, subject_id, viewer, wanted or TimelineFilter())
     while after < head and count < MOST_NEWS:
         until = min(head, after + _LOG_CHUNK)
         # The log is read first, in order: however long the story is, only what is new is looked at.
@@ -178,7 +178,7 @@ def whole_story(
     subject_type: str, subject_id: UUID, viewer: Actor, wanted: TimelineFilter | None = None
 ) -> Iterator[FoundEvent]:
     """Yield every event of the story that the viewer may see, newest first: for downloads."""
-    story = story_of(subject_type, subject_id, viewer, wanted or TimelineFilter())
+    story = timeline_query_of(subject_type, subject_id, viewer, wanted or TimelineFilter())
     edge = None
     while True:
         numbers, edge, _head = story.numbers_below(edge, _LARGEST_CHUNK, _LARGEST_CHUNK)

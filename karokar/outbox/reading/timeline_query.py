@@ -14,7 +14,7 @@ from karokar.events.contracts.visibility import reads_organization, sees_everyth
 from karokar.kernel.actor import Actor
 from karokar.kernel.db import db
 from karokar.kernel.text.normalization import search_key
-from karokar.outbox.models import OPEN_STATES, EventLog, EventRow, EventSubject, Trouble, has_state
+from karokar.outbox.models import OPEN_STATES, DeferredDelivery, EventLog, EventRow, EventSubject, has_state
 from karokar.outbox.positions import newest_position
 
 _SHORTEST_TEXT = 4
@@ -38,7 +38,7 @@ class TimelineFilter:
 
 
 @dataclass(frozen=True)
-class Story:
+class TimelineQuery:
     """How an entity's events are read: their numbers first, straight from the index of subjects, then the events.
 
     `asking` is who must be named as well to see anything, None for whoever sees all of it. Most of what does not
@@ -111,7 +111,7 @@ def _head_of(rows: Sequence[Any]) -> int:
     return (rows[0][-1] or 0) if rows else newest_position()
 
 
-def story_of(subject_type: str, subject_id: UUID, viewer: Actor, wanted: TimelineFilter) -> Story:
+def timeline_query_of(subject_type: str, subject_id: UUID, viewer: Actor, wanted: TimelineFilter) -> TimelineQuery:
     """Return how the story of an entity is read for this viewer."""
     is_sqlite = db.session.get_bind().dialect.name == "sqlite"
     # On SQLite an event's row number is its position: the view between the two would only confuse its planner.
@@ -124,7 +124,7 @@ def story_of(subject_type: str, subject_id: UUID, viewer: Actor, wanted: Timelin
     is_own_person = viewer.user_id is not None and subject == (SUBJECT_TYPES["User"], viewer.user_id)
     if asking == subject or is_own_person:
         asking = None
-    return Story(subject, asking, statement.where(*_conditions(viewer, wanted, position)), position)
+    return TimelineQuery(subject, asking, statement.where(*_conditions(viewer, wanted, position)), position)
 
 
 def _who_asks(viewer: Actor) -> tuple[int, UUID | None] | None:
@@ -156,7 +156,7 @@ def _conditions(viewer: Actor, wanted: TimelineFilter, position: Any) -> list[Co
     if wanted.until is not None:
         found.append(EventRow.occurred_at < wanted.until)
     if wanted.is_failed_only:
-        found.append(exists().where(Trouble.position == position, has_state(Trouble, *OPEN_STATES)))
+        found.append(exists().where(DeferredDelivery.position == position, has_state(DeferredDelivery, *OPEN_STATES)))
     if wanted.text:
         found.append(_matches(wanted.text, viewer))
     return found

@@ -73,7 +73,7 @@ class Ahead(NamedTuple):
     lost: Lost | None
 
 
-class Look(NamedTuple):
+class Poll(NamedTuple):
     """What there is to do: shards with events, whether a retry is due, whether a canary waits for its answer."""
 
     shards: Sequence[Ahead]
@@ -93,7 +93,7 @@ class SubscriptionRow(NamedTuple):
     is_paused: bool
 
 
-class Standing(NamedTuple):
+class ShardState(NamedTuple):
     """How shards stand: how far each is, the subscriptions asked for, and what is blocked: (shard, handler, key)."""
 
     progress: Mapping[int, int]
@@ -174,7 +174,7 @@ class Store(ABC):
         """Give a position to every event that is visible and has none."""
 
     @abstractmethod
-    def mend(self) -> bool:
+    def rebase_after_restore(self) -> bool:
         """Let the sequencer go on after a restore into another cluster; False where there is nothing to mend."""
 
     @abstractmethod
@@ -205,13 +205,13 @@ class Store(ABC):
         """Return the last position given."""
         return int(self._execute("select coalesce(max(position), 0) from event_log")[0][0])
 
-    def look(self) -> Look:
+    def poll(self) -> Poll:
         """Return what there is to do now, in one statement: it is asked for again after every round."""
         moment = self.moment_of_look()
         ((shards, is_retry_due, is_canary_waiting),) = self._execute(
             self.what_is_there, (None if moment is None else self.moment(moment),)
         )
-        return Look(
+        return Poll(
             [
                 Ahead(shard, progress, events, None if until is None else Lost(until, age))
                 for shard, progress, events, until, age in msgspec.json.decode(shards)
@@ -247,7 +247,7 @@ class Store(ABC):
 
     @classmethod
     @abstractmethod
-    def claim(cls, connection: Connection, shards: Collection[int], event_types: Collection[str]) -> Standing:
+    def claim(cls, connection: Connection, shards: Collection[int], event_types: Collection[str]) -> ShardState:
         """Take those of the shards that nobody else has, until the transaction ends.
 
         Returns how these stand, looked at after they were taken, and who subscribed to these types of events.

@@ -15,7 +15,7 @@ from karokar.outbox.store.base import (
     READ_COLUMNS,
     NewEvent,
     Row,
-    Standing,
+    ShardState,
     Store,
     StoredEvent,
     SubscriptionRow,
@@ -188,7 +188,7 @@ class PostgresqlStore(Store):
     def sequence(self) -> None:  # noqa: D102
         self._execute("select sequence_events()")
 
-    def mend(self) -> bool:  # noqa: D102
+    def rebase_after_restore(self) -> bool:  # noqa: D102
         is_from_elsewhere = self._execute(_IS_FROM_ELSEWHERE)[0][0]
         if is_from_elsewhere:
             self._execute(_MEND)
@@ -216,12 +216,12 @@ class PostgresqlStore(Store):
     @classmethod
     def claim(  # noqa: D102
         cls, connection: Connection, shards: Collection[int], event_types: Collection[str]
-    ) -> Standing:
+    ) -> ShardState:
         types, bits = list(event_types), sum(1 << shard for shard in shards)
         taken = {shard for shard, is_taken, *_ in driver.run(connection, _LOCK, (list(shards),)) if is_taken}
         ((subscriptions, standing),) = driver.run(connection, _STANDING, (types, bits))
         rows = [row for row in standing or () if row[0] in taken]
-        return Standing(
+        return ShardState(
             {shard: progress for shard, progress, _blocked in rows},
             [SubscriptionRow._make(one) for one in subscriptions or ()],
             {(shard, handler, key) for shard, _progress, blocked in rows for handler, key in blocked or ()},

@@ -18,7 +18,7 @@ from karokar.outbox.store.base import (
     READ_COLUMNS,
     NewEvent,
     Row,
-    Standing,
+    ShardState,
     Store,
     StoredEvent,
     SubscriptionRow,
@@ -110,7 +110,7 @@ class SqliteStore(Store):
     def sequence(self) -> None:
         """Do nothing: an event's row number is its position."""
 
-    def mend(self) -> bool:
+    def rebase_after_restore(self) -> bool:
         """Do nothing: positions are part of the file that was restored."""
         return False
 
@@ -182,7 +182,7 @@ class SqliteStore(Store):
     @classmethod
     def claim(  # noqa: D102
         cls, connection: Connection, shards: Collection[int], event_types: Collection[str]
-    ) -> Standing:
+    ) -> ShardState:
         subscriptions: list[SubscriptionRow] = []
         marks = ", ".join("?" for _ in event_types)
         if event_types:
@@ -191,11 +191,11 @@ class SqliteStore(Store):
         progress = {shard: cls.progress_in(connection, shard) for shard in shards}
         # Nearly never is there any trouble: one look instead of two for each shard.
         if not driver.run(connection, _IS_ANY_TROUBLE)[0][0]:
-            return Standing(progress, subscriptions, set())
+            return ShardState(progress, subscriptions, set())
         blocked = {
             (shard, handler, key) for shard in progress for handler, key in driver.run(connection, _BLOCKED, (shard,))
         }
-        return Standing(progress, subscriptions, blocked)
+        return ShardState(progress, subscriptions, blocked)
 
     @classmethod
     def add_progress(  # noqa: D102

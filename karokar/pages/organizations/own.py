@@ -21,7 +21,7 @@ from karokar.organization.permissions import (
     ORGANIZATION_READ,
     ORGANIZATION_UPDATE,
 )
-from karokar.organization.views.applying import DETAILS, with_details
+from karokar.organization.views.application import DETAILS, with_details
 from karokar.organization.views.blueprint import bp
 from karokar.pages.organizations.checklist import open_steps
 from karokar.verification import facts as verification

@@ -9,7 +9,7 @@ from karokar.kernel.ports import ports
 _ALWAYS = {"web.set_theme", "web.set_keys"}
 
 
-def check_acting() -> None:
+def check_active_organization() -> None:
     """Raise StateConflict where the form was opened for another organization than the one acted for now."""
     doors = ports().sign_in
     always = {*_ALWAYS, doors.switch, doors.sign_out, doors.confirm_with}
@@ -28,4 +28,4 @@ def check_acting() -> None:
 
 def install(app: Flask) -> None:
     """Check every form that was sent."""
-    app.before_request(check_acting)
+    app.before_request(check_active_organization)

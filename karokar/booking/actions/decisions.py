@@ -6,7 +6,7 @@ from sqlalchemy import select
 
 from karokar.availability import facts as availability
 from karokar.booking import rules
-from karokar.booking.actions.loading import REFUSALS, held_until, hold_booking
+from karokar.booking.actions.locking import REFUSALS, held_until, hold_booking
 from karokar.booking.circumstances import judge_approval
 from karokar.booking.models import Booking
 from karokar.booking.permissions import BOOKING_APPROVE, BOOKING_REJECT

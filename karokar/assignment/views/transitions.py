@@ -20,7 +20,7 @@ from karokar.assignment.permissions import (
 from karokar.assignment.queries import Candidate
 from karokar.assignment.rules import Status
 from karokar.assignment.views.blueprint import bp
-from karokar.assignment.views.showing import offers, photo_url, shown
+from karokar.assignment.views.detail import offers, photo_url, shown
 from karokar.fleet import facts as fleet
 from karokar.identity import facts as identity
 from karokar.kernel.actor import current_actor

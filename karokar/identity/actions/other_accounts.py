@@ -2,7 +2,7 @@
 
 from uuid import UUID
 
-from karokar.identity.actions.oneself import lock_user
+from karokar.identity.actions.own_account import lock_user
 from karokar.identity.models import User
 from karokar.identity.permissions import EMPLOYEE_MANAGE
 from karokar.identity.queries.authority import outranked

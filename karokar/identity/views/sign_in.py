@@ -181,7 +181,7 @@ def finish_enrolment() -> ResponseReturnValue:
             end_try("code", email)
             begin_session(token or "")
             # Shown in the answer itself: nothing that is secret travels through an address or is kept for later.
-            page = make_response(render_template("identity/codes_door.html", codes=codes, go_on=_next(wanted)))
+            page = make_response(render_template("identity/signed_out_codes.html", codes=codes, go_on=_next(wanted)))
             page.headers["Cache-Control"] = "no-store"
             remember_browser(page, email)
             return page

@@ -16,7 +16,7 @@ from karokar.booking.permissions import BOOKING_READ
 from karokar.booking.rules import Status, obstacles
 from karokar.booking.views.blueprint import bp
 from karokar.booking.views.handover import in_the_way
-from karokar.booking.views.shown import Shown, driver_of, find_current, offers, photo_url, shown
+from karokar.booking.views.presenter import Shown, driver_of, find_current, offers, photo_url, shown
 from karokar.fleet import facts as fleet
 from karokar.kernel import clock
 from karokar.kernel.actor import current_actor

@@ -5,8 +5,8 @@ from datetime import datetime
 from uuid import UUID
 
 from karokar.booking import queries, rules
-from karokar.booking.actions.giving import add_handover
-from karokar.booking.actions.loading import acts_as_vendor, hold_booking
+from karokar.booking.actions.handover import add_handover
+from karokar.booking.actions.locking import acts_as_vendor, hold_booking
 from karokar.booking.models import Booking, BookingComment
 from karokar.booking.permissions import (
     BOOKING_APPROVE,

@@ -8,7 +8,7 @@ from sqlalchemy import select
 
 from karokar.assignment import facts as assignment
 from karokar.booking import queries
-from karokar.booking.actions.loading import REFUSALS, acts_as_vendor, hold_booking
+from karokar.booking.actions.locking import REFUSALS, acts_as_vendor, hold_booking
 from karokar.booking.models import Booking, BookingHandover, BookingPhoto
 from karokar.booking.permissions import BOOKING_ACTIVATE, BOOKING_ASSIGN, BOOKING_COMPLETE
 from karokar.events.bus import publish

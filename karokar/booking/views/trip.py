@@ -21,7 +21,7 @@ from karokar.booking.permissions import (
 )
 from karokar.booking.views.blueprint import bp
 from karokar.booking.views.handover import missing_steps
-from karokar.booking.views.shown import driver_of, find_current, offers, photo_url, shown
+from karokar.booking.views.presenter import driver_of, find_current, offers, photo_url, shown
 from karokar.fleet import facts as fleet
 from karokar.identity import facts as identity
 from karokar.kernel.errors import RuleBroken, StateConflict
