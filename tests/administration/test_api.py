@@ -284,6 +284,7 @@ def test_what_cannot_be_read_is_refused_with_a_sentence(
     ("query", "nearest"),
     [
         ("type=BookingAproved", "BookingApproved"),
+        ("type=BookingApproved,Vehcle*", "Vehicle*"),
         ("type=bookingapproved,VehicleSuspendet", "VehicleSuspended"),
         ("aggregateType=Bookng", "Booking"),
         ("aggregateType=vehicle", "Vehicle"),

@@ -1,5 +1,7 @@
 """Events chosen by name or pattern, in the console, the API and commands."""
 
+import re
+from collections.abc import Iterable
 from fnmatch import fnmatchcase
 
 from karokar.events.base import LATEST
@@ -15,9 +17,14 @@ def names_matching(types: str) -> list[str]:
     for part in (part.strip() for part in types.split(",")):
         found = {name for name in LATEST if fnmatchcase(name.lower(), part.lower())}
         if not found:
-            raise UnknownName("event", part or "(nothing)", LATEST)
+            raise UnknownName("event", part or "(nothing)", _families() if "*" in part else LATEST)
         names |= found
     return sorted(names)
+
+
+def _families() -> Iterable[str]:
+    """Return the patterns that stand for all events whose names begin with the same words."""
+    return {f"{name[: word.start()]}*" for name in LATEST for word in re.finditer("(?<!^)[A-Z]", name)}
 
 
 def aggregate_types() -> list[str]:
