@@ -26,7 +26,7 @@ _AGAIN = "Open it to see whether it is complete, then choose it again."
 _SENTENCES = {
     EMPTY: "{name} is empty.",
     TOO_LARGE: "{name} is larger than {most} MB. Choose a smaller one.",
-    UNKNOWN: "{name} isn't a {kinds}, whatever its name says. Save it as one and choose that.",
+    UNKNOWN: "{name} isn't a {kinds}, whatever its name says. Save it as one of them and choose that.",
     pictures.DAMAGED: f"{{name}} is damaged or was cut off. {_AGAIN}",
     pictures.TOO_MANY_PIXELS: "{name} has more pixels than can be shown. Make the picture smaller.",
     pictures.SEVERAL_PAGES: "{name} has several pages. Save it as a PDF and choose that.",
@@ -91,7 +91,8 @@ def accept(
         except bounded.TooBusy:
             reason = _TOO_BUSY
         if reason:
-            names = "PDF or picture" if kinds.PDF in allowed else "picture"
+            names = "PDF or a picture of a kind" if kinds.PDF in allowed else "picture of a kind"
+            names += " that can be read here (JPEG, PNG, HEIC, WebP, AVIF, TIFF)"
             raise FileRefused(reason, _SENTENCES[reason].format(name=name, most=most, kinds=names))
         return AcceptedFile(
             path=path,

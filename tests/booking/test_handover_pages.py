@@ -155,7 +155,10 @@ def test_a_photo_that_is_none_is_named_at_its_field_and_the_others_are_kept(
         make.sign_in(as_vendor, world.vendor_admin)
         wrong = {"photo_front": (io.BytesIO(PNG), "front.png"), "photo_left": (io.BytesIO(b"no picture"), "left.png")}
         answer = send(as_vendor, f"/booking/{made.id}/activate", odometer="10100", fuel_percent="75", **wrong)
-    assert '<a href="#photo_left">Left side</a>: left.png isn&#39;t a picture, whatever its name says' in answer.text
+    assert (
+        '<a href="#photo_left">Left side</a>: left.png isn&#39;t a picture of a kind that can be read here'
+        in answer.text
+    )
     assert "Keep front.png" in text_of(answer)
 
 

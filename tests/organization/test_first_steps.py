@@ -48,6 +48,8 @@ def test_a_request_that_cannot_be_sent_yet_is_kept_as_a_draft(world: make.World,
     assert "the identity of one of your company's administrators has to be verified" in told
     assert "Your request is kept as a draft" in told
     assert "This is a draft" in told
+    assert "See what is missing" in told
+    assert "Find another vehicle" not in told, "No other vehicle would help."
     kept = db.session.scalars(select(Booking)).one()
     assert (kept.status, kept.purpose) == ("DRAFT", "First visit")
 

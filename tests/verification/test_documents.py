@@ -62,10 +62,10 @@ def test_the_content_says_what_a_document_is_and_its_name_is_made_safe(app, name
     ("content", "says"),
     [
         (b"", "is empty"),
-        (a_zip(), "isn't a PDF or picture"),
-        (a_zip() + PDF, "isn't a PDF or picture"),
-        (b"<html><script>alert(1)</script></html>", "isn't a PDF or picture"),
-        (b"GIF89a" + b"0" * 50, "isn't a PDF or picture"),
+        (a_zip(), "isn't a PDF or a picture of a kind that can be read here (JPEG"),
+        (a_zip() + PDF, "isn't a PDF or a picture of a kind that can be read here (JPEG"),
+        (b"<html><script>alert(1)</script></html>", "isn't a PDF or a picture of a kind that can be read here (JPEG"),
+        (b"GIF89a" + b"0" * 50, "isn't a PDF or a picture of a kind that can be read here (JPEG"),
         (b"%PDF-1.7\n" + a_zip(), "damaged"),
         (PNG[:40], "damaged"),
         (JPEG[:-2], "damaged"),
@@ -240,7 +240,7 @@ def test_a_pending_organization_hands_in_through_the_page_and_wrong_files_get_a_
 
     refused = send(a_zip())
     assert refused.status_code == 422
-    assert "isn&#39;t a PDF or picture" in refused.text
+    assert "isn&#39;t a PDF or a picture of a kind that can be read here (JPEG" in refused.text
     accepted = send(PDF)
     assert accepted.status_code == 303
     assert "Waiting for review" in client.get(accepted.headers["Location"]).text
