@@ -222,7 +222,7 @@ class Assignment(Aggregate):
         return AssignmentFlagged(**self._facts(), reason=reason)
 
     def _move(self, action: str) -> None:
-        self.status = rules.next_status(Status(self.status), action).value
+        self.status = rules.MACHINE.next(self.status, action).value
 
     def _facts(self) -> _Facts:
         return {

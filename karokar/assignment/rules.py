@@ -5,7 +5,8 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from karokar.kernel.clock import to_the_minute
-from karokar.kernel.errors import RuleBroken, StateConflict
+from karokar.kernel.errors import RuleBroken
+from karokar.kernel.state_machine import StateMachine, Transition
 from karokar.kernel.text.codes import in_words, name_codes
 
 REMINDERS = (24, 2)
@@ -30,18 +31,7 @@ LIVE = frozenset({Status.PENDING, Status.ACCEPTED, Status.ACTIVE})
 """The states in which an assignment takes up its vehicle and its employee."""
 
 
-@dataclass(frozen=True)
-class Transition:
-    """One row: from `source` (None: not there yet) to `target` by `action`, told by `event`."""
-
-    source: Status | None
-    target: Status
-    action: str
-    event: str
-    is_by_clock: bool = False
-
-
-TRANSITIONS: tuple[Transition, ...] = (
+_TRANSITIONS: tuple[Transition[Status], ...] = (
     Transition(None, Status.PENDING, "create", "AssignmentCreated"),
     Transition(Status.PENDING, Status.ACCEPTED, "accept", "AssignmentAccepted"),
     Transition(Status.PENDING, Status.REJECTED, "reject", "AssignmentRejected"),
@@ -55,8 +45,6 @@ TRANSITIONS: tuple[Transition, ...] = (
     Transition(Status.PENDING, Status.PENDING, "remind", "AssignmentReminded", is_by_clock=True),
     Transition(Status.ACTIVE, Status.ACTIVE, "flag", "AssignmentFlagged"),
 )
-
-_BY_SOURCE = {(row.source, row.action): row for row in TRANSITIONS}
 
 WORDS: dict[Status, str] = {
     Status.PENDING: "waiting for the employee's answer",
@@ -105,23 +93,16 @@ def reason_label(code: str | None) -> str:
     return in_words("Assignment", "reason", code or "") or code or ""
 
 
-def next_status(status: Status, action: str) -> Status:
-    """Return the state that the action leads to. Raises INVALID_ASSIGNMENT_TRANSITION where it may not happen."""
-    row = _BY_SOURCE.get((status, action))
-    if row is None:
-        raise StateConflict(
-            "INVALID_ASSIGNMENT_TRANSITION",
-            f"This assignment is {WORDS[status]}, so it can't be {DONE.get(action, 'changed')} now. "
-            "Open it again to see what can be done.",
-            status=status.value,
-            action=action,
-        )
-    return row.target
-
-
-def can(status: Status, action: str) -> bool:
-    """Whether the table allows the action in this state."""
-    return (status, action) in _BY_SOURCE
+MACHINE = StateMachine(
+    Status,
+    _TRANSITIONS,
+    code="INVALID_ASSIGNMENT_TRANSITION",
+    refusal=lambda status, verb: (
+        f"This assignment is {WORDS[status]}, so it can't be {DONE.get(verb, 'changed')} now. "
+        "Open it again to see what can be done."
+    ),
+)
+"""Every change of an assignment's status; what is not here is refused."""
 
 
 def check_period(start: datetime, end: datetime | None) -> None:

@@ -177,7 +177,7 @@ class AvailabilityConflict(Aggregate):
         Raises StateConflict INVALID_CONFLICT_TRANSITION, VEHICLE_NOT_ACTIVE for a suspension that somebody wants to
         ignore, RuleBroken NOTE_NEEDED.
         """
-        following = rules.next_conflict_status(self.status, "resolve")
+        following = rules.CONFLICT_MACHINE.next(self.status, "resolve")
         sources = {self.first_source_type, self.second_source_type}
         if resolution is Resolution.ACCEPTED and not rules.can_go_ahead(sources):
             raise StateConflict(

@@ -7,7 +7,7 @@ from enum import StrEnum
 from itertools import combinations
 from uuid import UUID, uuid5
 
-from karokar.kernel.errors import StateConflict
+from karokar.kernel.state_machine import StateMachine, Transition
 from karokar.kernel.text.codes import name_codes
 
 NAMESPACE = UUID("6e0d3f5a-7c43-5b0e-9d0a-2f5a4f0a9b1c")
@@ -52,25 +52,18 @@ name_codes(
     {Resolution.NO_OVERLAP: "Nothing overlaps any more", Resolution.ACCEPTED: "It goes ahead anyway"},
 )
 
-CONFLICT_TRANSITIONS: dict[tuple[ConflictStatus, str], ConflictStatus] = {
-    (ConflictStatus.OPEN, "resolve"): ConflictStatus.RESOLVED,
-}
+CONFLICT_MACHINE = StateMachine(
+    ConflictStatus,
+    (Transition(ConflictStatus.OPEN, ConflictStatus.RESOLVED, "resolve", "AvailabilityConflictResolved"),),
+    code="INVALID_CONFLICT_TRANSITION",
+    refusal=lambda _status, _verb: "This conflict is resolved already. Reload the page to see how.",
+)
 """Every change of a conflict's status; what is not here is refused."""
 
 
 def can_go_ahead(source_types: Collection[str]) -> bool:
     """Whether both sides of a conflict can go ahead: what is off the road can't be handed over, whatever people say."""
     return SourceType.VEHICLE not in source_types
-
-
-def next_conflict_status(status: str, verb: str) -> ConflictStatus:
-    """Return the status that follows. Raises StateConflict INVALID_CONFLICT_TRANSITION for a change that is not one."""
-    following = CONFLICT_TRANSITIONS.get((ConflictStatus(status), verb))
-    if following is None:
-        raise StateConflict(
-            "INVALID_CONFLICT_TRANSITION", "This conflict is resolved already. Reload the page to see how."
-        )
-    return following
 
 
 @dataclass(frozen=True)

@@ -149,7 +149,7 @@ class Vehicle(Aggregate):
 
         Raises StateConflict INVALID_VEHICLE_TRANSITION, and SUSPENSION_NOT_YOURS where another kind suspended it.
         """
-        following = rules.next_vehicle_status(self.status, "activate")
+        following = rules.VEHICLE_MACHINE.next(self.status, "activate")
         if self.suspended_by is not None and self.suspended_by != by:
             raise StateConflict("SUSPENSION_NOT_YOURS", _LIFTED_BY[SuspendedBy(self.suspended_by)])
         self.status = following.value
@@ -165,7 +165,7 @@ class Vehicle(Aggregate):
 
         Raises StateConflict INVALID_VEHICLE_TRANSITION, RuleBroken SUSPENSION_REASON for none of the listed reasons.
         """
-        following = rules.next_vehicle_status(self.status, "suspend")
+        following = rules.VEHICLE_MACHINE.next(self.status, "suspend")
         if self.suspended_by is not None and (by is not SuspendedBy.PLATFORM or self.suspended_by == by):
             raise StateConflict("INVALID_VEHICLE_TRANSITION", "This vehicle is suspended already.", verb="suspend")
         if reason not in rules.SUSPENSION_REASONS and reason not in rules.DOCUMENT_REASONS:
@@ -187,7 +187,7 @@ class Vehicle(Aggregate):
 
     def retire(self, *, reason: str, at: datetime) -> VehicleRetired:
         """Take the vehicle out of the fleet for good. Raises StateConflict INVALID_VEHICLE_TRANSITION."""
-        self.status = rules.next_vehicle_status(self.status, "retire").value
+        self.status = rules.VEHICLE_MACHINE.next(self.status, "retire").value
         self.suspended_by = None
         self.suspension_reason = ""
         self.suspension_note = ""
@@ -335,7 +335,7 @@ class MaintenanceWindow(Aggregate):
 
         Raises StateConflict INVALID_MAINTENANCE_TRANSITION, RuleBroken for a period that cannot be.
         """
-        self.status = rules.next_window_status(self.status, "change").value
+        self.status = rules.WINDOW_MACHINE.next(self.status, "change").value
         if self.status == WindowStatus.IN_PROGRESS:
             start = self.start
             if end <= at:
@@ -347,7 +347,7 @@ class MaintenanceWindow(Aggregate):
 
     def begin(self, *, at: datetime) -> VehicleMaintenanceStarted:
         """Start the work; a window that was planned for later begins now. Raises StateConflict, RuleBroken."""
-        self.status = rules.next_window_status(self.status, "start").value
+        self.status = rules.WINDOW_MACHINE.next(self.status, "start").value
         if at >= self.end:
             sentence = "The planned end has passed. Move the window first, then start it."
             raise RuleBroken("END_IN_THE_PAST", sentence)
@@ -359,7 +359,7 @@ class MaintenanceWindow(Aggregate):
         self, *, at: datetime, cost_minor: int | None, cost_currency: str | None
     ) -> VehicleMaintenanceCompleted:
         """End the work. Raises StateConflict INVALID_MAINTENANCE_TRANSITION, RuleBroken for a cost that cannot be."""
-        self.status = rules.next_window_status(self.status, "complete").value
+        self.status = rules.WINDOW_MACHINE.next(self.status, "complete").value
         if cost_minor is not None and cost_minor < 0:
             raise RuleBroken("COST_NEGATIVE", "A cost is not negative.", fields={"cost": "A cost is not negative."})
         self.completed_at = at
@@ -369,7 +369,7 @@ class MaintenanceWindow(Aggregate):
 
     def cancel(self, *, at: datetime, reason: str) -> VehicleMaintenanceCancelled:
         """Call the window off. Raises StateConflict INVALID_MAINTENANCE_TRANSITION."""
-        self.status = rules.next_window_status(self.status, "cancel").value
+        self.status = rules.WINDOW_MACHINE.next(self.status, "cancel").value
         self.cancelled_at = at
         self.cancel_reason = reason.strip()
         return VehicleMaintenanceCancelled(**self._facts(), cancelled_at=at, note_id=new_note(self.cancel_reason))

@@ -9,6 +9,7 @@ from unicodedata import normalize
 from karokar.kernel.clock import to_the_minute
 from karokar.kernel.errors import RuleBroken, StateConflict
 from karokar.kernel.local.countries import countries
+from karokar.kernel.state_machine import StateMachine, Transition
 from karokar.kernel.text.codes import name_codes
 from karokar.kernel.text.normalization import is_of_a_word, search_key
 from karokar.kernel.vehicles.odometer import MAX_KILOMETRES
@@ -74,27 +75,6 @@ MARK_SENTENCES: dict[str, str] = {
 }
 """What people are told of a marked reading."""
 
-
-VEHICLE_TRANSITIONS: dict[tuple[VehicleStatus, str], VehicleStatus] = {
-    (VehicleStatus.PENDING, "activate"): VehicleStatus.ACTIVE,
-    (VehicleStatus.SUSPENDED, "activate"): VehicleStatus.ACTIVE,
-    (VehicleStatus.ACTIVE, "suspend"): VehicleStatus.SUSPENDED,
-    (VehicleStatus.SUSPENDED, "suspend"): VehicleStatus.SUSPENDED,  # the platform over the owner or the documents
-    (VehicleStatus.PENDING, "retire"): VehicleStatus.RETIRED,
-    (VehicleStatus.ACTIVE, "retire"): VehicleStatus.RETIRED,
-    (VehicleStatus.SUSPENDED, "retire"): VehicleStatus.RETIRED,
-}
-"""Every change of a vehicle's status; what is not here is refused."""
-
-WINDOW_TRANSITIONS: dict[tuple[WindowStatus, str], WindowStatus] = {
-    (WindowStatus.SCHEDULED, "change"): WindowStatus.SCHEDULED,
-    (WindowStatus.IN_PROGRESS, "change"): WindowStatus.IN_PROGRESS,  # its end alone, where the work takes longer
-    (WindowStatus.SCHEDULED, "start"): WindowStatus.IN_PROGRESS,
-    (WindowStatus.SCHEDULED, "cancel"): WindowStatus.CANCELLED,
-    (WindowStatus.IN_PROGRESS, "complete"): WindowStatus.COMPLETED,
-    (WindowStatus.IN_PROGRESS, "cancel"): WindowStatus.CANCELLED,
-}
-"""Every change of a window's status; what is not here is refused."""
 
 CATEGORIES: dict[str, str] = {
     "SMALL": "Small car",
@@ -201,36 +181,48 @@ def city_key(city: str) -> str:
     return search_key(city)[:LONGEST_CITY]
 
 
-def next_vehicle_status(status: str, verb: str) -> VehicleStatus:
-    """Return the status that follows. Raises StateConflict INVALID_VEHICLE_TRANSITION for a change that is not one."""
-    following = VEHICLE_TRANSITIONS.get((VehicleStatus(status), verb))
-    if following is None:
-        raise StateConflict(
-            "INVALID_VEHICLE_TRANSITION",
-            f"This vehicle is {status.lower()}; it cannot be {_past(verb)} now. Reload the page to see its state.",
-            status=status,
-            verb=verb,
-        )
-    return following
-
-
-def next_window_status(status: str, verb: str) -> WindowStatus:
-    """Return the status that follows. Raises StateConflict INVALID_MAINTENANCE_TRANSITION for what is no change."""
-    following = WINDOW_TRANSITIONS.get((WindowStatus(status), verb))
-    if following is None:
-        state = status.lower().replace("_", " ")
-        raise StateConflict(
-            "INVALID_MAINTENANCE_TRANSITION",
-            f"This maintenance is {state}; it cannot be {_past(verb)} now. Reload the page to see its state.",
-            status=status,
-            verb=verb,
-        )
-    return following
-
-
 def _past(verb: str) -> str:
     spelt = {"suspend": "suspended", "start": "started", "cancel": "cancelled"}
     return spelt.get(verb, f"{verb}d")
+
+
+VEHICLE_MACHINE = StateMachine(
+    VehicleStatus,
+    (
+        Transition(VehicleStatus.PENDING, VehicleStatus.ACTIVE, "activate", "VehicleActivated"),
+        Transition(VehicleStatus.SUSPENDED, VehicleStatus.ACTIVE, "activate", "VehicleActivated"),
+        Transition(VehicleStatus.ACTIVE, VehicleStatus.SUSPENDED, "suspend", "VehicleSuspended"),
+        # The platform over the owner or the documents.
+        Transition(VehicleStatus.SUSPENDED, VehicleStatus.SUSPENDED, "suspend", "VehicleSuspended"),
+        Transition(VehicleStatus.PENDING, VehicleStatus.RETIRED, "retire", "VehicleRetired"),
+        Transition(VehicleStatus.ACTIVE, VehicleStatus.RETIRED, "retire", "VehicleRetired"),
+        Transition(VehicleStatus.SUSPENDED, VehicleStatus.RETIRED, "retire", "VehicleRetired"),
+    ),
+    code="INVALID_VEHICLE_TRANSITION",
+    refusal=lambda status, verb: (
+        f"This vehicle is {status.lower()}; it cannot be {_past(verb)} now. Reload the page to see its state."
+    ),
+)
+"""Every change of a vehicle's status; what is not here is refused."""
+
+WINDOW_MACHINE = StateMachine(
+    WindowStatus,
+    (
+        Transition(WindowStatus.SCHEDULED, WindowStatus.SCHEDULED, "change", "VehicleMaintenanceChanged"),
+        # Its end alone, where the work takes longer.
+        Transition(WindowStatus.IN_PROGRESS, WindowStatus.IN_PROGRESS, "change", "VehicleMaintenanceChanged"),
+        Transition(WindowStatus.SCHEDULED, WindowStatus.IN_PROGRESS, "start", "VehicleMaintenanceStarted"),
+        Transition(WindowStatus.SCHEDULED, WindowStatus.CANCELLED, "cancel", "VehicleMaintenanceCancelled"),
+        Transition(WindowStatus.IN_PROGRESS, WindowStatus.COMPLETED, "complete", "VehicleMaintenanceCompleted"),
+        Transition(WindowStatus.IN_PROGRESS, WindowStatus.CANCELLED, "cancel", "VehicleMaintenanceCancelled"),
+    ),
+    code="INVALID_MAINTENANCE_TRANSITION",
+    refusal=lambda status, verb: (
+        f"This maintenance is {status.lower().replace('_', ' ')}; it cannot be {_past(verb)} "
+        "now. Reload the page to see its state."
+    ),
+)
+"""Every change of a window's status; what is not here is refused."""
 
 
 def check_facts(*, year: int, seats: int, category: str) -> None:

@@ -20,20 +20,12 @@ from karokar.kernel import clock
 from karokar.kernel.actor import Actor, Scope
 from karokar.kernel.database.columns import NAME, indexes_of_key, key_of
 from karokar.kernel.db import Aggregate, Base
-from karokar.kernel.errors import RuleBroken, StateConflict
+from karokar.kernel.errors import RuleBroken
 from karokar.kernel.text.notes import Note, new_note
 from karokar.organization import rules
-from karokar.organization.rules import TRANSITIONS, OrganizationStatus
+from karokar.organization.rules import OrganizationStatus
 
 PERSONAL = {"personal": True}
-
-IMPOSSIBLE = {
-    "approve": "Only an organization that waits for review can be approved.",
-    "reject": "Only an organization that waits for review can be rejected.",
-    "apply_again": "Only a rejected organization can apply again.",
-    "suspend": "Only an active organization can be suspended.",
-    "reinstate": "Only a suspended organization can be reinstated.",
-}
 
 
 class Organization(Aggregate):
@@ -95,49 +87,39 @@ class Organization(Aggregate):
 
     def approve(self, reviewer_id: UUID | None, notes: str, *, is_verified: bool) -> OrganizationApproved:
         """Admit to the marketplace. Raises RuleBroken until the registration is verified."""
-        self._check("approve")
+        following = self._next("approve")
         if not is_verified:
             raise RuleBroken(
                 "REGISTRATION_NOT_VERIFIED",
                 "The registration document is not verified yet. Review it first, then approve the organization.",
             )
-        self.status = OrganizationStatus.ACTIVE
+        self.status = following
         return OrganizationApproved(**self._facts(), reviewer_id=reviewer_id, note_id=new_note(notes))
 
     def reject(self, reviewer_id: UUID | None, reason: str, notes: str) -> OrganizationRejected:
         """Turn the application down."""
-        self._check("reject")
-        self.status = OrganizationStatus.REJECTED
+        self.status = self._next("reject")
         return OrganizationRejected(**self._facts(), reviewer_id=reviewer_id, reason=reason, note_id=new_note(notes))
 
     def apply_again(self) -> OrganizationReapplied:
         """Ask for another review."""
-        self._check("apply_again")
-        self.status, self.applied_at = OrganizationStatus.PENDING, clock.now()
+        self.status, self.applied_at = self._next("apply_again"), clock.now()
         return OrganizationReapplied(**self._facts())
 
     def suspend(self, reviewer_id: UUID | None, reason: str, notes: str) -> OrganizationSuspended:
         """Take out of the marketplace for now."""
-        self._check("suspend")
-        self.status = OrganizationStatus.SUSPENDED
+        self.status = self._next("suspend")
         return OrganizationSuspended(**self._facts(), reviewer_id=reviewer_id, reason=reason, note_id=new_note(notes))
 
     def reinstate(self, reviewer_id: UUID | None, notes: str) -> OrganizationReinstated:
         """Let take part again."""
-        self._check("reinstate")
-        self.status = OrganizationStatus.ACTIVE
+        self.status = self._next("reinstate")
         return OrganizationReinstated(**self._facts(), reviewer_id=reviewer_id, note_id=new_note(notes))
 
-    def _check(self, verb: str) -> None:
+    def _next(self, verb: str) -> OrganizationStatus:
         if self.type == rules.OrganizationType.PLATFORM:
             raise RuleBroken("PLATFORM_IS_ALWAYS_ACTIVE", "The platform's own organization is not reviewed by itself.")
-        if not rules.is_possible(verb, self.status):
-            raise StateConflict(
-                "INVALID_ORGANIZATION_TRANSITION",
-                f"{IMPOSSIBLE[verb]} {self.name} is {self.status.lower()} now.",
-                status=self.status,
-                wanted=TRANSITIONS[verb][1],
-            )
+        return rules.MACHINE.next(self.status, verb)
 
     def _facts(self) -> dict[str, Any]:
         return {"organization_id": self.id, "name": self.name, "type": self.type}

@@ -5,6 +5,7 @@ from urllib.parse import urlsplit
 from uuid import UUID
 from zoneinfo import available_timezones
 
+from karokar.kernel.state_machine import StateMachine, Transition
 from karokar.kernel.text.codes import name_codes
 
 PLATFORM_ID = UUID("01900000-0000-7000-8000-000000000001")
@@ -28,20 +29,27 @@ class OrganizationStatus(StrEnum):
     SUSPENDED = "SUSPENDED"
 
 
-TRANSITIONS: dict[str, tuple[OrganizationStatus, OrganizationStatus]] = {
-    "approve": (OrganizationStatus.PENDING, OrganizationStatus.ACTIVE),
-    "reject": (OrganizationStatus.PENDING, OrganizationStatus.REJECTED),
-    "apply_again": (OrganizationStatus.REJECTED, OrganizationStatus.PENDING),
-    "suspend": (OrganizationStatus.ACTIVE, OrganizationStatus.SUSPENDED),
-    "reinstate": (OrganizationStatus.SUSPENDED, OrganizationStatus.ACTIVE),
+_IMPOSSIBLE = {
+    "approve": "Only an organization that waits for review can be approved.",
+    "reject": "Only an organization that waits for review can be rejected.",
+    "apply_again": "Only a rejected organization can apply again.",
+    "suspend": "Only an active organization can be suspended.",
+    "reinstate": "Only a suspended organization can be reinstated.",
 }
-"""Each verb, the state it starts from, and the one it leads to."""
 
-
-def is_possible(verb: str, status: str) -> bool:
-    """Whether the verb may be used on an organization in this state."""
-    return TRANSITIONS[verb][0] == status
-
+MACHINE = StateMachine(
+    OrganizationStatus,
+    (
+        Transition(OrganizationStatus.PENDING, OrganizationStatus.ACTIVE, "approve", "OrganizationApproved"),
+        Transition(OrganizationStatus.PENDING, OrganizationStatus.REJECTED, "reject", "OrganizationRejected"),
+        Transition(OrganizationStatus.REJECTED, OrganizationStatus.PENDING, "apply_again", "OrganizationReapplied"),
+        Transition(OrganizationStatus.ACTIVE, OrganizationStatus.SUSPENDED, "suspend", "OrganizationSuspended"),
+        Transition(OrganizationStatus.SUSPENDED, OrganizationStatus.ACTIVE, "reinstate", "OrganizationReinstated"),
+    ),
+    code="INVALID_ORGANIZATION_TRANSITION",
+    refusal=lambda status, verb: f"{_IMPOSSIBLE[verb]} This one is {status.lower()} now.",
+)
+"""Every change of an organization's status; what is not here is refused."""
 
 REJECTION_REASONS = {
     "NOT_A_COMPANY": "No registered company was found under this name",

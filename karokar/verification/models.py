@@ -18,17 +18,10 @@ from karokar.events.verification import (
 from karokar.kernel import clock
 from karokar.kernel.actor import Actor, Scope
 from karokar.kernel.db import Aggregate, Base
-from karokar.kernel.errors import RuleBroken, StateConflict
+from karokar.kernel.errors import RuleBroken
 from karokar.kernel.text.notes import TYPED, Note, new_note
 from karokar.verification import rules
 from karokar.verification.rules import VerificationStatus
-
-IMPOSSIBLE = {
-    "approve": "Only a verification that waits for review can be approved.",
-    "reject": "Only a verification that waits for review can be rejected.",
-    "expire": "Only an approved verification expires.",
-    "revoke": "Only an approved verification can be revoked.",
-}
 
 
 class Verification(Aggregate):
@@ -91,7 +84,7 @@ class Verification(Aggregate):
         self, reviewer_id: UUID | None, *, valid_from: datetime | None, expires_at: datetime | None, note: str | None
     ) -> VerificationApproved:
         """Accept the documents. Raises RuleBroken for an end that is missing or has passed."""
-        self._check("approve", reviewer_id)
+        following = self._next("approve", reviewer_id)
         now = clock.now()
         if expires_at is None and rules.must_end(self.kind):
             sentence = "Say until when this document is valid."
@@ -99,14 +92,13 @@ class Verification(Aggregate):
         if expires_at is not None and expires_at <= max(now, valid_from or now):
             sentence = "The end of the validity must be in the future."
             raise RuleBroken("EXPIRY_HAS_PASSED", sentence, fields={"expires_on": sentence})
-        self.status, self.reviewed_by, self.reviewed_at = VerificationStatus.APPROVED, reviewer_id, now
+        self.status, self.reviewed_by, self.reviewed_at = following, reviewer_id, now
         self.valid_from, self.expires_at, self.note = valid_from or now, expires_at, note
         return VerificationApproved(**self._facts(), reviewer_id=reviewer_id)
 
     def reject(self, reviewer_id: UUID | None, reason: str, note: str | None) -> VerificationRejected:
         """Do not accept the documents."""
-        self._check("reject", reviewer_id)
-        self.status, self.reviewed_by, self.reviewed_at = VerificationStatus.REJECTED, reviewer_id, clock.now()
+        self.status, self.reviewed_by, self.reviewed_at = self._next("reject", reviewer_id), reviewer_id, clock.now()
         self.reason, self.note = reason, note
         return VerificationRejected(**self._facts(), reviewer_id=reviewer_id, reason=reason, note_id=new_note(note))
 
@@ -114,8 +106,7 @@ class Verification(Aggregate):
         self, reviewer_id: UUID | None, reason: str, note: str | None, *, still_covered: bool
     ) -> VerificationRevoked:
         """Take the approval back."""
-        self._check("revoke", reviewer_id)
-        self.status, self.reviewed_by, self.reviewed_at = VerificationStatus.REVOKED, reviewer_id, clock.now()
+        self.status, self.reviewed_by, self.reviewed_at = self._next("revoke", reviewer_id), reviewer_id, clock.now()
         self.reason, self.note = reason, note
         return VerificationRevoked(
             **self._facts(), reviewer_id=reviewer_id, reason=reason, note_id=new_note(note), still_covered=still_covered
@@ -123,8 +114,7 @@ class Verification(Aggregate):
 
     def expire(self, *, still_covered: bool) -> VerificationExpired:
         """Let the approval run out."""
-        self._check("expire", None)
-        self.status = VerificationStatus.EXPIRED
+        self.status = self._next("expire")
         return VerificationExpired(**self._facts(), still_covered=still_covered)
 
     def remind(self, days: int) -> VerificationExpiring:
@@ -132,17 +122,13 @@ class Verification(Aggregate):
         self.reminded_days = days
         return VerificationExpiring(**self._facts(), days_left=days)
 
-    def _check(self, verb: str, reviewer_id: UUID | None) -> None:
-        if not rules.is_possible(verb, self.status):
-            raise StateConflict(
-                "INVALID_VERIFICATION_TRANSITION",
-                f"{IMPOSSIBLE[verb]} This one is {self.status.lower()} now.",
-                status=self.status,
-            )
+    def _next(self, verb: str, reviewer_id: UUID | None = None) -> VerificationStatus:
+        following = rules.MACHINE.next(self.status, verb)
         if reviewer_id is not None and reviewer_id == self.requested_by:
             raise RuleBroken(
                 "OWN_VERIFICATION", "You handed this in yourself, so somebody else on the platform has to review it."
             )
+        return following
 
     def _facts(self) -> dict[str, Any]:
         return {

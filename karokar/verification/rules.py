@@ -2,6 +2,7 @@
 
 from enum import StrEnum
 
+from karokar.kernel.state_machine import StateMachine, Transition
 from karokar.kernel.text.codes import name_codes
 
 
@@ -15,19 +16,25 @@ class VerificationStatus(StrEnum):
     REVOKED = "REVOKED"
 
 
-TRANSITIONS: dict[str, tuple[VerificationStatus, VerificationStatus]] = {
-    "approve": (VerificationStatus.PENDING, VerificationStatus.APPROVED),
-    "reject": (VerificationStatus.PENDING, VerificationStatus.REJECTED),
-    "expire": (VerificationStatus.APPROVED, VerificationStatus.EXPIRED),
-    "revoke": (VerificationStatus.APPROVED, VerificationStatus.REVOKED),
+_IMPOSSIBLE = {
+    "approve": "Only a verification that waits for review can be approved.",
+    "reject": "Only a verification that waits for review can be rejected.",
+    "expire": "Only an approved verification expires.",
+    "revoke": "Only an approved verification can be revoked.",
 }
-"""Each verb, the state it starts from, and the one it leads to."""
 
-
-def is_possible(verb: str, status: str) -> bool:
-    """Whether the verb may be used on a verification in this state."""
-    return TRANSITIONS[verb][0] == status
-
+MACHINE = StateMachine(
+    VerificationStatus,
+    (
+        Transition(VerificationStatus.PENDING, VerificationStatus.APPROVED, "approve", "VerificationApproved"),
+        Transition(VerificationStatus.PENDING, VerificationStatus.REJECTED, "reject", "VerificationRejected"),
+        Transition(VerificationStatus.APPROVED, VerificationStatus.EXPIRED, "expire", "VerificationExpired", True),
+        Transition(VerificationStatus.APPROVED, VerificationStatus.REVOKED, "revoke", "VerificationRevoked"),
+    ),
+    code="INVALID_VERIFICATION_TRANSITION",
+    refusal=lambda status, verb: f"{_IMPOSSIBLE[verb]} This one is {status.lower()} now.",
+)
+"""Every change of a verification's status; what is not here is refused."""
 
 KINDS: dict[str, tuple[str, str, bool]] = {
     "ORGANIZATION_REGISTRATION": ("Organization", "Company registration", False),

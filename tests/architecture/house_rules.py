@@ -311,6 +311,40 @@ def vendored_files_are_the_ones_in_the_manifest(root: Path) -> list[str]:
     ]
 
 
+FIRST_STATUS = {"apply", "request", "invite"}
+"""Methods that give a new thing its first status: it comes from nowhere."""
+
+
+def a_status_changes_by_its_machine(root: Path) -> list[str]:
+    """A status that is set past the table of transitions can lead where nobody expects it."""
+    found = []
+    for module in House(root).of_contexts():
+        if module.role not in {"models", "actions", "handlers"}:
+            continue
+        for function in module.nodes:
+            if not isinstance(function, ast.FunctionDef) or function.name in FIRST_STATUS:
+                continue
+            for node in ast.walk(function):
+                if isinstance(node, ast.Assign) and sets_a_status_by_name(node):
+                    found.append(f"{at(module, node)}: a status by name. Ask its machine: MACHINE.next(status, verb).")
+    return found
+
+
+def sets_a_status_by_name(node: ast.Assign) -> bool:
+    for target in node.targets:
+        pairs = [(target, node.value)]
+        if isinstance(target, ast.Tuple) and isinstance(node.value, ast.Tuple):
+            pairs = list(zip(target.elts, node.value.elts, strict=True))
+        for one, value in pairs:
+            if isinstance(one, ast.Attribute) and one.attr == "status":
+                value = value.value if isinstance(value, ast.Attribute) and value.attr == "value" else value
+                if isinstance(value, ast.Constant):
+                    return True
+                if isinstance(value, ast.Attribute) and ast.unparse(value.value).endswith("Status"):
+                    return True
+    return False
+
+
 KNOW_EACH_OTHER = {
     ("assignment", "booking"): "a booking is promised to a person by an assignment, which ends and begins with it",
     (
@@ -399,6 +433,7 @@ def extensions_are_looked_up_in_the_kernel(root: Path) -> list[str]:
 
 
 RULES = (
+    a_status_changes_by_its_machine,
     files_in_packages_have_known_names,
     names_are_the_terms_of_the_field,
     contexts_ask_each_other_where_they_must,

@@ -97,6 +97,11 @@ BREACHES: dict[Rule, list[tuple[str, str, str]]] = {
         ("templates/booking/g.html", '<a hx-on:click="x()">', "inline event handler"),
         ("templates/booking/h.html", '<a href="javascript:x()">', "a script as an address"),
     ],
+    house_rules.a_status_changes_by_its_machine: [
+        ("karokar/booking/models", "def end(self):\n    self.status = Status.CANCELLED.value", "a status by name"),
+        ("karokar/fleet/models.py", "def f(self):\n    self.status, self.at = VehicleStatus.ACTIVE, 1", "a status by name"),
+        ("karokar/booking/actions", "def f(booking):\n    booking.status = 'CANCELLED'", "a status by name"),
+    ],
     house_rules.contexts_ask_each_other_where_they_must: [
         ("karokar/fleet/views", "from karokar.booking import facts as bookings", "booking and fleet ask each other"),
         ("karokar/organization/actions.py", "from karokar.verification.facts import is_covered", "ask each other"),

@@ -15,13 +15,14 @@ from sqlalchemy.exc import IntegrityError
 
 from karokar.assignment import actions, queries, rules
 from karokar.assignment.models import Assignment
-from karokar.assignment.rules import TRANSITIONS, Status, Transition
+from karokar.assignment.rules import MACHINE, Status
 from karokar.availability import free
 from karokar.events.base import LATEST
 from karokar.kernel import clock
 from karokar.kernel.db import Base, db, transaction
 from karokar.kernel.errors import DomainError, NotFound, StateConflict
 from karokar.kernel.ids import new_id
+from karokar.kernel.state_machine import Transition
 from karokar.kernel.text.notes import texts_of
 from tests.factories import booking as make
 from tests.factories.booking import NOON, World, hours
@@ -79,22 +80,22 @@ def an_assignment(status: Status) -> Assignment:
 
 def test_the_table_in_code_is_the_documented_one() -> None:
     in_code = {
-        (row.source.value if row.source else "(new)", row.target.value, row.action, row.event) for row in TRANSITIONS
+        (row.source.value if row.source else "(new)", row.target.value, row.verb, row.event) for row in MACHINE.rows
     }
     assert in_code == {tuple(line.split()) for line in DOCUMENTED.strip().splitlines()}
-    assert {row.event for row in TRANSITIONS} <= set(LATEST)
+    assert {row.event for row in MACHINE.rows} <= set(LATEST)
 
 
 @pytest.mark.parametrize(
-    "row", [row for row in TRANSITIONS if row.action in ACTIONS], ids=lambda row: f"{row.source}-{row.action}"
+    "row", [row for row in MACHINE.rows if row.verb in ACTIONS], ids=lambda row: f"{row.source}-{row.verb}"
 )
-def test_what_the_table_allows_happens_and_is_told(row: Transition) -> None:
+def test_what_the_table_allows_happens_and_is_told(row: Transition[Status]) -> None:
     made = an_assignment(row.source)
-    event = ACTIONS[row.action](made)
+    event = ACTIONS[row.verb](made)
     assert (type(event).event_type, made.status) == (row.event, row.target.value)
 
 
-@pytest.mark.parametrize(("status", "action"), [pair for pair in product(Status, ACTIONS) if not rules.can(*pair)])
+@pytest.mark.parametrize(("status", "action"), [pair for pair in product(Status, ACTIONS) if not MACHINE.can(*pair)])
 def test_what_the_table_does_not_allow_is_refused_and_changes_nothing(status: Status, action: str) -> None:
     made = an_assignment(status)
     with pytest.raises(StateConflict, match="INVALID_ASSIGNMENT_TRANSITION"):

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from karokar.availability import rules
-from karokar.availability.rules import CONFLICT_TRANSITIONS, ConflictStatus, Span
+from karokar.availability.rules import CONFLICT_MACHINE, ConflictStatus, Span
 from karokar.kernel.errors import StateConflict
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
@@ -82,9 +82,9 @@ def test_a_conflicts_id_is_that_of_its_pair():
 
 @pytest.mark.parametrize("status", list(ConflictStatus))
 def test_a_conflict_moves_only_as_the_table_says(status):
-    expected = CONFLICT_TRANSITIONS.get((status, "resolve"))
+    expected = {row.source: row.target for row in CONFLICT_MACHINE.rows}.get(status)
     if expected is None:
         with pytest.raises(StateConflict):
-            rules.next_conflict_status(status, "resolve")
+            CONFLICT_MACHINE.next(status, "resolve")
     else:
-        assert rules.next_conflict_status(status, "resolve") is expected
+        assert CONFLICT_MACHINE.next(status, "resolve") is expected

@@ -66,9 +66,9 @@ class BookingMachine(RuleBasedStateMachine):
             return
         if refusal:
             assert refusal in REFUSALS
-            assert refusal != "INVALID_BOOKING_TRANSITION" or not rules.can(before, action)
+            assert refusal != "INVALID_BOOKING_TRANSITION" or not rules.MACHINE.can(before, action)
             return
-        target = rules.next_status(before, action)
+        target = rules.MACHINE.end_of(before, action)
         assert target is not None
         self.known[one] = target
 

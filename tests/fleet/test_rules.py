@@ -6,8 +6,8 @@ import pytest
 
 from karokar.fleet import rules
 from karokar.fleet.rules import (
-    VEHICLE_TRANSITIONS,
-    WINDOW_TRANSITIONS,
+    VEHICLE_MACHINE,
+    WINDOW_MACHINE,
     Reading,
     ReadingMark,
     VehicleStatus,
@@ -16,37 +16,44 @@ from karokar.fleet.rules import (
 from karokar.kernel.errors import RuleBroken, StateConflict
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
-VEHICLE_VERBS = sorted({verb for _, verb in VEHICLE_TRANSITIONS})
-WINDOW_VERBS = sorted({verb for _, verb in WINDOW_TRANSITIONS})
+
+
+def ends(machine):
+    """Where each verb leads from each status, written out."""
+    return {(row.source, row.verb): row.target for row in machine.rows}
+
+
+VEHICLE_VERBS = sorted({row.verb for row in VEHICLE_MACHINE.rows})
+WINDOW_VERBS = sorted({row.verb for row in WINDOW_MACHINE.rows})
 
 
 @pytest.mark.parametrize("verb", VEHICLE_VERBS)
 @pytest.mark.parametrize("status", list(VehicleStatus))
 def test_a_vehicle_moves_only_as_the_table_says(status, verb):
-    expected = VEHICLE_TRANSITIONS.get((status, verb))
+    expected = ends(VEHICLE_MACHINE).get((status, verb))
     if expected is None:
         with pytest.raises(StateConflict) as refusal:
-            rules.next_vehicle_status(status, verb)
+            VEHICLE_MACHINE.next(status, verb)
         assert refusal.value.code == "INVALID_VEHICLE_TRANSITION"
     else:
-        assert rules.next_vehicle_status(status, verb) is expected
+        assert VEHICLE_MACHINE.next(status, verb) is expected
 
 
 @pytest.mark.parametrize("verb", WINDOW_VERBS)
 @pytest.mark.parametrize("status", list(WindowStatus))
 def test_a_maintenance_window_moves_only_as_the_table_says(status, verb):
-    expected = WINDOW_TRANSITIONS.get((status, verb))
+    expected = ends(WINDOW_MACHINE).get((status, verb))
     if expected is None:
         with pytest.raises(StateConflict) as refusal:
-            rules.next_window_status(status, verb)
+            WINDOW_MACHINE.next(status, verb)
         assert refusal.value.code == "INVALID_MAINTENANCE_TRANSITION"
     else:
-        assert rules.next_window_status(status, verb) is expected
+        assert WINDOW_MACHINE.next(status, verb) is expected
 
 
 def test_nothing_leaves_the_last_states():
-    assert not [key for key in VEHICLE_TRANSITIONS if key[0] is VehicleStatus.RETIRED]
-    assert not [key for key in WINDOW_TRANSITIONS if key[0] in {WindowStatus.COMPLETED, WindowStatus.CANCELLED}]
+    assert not [row for row in VEHICLE_MACHINE.rows if row.source is VehicleStatus.RETIRED]
+    assert not [row for row in WINDOW_MACHINE.rows if row.source in {WindowStatus.COMPLETED, WindowStatus.CANCELLED}]
 
 
 @pytest.mark.parametrize(

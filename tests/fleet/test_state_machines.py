@@ -9,7 +9,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from sqlalchemy.exc import IntegrityError
 
 from karokar.fleet import actions, queries
-from karokar.fleet.rules import REQUIRED_DOCUMENTS, WINDOW_TRANSITIONS, WindowStatus
+from karokar.fleet.rules import REQUIRED_DOCUMENTS, WINDOW_MACHINE, WindowStatus
 from karokar.kernel import clock
 from karokar.kernel.errors import DomainError
 from tests.factories import booking as make
@@ -146,7 +146,7 @@ class MaintenanceLife(RuleBasedStateMachine):
         self.status = WindowStatus.SCHEDULED
 
     def attempt(self, verb, call, *, also=True):
-        following = WINDOW_TRANSITIONS.get((self.status, verb))
+        following = WINDOW_MACHINE.next(self.status, verb) if WINDOW_MACHINE.can(self.status, verb) else None
         with self.world.acting(self.world.vendor_admin, self.now):
             is_done = succeeds(call)
         assert is_done is (following is not None and also)

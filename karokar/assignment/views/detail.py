@@ -123,7 +123,7 @@ def offers(row: Assignment) -> frozenset[str]:
     is_named = actor.user_id == row.employee_id and actor.organization_id == row.corporate_organization_id
     found = set()
     for action, permission in (("accept", ASSIGNMENT_ACCEPT), ("reject", ASSIGNMENT_REJECT)):
-        if is_named and may(permission, actor) and rules.can(status, action):
+        if is_named and may(permission, actor) and rules.MACHINE.can(status, action):
             found.add(action)
     for action, permission in (
         ("start", ASSIGNMENT_START),
@@ -133,7 +133,7 @@ def offers(row: Assignment) -> frozenset[str]:
         is_in_scope = scope_of(permission, actor) is not Scope.SELF or is_named
         is_own = actor.organization_id == row.corporate_organization_id
         if row.is_direct and is_own and is_in_scope and may(permission, actor):
-            if rules.can(status, action):
+            if rules.MACHINE.can(status, action):
                 found.add(action)
             if action in _CORRECTIONS:
                 found.add(_CORRECTIONS[action])

@@ -35,7 +35,7 @@ def approve_booking(
     VEHICLE_IN_MAINTENANCE, DOCUMENT_EXPIRES, VEHICLE_NOT_AVAILABLE.
     """
     booking = hold_booking(booking_id, BOOKING_APPROVE, version, needs_active_organizations=True)
-    rules.next_status(rules.Status(booking.status), "approve")
+    rules.MACHINE.next(booking.status, "approve")
     obstacles.refuse(
         judge_approval(
             fleet.hold_vehicle(booking.vehicle_id), booking.corporate_organization_id, booking.start, booking.end

@@ -82,7 +82,7 @@ def submit_booking(booking_id: UUID, *, version: int | None = None) -> Booking:
     organization.hold_active([seen.vendor_organization_id, seen.corporate_organization_id])
     fleet.lock_calendar(seen.vehicle_id)
     booking = load(Booking, booking_id, BOOKING_SUBMIT, version=version, lock=True)
-    rules.next_status(rules.Status(booking.status), "submit")
+    rules.MACHINE.next(booking.status, "submit")
     obstacles.refuse(
         judge_request(
             fleet.hold_vehicle(booking.vehicle_id), booking.corporate_organization_id, booking.start, booking.end

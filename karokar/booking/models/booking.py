@@ -207,7 +207,7 @@ class Booking(Aggregate):
 
     def discard(self) -> BookingDiscarded:
         """Give a draft up; the caller deletes it after publishing. Raises INVALID_BOOKING_TRANSITION."""
-        rules.next_status(Status(self.status), "discard")
+        rules.MACHINE.end_of(self.status, "discard")
         return BookingDiscarded(**self._facts())
 
     def submit(self, *, at: datetime) -> BookingRequested:
@@ -284,7 +284,7 @@ class Booking(Aggregate):
     def cancel(self, *, reason: str, note: str, at: datetime, by_vendor: bool = False) -> BookingCancelled:
         """Call it off. Raises INVALID_BOOKING_TRANSITION (a vendor: also before it approved), REASON_NEEDED."""
         former = Status(self.status)
-        if by_vendor and former not in rules.VENDOR_CANCELS and rules.can(former, "cancel"):
+        if by_vendor and former not in rules.VENDOR_CANCELS and rules.MACHINE.can(former, "cancel"):
             raise StateConflict(
                 "INVALID_BOOKING_TRANSITION",
                 "You have not approved this booking, so there is nothing to cancel. Reject the request instead.",
@@ -417,7 +417,7 @@ class Booking(Aggregate):
     # --- inside -------------------------------------------------------------------------------------------------------
 
     def _move(self, action: str) -> None:
-        target = rules.next_status(Status(self.status), action)
+        target = rules.MACHINE.next(self.status, action)
         if target is not None:
             self.status = target.value
 

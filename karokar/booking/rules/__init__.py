@@ -1,15 +1,15 @@
 """What may happen to a booking, decided without looking anything up.
 
-`TRANSITIONS` is the state machine: what is not in it is refused with INVALID_BOOKING_TRANSITION.
+`MACHINE` is the state machine: what is not in it is refused with INVALID_BOOKING_TRANSITION.
 """
 
 import secrets
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
 from karokar.kernel.clock import to_the_minute
 from karokar.kernel.errors import RuleBroken, StateConflict
+from karokar.kernel.state_machine import StateMachine, Transition
 from karokar.kernel.text.codes import in_words, name_codes
 from karokar.kernel.text.normalization import search_key
 
@@ -58,18 +58,7 @@ VENDOR_CANCELS = frozenset({Status.APPROVED, Status.ASSIGNED})
 """A vendor turns a request down; calling off is for what it has approved."""
 
 
-@dataclass(frozen=True)
-class Transition:
-    """One row: from `source` (None: not there yet) to `target` (None: deleted) by `action`, told by `event`."""
-
-    source: Status | None
-    target: Status | None
-    action: str
-    event: str
-    is_by_clock: bool = False
-
-
-TRANSITIONS: tuple[Transition, ...] = (
+_TRANSITIONS: tuple[Transition[Status], ...] = (
     Transition(None, Status.DRAFT, "create", "BookingDrafted"),
     Transition(Status.DRAFT, Status.DRAFT, "edit", "BookingEdited"),
     Transition(Status.DRAFT, None, "discard", "BookingDiscarded"),
@@ -94,8 +83,6 @@ TRANSITIONS: tuple[Transition, ...] = (
     Transition(Status.ASSIGNED, Status.ASSIGNED, "delay", "BookingDelayed", is_by_clock=True),
     Transition(Status.TERMINATED, Status.TERMINATED, "bring_back", "BookingVehicleReturned"),
 )
-
-_BY_SOURCE = {(row.source, row.action): row for row in TRANSITIONS}
 
 WORDS: dict[Status, str] = {
     Status.DRAFT: "a draft",
@@ -137,23 +124,16 @@ DONE: dict[str, str] = {
 """How a sentence says that the action was done ("It can't be …")."""
 
 
-def next_status(status: Status, action: str) -> Status | None:
-    """Return the state that the action leads to (None: deleted). Raises INVALID_BOOKING_TRANSITION where it may not."""
-    row = _BY_SOURCE.get((status, action))
-    if row is None:
-        raise StateConflict(
-            "INVALID_BOOKING_TRANSITION",
-            f"This booking is {WORDS[status]}, so it can't be {DONE.get(action, 'changed')} now. "
-            "Open it again to see what can be done.",
-            status=status.value,
-            action=action,
-        )
-    return row.target
-
-
-def can(status: Status, action: str) -> bool:
-    """Whether the table allows the action in this state."""
-    return (status, action) in _BY_SOURCE
+MACHINE = StateMachine(
+    Status,
+    _TRANSITIONS,
+    code="INVALID_BOOKING_TRANSITION",
+    refusal=lambda status, verb: (
+        f"This booking is {WORDS[status]}, so it can't be {DONE.get(verb, 'changed')} now. "
+        "Open it again to see what can be done."
+    ),
+)
+"""Every change of a booking's status; what is not here is refused."""
 
 
 # --- reasons ----------------------------------------------------------------------------------------------------------

@@ -233,7 +233,7 @@ def offers(booking: Booking) -> frozenset[str]:
     for action, permission, by_vendor, by_corporate in _OFFERED:
         is_side = (is_vendor and by_vendor) or (is_corporate and by_corporate)
         is_side = is_side or scope_of(permission, actor) is Scope.ALL
-        is_possible = rules.can(status, action) or (action == "complete" and booking.is_awaited)
+        is_possible = rules.MACHINE.can(status, action) or (action == "complete" and booking.is_awaited)
         if is_side and may(permission, actor) and is_possible:
             found.add(action)
     if is_vendor and status not in rules.VENDOR_CANCELS:

@@ -52,17 +52,6 @@ PERSONAL = {"personal": True}
 UNTRACKED = {"untracked": True}
 UNTRACKED_SECRET = {"untracked": True, "personal": True}
 
-MEMBER_IMPOSSIBLE = {
-    "invite": "This person is a member already, or is invited.",
-    "resend": "This invitation is no longer open.",
-    "withdraw": "This invitation is no longer open.",
-    "accept": "This invitation is no longer open. Ask for a new one.",
-    "change_role": "Only a member who has joined can get another role.",
-    "suspend": "Only an active member can be suspended.",
-    "reinstate": "Only a suspended member can be reinstated.",
-    "remove": "Only a member who has joined can be removed.",
-}
-
 
 class User(Aggregate):
     """A person with an account. What they may do comes from their memberships."""
@@ -323,7 +312,7 @@ class Membership(Aggregate):
     def invite(self, role: Role, *, invited_by: UUID | None, nonce: str) -> MemberInvited:
         """Invite the person, for the first time or again after they had left."""
         if self.status is not None:
-            self._check("invite")
+            self._next("invite")
         self.role, self.status = role, MembershipStatus.INVITED
         self.invited_by, self.invited_at, self.joined_at, self.reason = invited_by, clock.now(), None, None
         self.link_nonce, self.link_copied_at = nonce, None
@@ -331,25 +320,23 @@ class Membership(Aggregate):
 
     def resend(self, nonce: str) -> MemberInvited:
         """Send the invitation anew; the link of the one before stops working."""
-        self._check("resend")
+        self._next("resend")
         self.invited_at, self.link_nonce, self.link_copied_at = clock.now(), nonce, None
         return self._invited(resent=True)
 
     def withdraw(self) -> InvitationWithdrawn:
         """Take the invitation back."""
-        self._check("withdraw")
-        self.status, self.link_nonce = MembershipStatus.REMOVED, None
+        self.status, self.link_nonce = self._next("withdraw"), None
         return InvitationWithdrawn(**self._facts())
 
     def accept(self) -> MemberJoined:
         """Join."""
-        self._check("accept")
-        self.status, self.joined_at, self.link_nonce = MembershipStatus.ACTIVE, clock.now(), None
+        self.status, self.joined_at, self.link_nonce = self._next("accept"), clock.now(), None
         return MemberJoined(**self._facts())
 
     def change_role(self, role: Role) -> MemberRoleChanged:
         """Give the member another role. Raises RuleBroken for the role they hold already."""
-        self._check("change_role")
+        self._next("change_role")
         if role.id == self.role_id:
             sentence = "This is the role they hold already."
             raise RuleBroken("SAME_ROLE", sentence, fields={"role_id": sentence})
@@ -358,25 +345,21 @@ class Membership(Aggregate):
 
     def suspend(self, reason: str) -> MemberSuspended:
         """Take the member's rights away for now."""
-        self._check("suspend")
-        self.status, self.reason = MembershipStatus.SUSPENDED, reason
+        self.status, self.reason = self._next("suspend"), reason
         return MemberSuspended(**self._facts(), note_id=new_note(reason))
 
     def reinstate(self) -> MemberReinstated:
         """Give a suspended member their rights back."""
-        self._check("reinstate")
-        self.status, self.reason = MembershipStatus.ACTIVE, None
+        self.status, self.reason = self._next("reinstate"), None
         return MemberReinstated(**self._facts())
 
     def remove(self, reason: str) -> MemberRemoved:
         """Let the member go."""
-        self._check("remove")
-        self.status, self.reason = MembershipStatus.REMOVED, reason
+        self.status, self.reason = self._next("remove"), reason
         return MemberRemoved(**self._facts(), note_id=new_note(reason))
 
-    def _check(self, verb: str) -> None:
-        if not rules.is_possible(verb, self.status):
-            raise StateConflict("INVALID_MEMBERSHIP_TRANSITION", MEMBER_IMPOSSIBLE[verb], status=self.status)
+    def _next(self, verb: str) -> MembershipStatus:
+        return rules.MEMBERSHIP_MACHINE.next(self.status, verb)
 
     def _facts(self) -> dict[str, Any]:
         return {

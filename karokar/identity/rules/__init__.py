@@ -5,6 +5,7 @@ from enum import StrEnum
 from zoneinfo import available_timezones
 
 from karokar.kernel.actor import Scope
+from karokar.kernel.state_machine import StateMachine, Transition
 
 
 class MembershipStatus(StrEnum):
@@ -16,26 +17,36 @@ class MembershipStatus(StrEnum):
     REMOVED = "REMOVED"
 
 
-MEMBERSHIP_TRANSITIONS: dict[str, tuple[frozenset[MembershipStatus], MembershipStatus]] = {
-    "invite": (frozenset({MembershipStatus.REMOVED}), MembershipStatus.INVITED),
-    "resend": (frozenset({MembershipStatus.INVITED}), MembershipStatus.INVITED),
-    "withdraw": (frozenset({MembershipStatus.INVITED}), MembershipStatus.REMOVED),
-    "accept": (frozenset({MembershipStatus.INVITED}), MembershipStatus.ACTIVE),
-    "change_role": (frozenset({MembershipStatus.ACTIVE, MembershipStatus.SUSPENDED}), MembershipStatus.ACTIVE),
-    "suspend": (frozenset({MembershipStatus.ACTIVE}), MembershipStatus.SUSPENDED),
-    "reinstate": (frozenset({MembershipStatus.SUSPENDED}), MembershipStatus.ACTIVE),
-    "remove": (frozenset({MembershipStatus.ACTIVE, MembershipStatus.SUSPENDED}), MembershipStatus.REMOVED),
+_IMPOSSIBLE = {
+    "invite": "This person is a member already, or is invited.",
+    "resend": "This invitation is no longer open.",
+    "withdraw": "This invitation is no longer open.",
+    "accept": "This invitation is no longer open. Ask for a new one.",
+    "change_role": "Only a member who has joined can get another role.",
+    "suspend": "Only an active member can be suspended.",
+    "reinstate": "Only a suspended member can be reinstated.",
+    "remove": "Only a member who has joined can be removed.",
 }
-"""Each verb with the states it starts from and the one it leads to (changing a role keeps the state).
 
-Somebody who was removed may be invited again: the membership of a person in an organization is one record for good.
-"""
-
-
-def is_possible(verb: str, status: str) -> bool:
-    """Whether the verb may be used on a membership in this state."""
-    return status in MEMBERSHIP_TRANSITIONS[verb][0]
-
+MEMBERSHIP_MACHINE = StateMachine(
+    MembershipStatus,
+    (
+        # Somebody who was removed may be invited again: the membership of a person in an organization is one record.
+        Transition(MembershipStatus.REMOVED, MembershipStatus.INVITED, "invite", "MemberInvited"),
+        Transition(MembershipStatus.INVITED, MembershipStatus.INVITED, "resend", "MemberInvited"),
+        Transition(MembershipStatus.INVITED, MembershipStatus.REMOVED, "withdraw", "InvitationWithdrawn"),
+        Transition(MembershipStatus.INVITED, MembershipStatus.ACTIVE, "accept", "MemberJoined"),
+        Transition(MembershipStatus.ACTIVE, MembershipStatus.ACTIVE, "change_role", "MemberRoleChanged"),
+        Transition(MembershipStatus.SUSPENDED, MembershipStatus.SUSPENDED, "change_role", "MemberRoleChanged"),
+        Transition(MembershipStatus.ACTIVE, MembershipStatus.SUSPENDED, "suspend", "MemberSuspended"),
+        Transition(MembershipStatus.SUSPENDED, MembershipStatus.ACTIVE, "reinstate", "MemberReinstated"),
+        Transition(MembershipStatus.ACTIVE, MembershipStatus.REMOVED, "remove", "MemberRemoved"),
+        Transition(MembershipStatus.SUSPENDED, MembershipStatus.REMOVED, "remove", "MemberRemoved"),
+    ),
+    code="INVALID_MEMBERSHIP_TRANSITION",
+    refusal=lambda _status, verb: _IMPOSSIBLE[verb],
+)
+"""Every change of a membership's status; what is not here is refused."""
 
 SYSTEM_ROLES = {
     "PLATFORM_ADMIN": ("PLATFORM", "Platform administrator", "Reviews organizations and runs the events console."),
