@@ -324,9 +324,11 @@ def a_status_changes_by_its_machine(root: Path) -> list[str]:
         for function in module.nodes:
             if not isinstance(function, ast.FunctionDef) or function.name in FIRST_STATUS:
                 continue
-            for node in ast.walk(function):
-                if isinstance(node, ast.Assign) and sets_a_status_by_name(node):
-                    found.append(f"{at(module, node)}: a status by name. Ask its machine: MACHINE.next(status, verb).")
+            found += [
+                f"{at(module, node)}: a status by name. Ask its machine: MACHINE.next(status, verb)."
+                for node in ast.walk(function)
+                if isinstance(node, ast.Assign) and sets_a_status_by_name(node)
+            ]
     return found
 
 
@@ -337,10 +339,10 @@ def sets_a_status_by_name(node: ast.Assign) -> bool:
             pairs = list(zip(target.elts, node.value.elts, strict=True))
         for one, value in pairs:
             if isinstance(one, ast.Attribute) and one.attr == "status":
-                value = value.value if isinstance(value, ast.Attribute) and value.attr == "value" else value
-                if isinstance(value, ast.Constant):
+                said = value.value if isinstance(value, ast.Attribute) and value.attr == "value" else value
+                if isinstance(said, ast.Constant):
                     return True
-                if isinstance(value, ast.Attribute) and ast.unparse(value.value).endswith("Status"):
+                if isinstance(said, ast.Attribute) and ast.unparse(said.value).endswith("Status"):
                     return True
     return False
 
