@@ -4,7 +4,7 @@ Who is told is decided once: an event that is delivered again finds itself told.
 may see of the event, and nothing else.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
@@ -163,15 +163,16 @@ def _tell(envelope: Envelope[Event]) -> None:
         data = _data_for(recipient, envelope, payload)
         if data is None:
             continue
-        mine = [one.reference for one in affected if _concerns(one, recipient)]
+        mine = [one for one in affected if _concerns(one, recipient)]
         if mine:
-            data = {**data, "affected": mine}
-        if obstacles:
+            data = {**data, "affected": [one.reference for one in mine]}
+        if obstacles and (mine or recipient.is_affected or envelope.event.event_type in PROMISING):
             is_driver = not recipient.reads_organization
             reader = reader_of(envelope.event, recipient.organization_id, is_driver=is_driver)
             data = {**data, FIELD: {"reader": reader.value, "found": obstacles}}
         for channel in wanted_channels(row.kind, tuple(sorted(recipient.channels)), choices.get(recipient.user_id, {})):
             made = _notification(envelope, row.kind, recipient, channel, data)
+            made["subject_type"], made["subject_id"] = _leads_to(envelope, recipient, mine)
             notifications.append(made)
             if channel == EMAIL:
                 mails.append(_mail(made, envelope.event))
@@ -189,7 +190,6 @@ def _data_for(recipient: _Recipient, envelope: Envelope[Event], payload: Mapping
 def _notification(
     envelope: Envelope[Event], kind: str, recipient: _Recipient, channel: str, data: Mapping[str, Any]
 ) -> dict[str, Any]:
-    subject_type, subject_id = _leads_to(envelope)
     return {
         "id": notification_id(envelope.event_id, recipient.user_id, channel),
         "source_event_id": envelope.event_id,
@@ -199,8 +199,6 @@ def _notification(
         "kind": kind,
         "template": envelope.event.event_type,
         "data": dict(data),
-        "subject_type": subject_type,
-        "subject_id": subject_id,
         "status": Status.SENT if channel == IN_APP else Status.PENDING,
         "occurred_at": envelope.occurred_at,
     }
@@ -222,8 +220,15 @@ def _mail(notification: Mapping[str, Any], event: Event) -> dict[str, Any]:
     }
 
 
-def _leads_to(envelope: Envelope[Event]) -> tuple[str | None, UUID | None]:
-    """Return the page to which a message leads: the thing that the event is about."""
+def _leads_to(
+    envelope: Envelope[Event], recipient: _Recipient, affected: Sequence[BookingFacts]
+) -> tuple[str | None, UUID | None]:
+    """Return the page to which a message leads: the thing that the event is about, or, for a company that may no longer
+    see the vehicle that it booked, the first booking that is affected.
+    """
+    is_owner = recipient.organization_id == getattr(envelope.event, _OWN, None)
+    if envelope.event.event_type in _NAMING_BOOKINGS and affected and recipient.reads_organization and not is_owner:
+        return "Booking", affected[0].id
     if envelope.event.producer == "identity":
         return None, None
     if envelope.aggregate_type == "System":
@@ -353,7 +358,9 @@ def _affected_bookings(envelope: Envelope[Event]) -> list[BookingFacts]:
 
 
 def _obstacles(event: Event) -> list[str]:
-    """Return what keeps the vehicle that an event promises from being handed over as things stand now."""
+    """Return what keeps the vehicle of an event from being handed over as things stand now."""
+    if event.event_type == "VehicleSuspended":
+        return [Obstacle.OFF_THE_ROAD.value]
     if event.event_type not in PROMISING:
         return []
     vehicle_id, booking_id = getattr(event, "vehicle_id"), getattr(event, "booking_id")  # noqa: B009 - each names both

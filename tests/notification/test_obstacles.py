@@ -4,6 +4,7 @@ import re
 
 import pytest
 from flask import Flask
+from flask.testing import FlaskClient
 from sqlalchemy import select
 
 from karokar.assignment import actions as assignments
@@ -119,3 +120,27 @@ def test_the_notification_says_it_in_red_and_nothing_is_said_of_a_vehicle_that_i
         page = client.get("/notification/").text
     red = re.findall(r'kk-notice-bad".*?</div>\s*</div>', page, re.DOTALL)
     assert any("off the road" in one and "before you travel" in one for one in red)
+
+
+def test_who_counts_on_a_vehicle_that_goes_off_the_road_hears_what_to_do_and_is_led_to_it(
+    world: World, any_client: FlaskClient
+):
+    made = world.accepted()
+    suspend(world)
+    world.deliver()
+    ways_out = [
+        (world.company_admin, "Call the vendor, or take another vehicle."),
+        (world.employee, "Call the vendor before you travel to collect it."),
+        (world.vendor_admin, "Put it back on the road, or cancel the booking."),
+    ]
+    for who, way_out in ways_out:
+        mail = mail_to(who, "VehicleSuspended")
+        assert way_out in words(mail)
+        sign_in(any_client, who)
+        found = re.search(r"/notification/[0-9a-f-]{36}", mail.text)
+        assert found
+        led_to = any_client.get(found[0], follow_redirects=True)
+        assert led_to.status_code == 200
+        assert led_to.request.path != "/notification/", "A link that leads nowhere ends at the list of messages."
+        if who is world.company_admin:
+            assert led_to.request.path == f"/booking/{made.id}"

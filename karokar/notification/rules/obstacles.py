@@ -57,7 +57,14 @@ _WAYS_OUT: Mapping[str, str] = {
 
 
 def reader_of(event: Any, organization_id: UUID | None, *, is_driver: bool) -> Reader:
-    """Return in what role an organization's member, or the driver, reads about a booking's or an assignment's event."""
+    """Return in what role an organization's member, or the driver, reads about a booking's or an assignment's event, or
+    that a vehicle on which they count is off the road.
+    """
+    if event.aggregate_type == "Vehicle":
+        is_owner = organization_id == event.organization_id
+        if is_driver:
+            return Reader.OWNERS_DRIVER if is_owner else Reader.DRIVER
+        return Reader.VENDOR if is_owner else Reader.COMPANY
     if event.aggregate_type == "Assignment" and event.booking_id is None:
         return Reader.OWNERS_DRIVER if is_driver else Reader.OWNER
     if is_driver:

@@ -274,12 +274,12 @@ TEXTS: Mapping[str, Text] = {
     "VehicleSuspended": Text(
         "{vehicle} is off the road",
         "Until it is activated again, nobody finds it in a search and it can't be handed over.{affected}",
-        "Open the vehicle",
+        "See what is affected",
     ),
     "VehicleMaintenanceScheduled": Text(
         "{vehicle} goes to maintenance",
         "From {start} to {end}.{affected}",
-        "Open the vehicle",
+        "See what is affected",
     ),
     "AvailabilityConflictDetected": Text(
         "Conflict in the calendar of {vehicle}",
