@@ -5,6 +5,7 @@ import re
 from flask import Flask
 from flask.testing import FlaskClient
 
+from karokar.fleet import actions as fleet
 from karokar.kernel import clock
 from tests.factories import booking as make
 from tests.factories.booking import NOON, hours
@@ -57,3 +58,22 @@ def test_no_page_breaks_a_plate(app: Flask, client: FlaskClient) -> None:
                     found[who.name, url] = wrong
     assert found == {}
     assert shown > 15
+
+
+def test_no_warning_breaks_a_plate(app: Flask, client: FlaskClient) -> None:
+    world = make.make_world()
+    make.change("vehicles", world.vehicle, license_plate=PLATE, plate_key="KA01MJ4471")
+    made = world.accepted()
+    with world.acting(world.vendor_admin):
+        fleet.suspend_vehicle(world.vehicle, reason="DAMAGE")
+    world.deliver()
+    with clock.standing_at(NOON):
+        for who in (world.vendor_admin, world.company_admin, world.employee):
+            make.sign_in(client, who)
+            address = (
+                f"/assignment/{make.assignment_of(made.id).id}" if who is world.employee else f"/booking/{made.id}"
+            )
+            page = client.get(address)
+            assert "is off the road" in page.text
+            assert broken(page.text.split("data-story-later")[0]) == []
+            assert broken(client.get(f"/timeline/Booking/{made.id}?part=newest").text) == []

@@ -1,5 +1,6 @@
 """Addresses of things and of the page one is on."""
 
+import re
 from collections.abc import Iterable
 from typing import Any
 from urllib.parse import urlencode
@@ -13,10 +14,13 @@ from karokar.kernel.actor import Scope, current_actor
 from karokar.kernel.db import db
 from karokar.kernel.permissions import scope_of
 from karokar.kernel.ports import ports
-from karokar.kernel.text.normalization import bdi
+from karokar.kernel.text.normalization import bdi, names_apart
 from karokar.web.lists import saved_views
 
 LONGEST_PLATE = 20
+_GROUP = r"[^\W_a-zß-öø-ÿ]+"
+_PLATE = re.compile(rf"(?<= · )({_GROUP}(?:[ -]{_GROUP})*\b)")
+"""A plate in a sentence: groups of capital letters and digits after the vehicle's name."""
 
 
 def entity_url(type_: str, id_: UUID | str) -> str | None:
@@ -80,6 +84,16 @@ def unbroken(label: Any) -> Any:
     if not dot or len(last) > LONGEST_PLATE:
         return label
     return Markup('{}{}<span class="kk-nowrap">{}</span>').format(bdi(name), dot, bdi(last))
+
+
+def plates_whole(sentence: Any) -> Any:
+    """Return a sentence that names vehicles ("Make Model · KA 01 MJ 4471 is …") with each plate kept on one line."""
+    if not isinstance(sentence, str) or isinstance(sentence, Markup):
+        return sentence
+    return Markup("").join(
+        Markup('<span class="kk-nowrap">{}</span>').format(bdi(part)) if number % 2 else names_apart(part)
+        for number, part in enumerate(_PLATE.split(sentence))
+    )
 
 
 def short_id(id_: UUID | str) -> str:

@@ -18,7 +18,7 @@ from karokar.kernel.text.normalization import bdi, count_of, isolated, names_apa
 from karokar.web.lists import saved_views
 from karokar.web.responses.cookies import read_cookie
 from karokar.web.shell import times
-from karokar.web.shell.links import entity_url, page_path, page_url, short_id, unbroken
+from karokar.web.shell.links import entity_url, page_path, page_url, plates_whole, short_id, unbroken
 from karokar.web.shell.navigation import LinkGroup, navigation
 from karokar.web.shell.states import state_choices, state_of
 from karokar.web.shell.words import names_by_kind
@@ -220,6 +220,7 @@ def init_app(app: Flask) -> None:
         duration=times.duration,
         short_id=short_id,
         unbroken=unbroken,
+        plates_whole=plates_whole,
     )
     app.jinja_env.trim_blocks = True
     app.jinja_env.lstrip_blocks = True
