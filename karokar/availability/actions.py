@@ -45,9 +45,9 @@ def review_conflicts(vehicle_id: UUID) -> int:
     changed = 0
     for conflict_id, (first, second) in clashes.items():
         if conflict_id not in known:
-            conflict = AvailabilityConflict.between(first, second, at=now)
+            conflict, event = AvailabilityConflict.between(first, second, at=now)
             db.session.add(conflict)
-            publish(conflict.detected())
+            publish(event)
             changed += 1
     for conflict_id, conflict in known.items():
         if conflict.status == ConflictStatus.OPEN and conflict_id not in clashes:

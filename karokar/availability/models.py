@@ -138,8 +138,12 @@ class AvailabilityConflict(Aggregate):
         )
 
     @classmethod
-    def between(cls, first: AvailabilityBlock, second: AvailabilityBlock, *, at: datetime) -> "AvailabilityConflict":
-        """Return the new, OPEN conflict of two overlapping blocks, the one that begins earlier named first."""
+    def between(
+        cls, first: AvailabilityBlock, second: AvailabilityBlock, *, at: datetime
+    ) -> tuple["AvailabilityConflict", AvailabilityConflictDetected]:
+        """Return the new, OPEN conflict of two overlapping blocks, the one that begins earlier named first, and the
+        event.
+        """
         first, second = sorted((first, second), key=lambda block: (block.start, block.id))
         shared = rules.overlap(first.span, second.span)
         if shared is None:
@@ -147,7 +151,7 @@ class AvailabilityConflict(Aggregate):
             raise ValueError(message)
         companies = dict.fromkeys(block.corporate_organization_id for block in (first, second))
         company, other, *_ = *filter(None, companies), None, None
-        return cls(
+        conflict = cls(
             id=rules.conflict_id(first.id, second.id),
             vehicle_id=first.vehicle_id,
             organization_id=first.organization_id,
@@ -164,10 +168,7 @@ class AvailabilityConflict(Aggregate):
             status=ConflictStatus.OPEN.value,
             detected_at=at,
         )
-
-    def detected(self) -> AvailabilityConflictDetected:
-        """Return the fact that the blocks overlap."""
-        return AvailabilityConflictDetected(**self._facts())
+        return conflict, AvailabilityConflictDetected(**conflict._facts())
 
     def resolve(
         self, resolution: Resolution, *, at: datetime, by: UUID | None = None, note: str = ""

@@ -117,8 +117,10 @@ class Vehicle(Aggregate):
         return f"{self.make} {self.model} · {self.license_plate}"
 
     @classmethod
-    def register(cls, *, organization_id: UUID, ownership_type: str, odometer: int, **facts: Any) -> "Vehicle":
-        """Return a new PENDING vehicle. Raises RuleBroken for facts out of range."""
+    def register(
+        cls, *, organization_id: UUID, ownership_type: str, odometer: int, **facts: Any
+    ) -> tuple["Vehicle", VehicleCreated]:
+        """Return a new PENDING vehicle, and the event. Raises RuleBroken for facts out of range."""
         rules.check_kilometres(odometer)
         vehicle = cls(
             organization_id=organization_id,
@@ -127,11 +129,7 @@ class Vehicle(Aggregate):
             odometer=odometer,
         )
         vehicle._take(**facts)
-        return vehicle
-
-    def created(self) -> VehicleCreated:
-        """Return the fact of the registration."""
-        return VehicleCreated(**self._facts())
+        return vehicle, VehicleCreated(**vehicle._facts())
 
     def edit(self, **facts: Any) -> VehicleUpdated:
         """Take over new facts (make, model, year, license_plate, plate_country, category, seats, city, address,
@@ -313,20 +311,18 @@ class MaintenanceWindow(Aggregate):
     @classmethod
     def schedule(
         cls, vehicle: Vehicle, *, kind: str, description: str, start: datetime, end: datetime, at: datetime
-    ) -> "MaintenanceWindow":
-        """Return a new SCHEDULED window. Raises RuleBroken for a period or kind that cannot be."""
+    ) -> tuple["MaintenanceWindow", VehicleMaintenanceScheduled]:
+        """Return a new SCHEDULED window, and the event. Raises RuleBroken for a period or kind that cannot be."""
         if vehicle.status == VehicleStatus.RETIRED:
             raise StateConflict("VEHICLE_RETIRED", "A retired vehicle needs no maintenance.")
         window = cls(
-            vehicle_id=vehicle.id, organization_id=vehicle.organization_id, status=WindowStatus.SCHEDULED.value
+            vehicle_id=vehicle.id,
+            organization_id=vehicle.organization_id,
+            status=WindowStatus.SCHEDULED.value,
         )
         window._plan(kind=kind, description=description, start=start, end=end)
         rules.check_lies_ahead(end, at)
-        return window
-
-    def scheduled(self) -> VehicleMaintenanceScheduled:
-        """Return the fact of the planning."""
-        return VehicleMaintenanceScheduled(**self._facts())
+        return window, VehicleMaintenanceScheduled(**window._facts())
 
     def change(
         self, *, kind: str, description: str, start: datetime, end: datetime, at: datetime

@@ -50,7 +50,7 @@ def apply(
     problem = email_problem(email)
     if problem:
         raise RuleBroken("EMAIL_NOT_ACCEPTED", problem, fields={"email": problem})
-    organization = Organization(
+    organization, event = Organization.apply(
         name=name,
         type=type,
         time_zone=time_zone,
@@ -58,7 +58,6 @@ def apply(
         contact_name=f"{first_name} {last_name}".strip(),
         contact_phone=phone,
     )
-    event = organization.apply()
     db.session.add(organization)
     db.session.flush()
     db.session.add(

@@ -67,10 +67,11 @@ class Organization(Aggregate):
         """What is kept as details has fields of its own."""
         return self.details.get(field) if field in rules.DETAIL_LABELS else super().saved_as(field)
 
-    def apply(self) -> OrganizationCreated:
-        """Wait for review for the first time."""
-        self.status, self.applied_at = OrganizationStatus.PENDING, clock.now()
-        return OrganizationCreated(**self._facts())
+    @classmethod
+    def apply(cls, **facts: Any) -> tuple["Organization", OrganizationCreated]:
+        """Return a new organization that waits for review, and the event."""
+        made = cls(status=OrganizationStatus.PENDING, applied_at=clock.now(), **facts)
+        return made, OrganizationCreated(**made._facts())
 
     def update(self, **changes: Any) -> OrganizationUpdated:
         """Change data and settings. Raises RuleBroken for a time zone or buffer that cannot be."""

@@ -46,7 +46,7 @@ def request_verification(
     if waiting is not None:
         sentence = f"{rules.label_of(kind)} waits for review already. Wait for the answer, or hand in another kind."
         raise RuleBroken("WAITS_ALREADY", sentence, fields={"kind": sentence})
-    verification = Verification(
+    verification, event = Verification.request(
         entity_type=entity_type,
         entity_id=entity_id,
         organization_id=owner,
@@ -54,7 +54,6 @@ def request_verification(
         method="MANUAL",
         requested_by=current_actor().user_id,
     )
-    event = verification.request()
     db.session.add(verification)
     db.session.flush()
     for upload in uploads:

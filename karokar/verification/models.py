@@ -75,10 +75,11 @@ class Verification(Aggregate):
         begun = or_(Verification.valid_from.is_(None), Verification.valid_from <= at)
         return (Verification.status == VerificationStatus.APPROVED) & unexpired & begun
 
-    def request(self) -> VerificationRequested:
-        """Wait for review."""
-        self.status, self.requested_at = VerificationStatus.PENDING, clock.now()
-        return VerificationRequested(**self._facts(), requested_by=self.requested_by)
+    @classmethod
+    def request(cls, **facts: Any) -> tuple["Verification", VerificationRequested]:
+        """Return a new try that waits for review, and the event."""
+        made = cls(status=VerificationStatus.PENDING, requested_at=clock.now(), **facts)
+        return made, VerificationRequested(**made._facts(), requested_by=made.requested_by)
 
     def approve(
         self, reviewer_id: UUID | None, *, valid_from: datetime | None, expires_at: datetime | None, note: str | None

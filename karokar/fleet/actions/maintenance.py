@@ -21,11 +21,11 @@ def schedule_maintenance(vehicle_id: UUID, *, kind: str, start: datetime, end: d
     load(Vehicle, vehicle_id, MAINTENANCE_SCHEDULE)
     queries.lock_calendar(vehicle_id)
     vehicle = load(Vehicle, vehicle_id, MAINTENANCE_SCHEDULE)
-    window = MaintenanceWindow.schedule(
+    window, event = MaintenanceWindow.schedule(
         vehicle, kind=kind, description=description, start=start, end=end, at=clock.now()
     )
     db.session.add(window)
-    publish(window.scheduled())
+    publish(event)
     return window.id
 
 

@@ -62,7 +62,7 @@ def register_vehicle(
         raise PermissionDenied(VEHICLE_CREATE, PERMISSIONS[VEHICLE_CREATE].description)
     organizations.hold_active([actor.organization_id])
     _check_zone(time_zone)
-    vehicle = Vehicle.register(
+    vehicle, event = Vehicle.register(
         organization_id=actor.organization_id,
         ownership_type=ownership.value,
         odometer=odometer,
@@ -92,7 +92,7 @@ def register_vehicle(
             recorded_by=actor.user_id,
         )
     )
-    publish(vehicle.created())
+    publish(event)
     return vehicle.id
 
 

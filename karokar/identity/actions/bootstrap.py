@@ -39,9 +39,11 @@ def create_platform_admin(
     facts = organization.get_organization(platform)
     role = db.session.scalars(select(Role).where(Role.code == rules.ADMIN_ROLES[facts.type])).one()
     if user is None:
-        user = User(first_name=first_name, last_name=last_name, email=normal, time_zone=facts.time_zone)
+        user, registered = User.register(
+            first_name=first_name, last_name=last_name, email=normal, time_zone=facts.time_zone
+        )
         db.session.add(user)
-        publish(user.register())
+        publish(registered)
     else:
         # Somebody invited this address somewhere: that is no account, and its name is only what they typed.
         changed = user.update(

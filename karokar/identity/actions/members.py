@@ -107,7 +107,7 @@ def _invite(
         quotas.ask(OPEN_INVITATIONS_OF_ORGANIZATION, organization_id, used=lambda: db.session.scalar(counted) or 0)
     user = db.session.scalars(select(User).where(User.email == normal_email(email))).one_or_none()
     if user is None:
-        user = User(
+        user, registered = User.register(
             first_name=first_name,
             last_name=last_name,
             email=normal_email(email),
@@ -115,7 +115,7 @@ def _invite(
             time_zone=time_zone or organization.get_organization(organization_id).time_zone,
         )
         db.session.add(user)
-        publish(user.register())
+        publish(registered)
     conditions = (Membership.user_id == user.id, Membership.organization_id == organization_id)
     membership = db.session.scalars(select(Membership).where(*conditions).with_for_update()).one_or_none()
     if membership is None:

@@ -38,17 +38,15 @@ def create_role(*, name: str, description: str = "", permissions: Iterable[str])
     actor = current_actor()
     if actor.organization_id is None or actor.organization_type is None:
         raise NotFound("organization")
-    role = Role(
+    role, event = Role.compose(
         organization_id=actor.organization_id,
         organization_type=actor.organization_type,
-        code=None,
         name=_free_name(name, actor.organization_id),
         description=description,
-        is_system_role=False,
         permissions=_checked(permissions, actor.organization_type),
     )
     db.session.add(role)
-    publish(role.create())
+    publish(event)
     return role
 
 

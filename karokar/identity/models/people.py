@@ -104,9 +104,11 @@ class User(Aggregate):
             return User.id == actor.user_id
         return false()
 
-    def register(self) -> UserRegistered:
-        """Tell of a new account."""
-        return UserRegistered(user_id=self.id)
+    @classmethod
+    def register(cls, **facts: Any) -> tuple["User", UserRegistered]:
+        """Return a new person, and the event."""
+        made = cls(**facts)
+        return made, UserRegistered(user_id=made.id)
 
     def verify_email(self) -> EmailVerified:
         """Note that the person reads mail sent to their address."""
@@ -240,9 +242,14 @@ class Role(Aggregate):
             return "self"
         return "own" if code in self.permissions else "no"
 
-    def create(self) -> RoleCreated:
-        """Tell of a composed role."""
-        return RoleCreated(role_id=self.id, organization_id=self._owner(), name=self.name, permissions=self.permissions)
+    @classmethod
+    def compose(cls, *, organization_id: UUID, **facts: Any) -> tuple["Role", RoleCreated]:
+        """Return a new role that an organization composed of permissions, and the event."""
+        made = cls(organization_id=organization_id, code=None, is_system_role=False, **facts)
+        event = RoleCreated(
+            role_id=made.id, organization_id=organization_id, name=made.name, permissions=made.permissions
+        )
+        return made, event
 
     def change(self, *, name: str, description: str, permissions: list[str]) -> RoleChanged:
         """Let the role allow something else from now on. Raises RuleBroken for a system role."""
