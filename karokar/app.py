@@ -16,7 +16,7 @@ from karokar.kernel.db import db
 from karokar.web.requests import guard
 from karokar.web.responses.cookies import cookie_name
 
-ROLES_OF_FILES = ("permissions", "models", "queries", "actions", "handlers", "views", "api", "cli")
+ROLES_OF_FILES = ("permissions", "models", "queries", "actions", "handlers", "views", "runs", "api", "cli")
 PRODUCERS = (
     "identity", "organization", "verification", "fleet", "booking", "assignment", "availability", "notification",
     "audit", "administration", "delivery",

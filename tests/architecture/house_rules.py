@@ -23,6 +23,7 @@ ROLES = {
     "cli",
     "console",
     "facts",
+    "runs",
 }
 # Files that only one context has, and why.
 ALSO = {

@@ -1,8 +1,6 @@
 """Operating deliveries: the pipeline at a glance, failures by kind, dead letters, handlers."""
 
 import hashlib
-from collections.abc import Iterator, Mapping
-from typing import Any
 from uuid import UUID
 
 from flask import flash, make_response, redirect, render_template, request, url_for
@@ -12,6 +10,7 @@ from wtforms.validators import DataRequired, Length
 
 from karokar.administration import actions
 from karokar.administration.permissions import EVENT_OPERATE
+from karokar.administration.runs import DISMISS
 from karokar.administration.views.blueprint import bp
 from karokar.administration.views.events import EventNames
 from karokar.events.handlers import HANDLERS
@@ -19,11 +18,10 @@ from karokar.kernel.errors import NotFound
 from karokar.kernel.permissions import requires
 from karokar.kernel.text.normalization import count_of
 from karokar.outbox.delivery import canary
-from karokar.outbox.monitoring.dead_letters import all_dead_letters, list_dead_letters
+from karokar.outbox.monitoring.dead_letters import list_dead_letters
 from karokar.outbox.monitoring.overview import failure_groups, find_handler, handler_names, handler_states, list_pending
 from karokar.outbox.monitoring.overview import overview as poll
 from karokar.outbox.operations.actions import digest_of_open
-from karokar.runs.kinds import Item, Skipped, row_kind
 from karokar.runs.views.bulk import ask_with
 from karokar.web.forms.base import Form
 from karokar.web.lists.filters import Choice, Filters
@@ -154,31 +152,7 @@ def dead_letters() -> str:
     return render_template("administration/dead_letters.html", filters=filters, page=page)
 
 
-def _list_dead(parameters: Mapping[str, Any]) -> Iterator[Item]:
-    filters = parameters["filters"]
-    for found in all_dead_letters(
-        handler=filters.get("handler"), types=filters.get("type"), keys=tuple(parameters.get("chosen", ()))
-    ):
-        yield Item(f"{found.event_type} for {found.handler}", {"name": found.handler, "position": found.position})
-
-
-def _retry_dead(item: Item, _parameters: Mapping[str, Any]) -> None:
-    if not actions.retry_dead_letter(item.data["name"], item.data["position"]):
-        raise Skipped("It is not dead any more.")
-
-
-def _dismiss_dead(item: Item, parameters: Mapping[str, Any]) -> None:
-    if not actions.dismiss_dead_letter(item.data["name"], item.data["position"], parameters["reason"]):
-        raise Skipped("It is not dead any more.")
-
-
-row_kind("delivery.retry", "Retry dead letters", permission=EVENT_OPERATE, list_items=_list_dead, do=_retry_dead)
-ask_with(
-    row_kind(
-        "delivery.dismiss", "Dismiss dead letters", permission=EVENT_OPERATE, list_items=_list_dead, do=_dismiss_dead
-    ),
-    ReasonForm,
-)
+ask_with(DISMISS, ReasonForm)
 
 
 # One delivery ---------------------------------------------------------------------------------------------------------

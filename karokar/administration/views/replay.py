@@ -1,9 +1,5 @@
 """Replay: say what, see what it means for each handler, try it, then start it and watch it as a run."""
 
-from collections.abc import Iterator, Mapping
-from typing import Any
-from uuid import UUID
-
 from flask import flash, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response
 
@@ -15,9 +11,8 @@ from karokar.events.base import LATEST
 from karokar.kernel.errors import RuleBroken
 from karokar.kernel.permissions import requires
 from karokar.outbox.monitoring.overview import handler_names
-from karokar.outbox.operations.replay import DELIVERIES_A_SECOND, JUDGED_FROM, STOPS_OVER_PERCENT, is_going_wrong
-from karokar.outbox.operations.replay_plan import Unit, Wanted, digest_of_plan, list_units, make_plan
-from karokar.runs.kinds import End, Item, Paced, Stopped, row_kind
+from karokar.outbox.operations.replay import DELIVERIES_A_SECOND, JUDGED_FROM, STOPS_OVER_PERCENT
+from karokar.outbox.operations.replay_plan import Wanted, digest_of_plan, make_plan
 from karokar.runs.queries import list_runs
 from karokar.web.lists.filters import Choice, Day, Filters
 
@@ -87,41 +82,3 @@ def _number(name: str, default: int) -> int:
     """Return a whole number of the form; what is none is refused where it is used."""
     text = request.form.get(name, "").strip()
     return int(text) if text.isdecimal() else -1 if text else default
-
-
-def _items(parameters: Mapping[str, Any]) -> Iterator[Item]:
-    wanted = Wanted.of_words(parameters["wanted"])
-    for unit in list_units(wanted, with_mails=bool(parameters.get("with_mails"))):
-        yield Item(unit.label, unit.as_data())
-
-
-def _do(item: Item, parameters: Mapping[str, Any]) -> Paced:
-    done, failed = actions.count_units(UUID(parameters["replay_id"]))
-    percent = parameters["stops_over_percent"]
-    if is_going_wrong(done, failed, percent):
-        raise Stopped(
-            f"Stopped by itself: {failed:,} of {done:,} units failed, more than {percent} %. Look at the refused rows; "
-            "trying them again also goes on with the rest."
-        )
-    wanted = Wanted.of_words(parameters["wanted"])
-    outcome = actions.replay_unit(Unit(**item.data), wanted, is_try=bool(parameters["is_try"]))
-    return Paced(outcome.in_words, outcome.deliveries / parameters["rate"])
-
-
-def _ended(parameters: Mapping[str, Any], end: End) -> None:
-    done = end.ok + end.failed + end.skipped
-    left = parameters["planned"] - done if end.left is None else end.left
-    counts = {"done": end.ok, "failed": end.failed, "skipped": end.skipped, "left": left}
-    actions.end_replay(UUID(parameters["replay_id"]), Wanted.of_words(parameters["wanted"]), counts)
-
-
-row_kind(
-    "event.replay",
-    "Replay events",
-    permission=EVENT_OPERATE,
-    list_items=_items,
-    do=_do,
-    ended=_ended,
-    is_bulk=False,
-)
-row_kind("event.replay_try", "Try a replay", permission=EVENT_OPERATE, list_items=_items, do=_do, is_bulk=False)
