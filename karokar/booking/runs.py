@@ -26,6 +26,8 @@ CANCELLABLE = ("REQUESTED", "APPROVED", "ASSIGNED")
 
 def _matching(parameters: Mapping[str, Any], statuses: tuple[str, ...]) -> Iterator[Item]:
     filters = Filters.of_request(FILTERS, args=parameters["filters"])
+    # A value that isn't understood filters nothing: the run would be about everything.
+    filters.refuse_problems()
     text = filters.values["text"]
     plates = [vehicle.id for vehicle in fleet.find_by_plate(text)] if text else []
     wanted = BookingFilter(**filters.values, vehicle_ids=plates, sort="start")

@@ -3,6 +3,7 @@
 from datetime import timedelta
 from uuid import UUID
 
+import pytest
 from sqlalchemy import func, select
 
 from karokar.booking import actions
@@ -117,3 +118,15 @@ def test_a_row_that_was_changed_after_it_was_shown_is_refused_and_says_so(world,
     run_id = UUID(answer.location.rsplit("/", 1)[1])
     assert db.session.get_one(Run, run_id, populate_existing=True).failed == 1
     assert db.session.get_one(Booking, shown.id, populate_existing=True).status == "REQUESTED"
+
+
+@pytest.mark.parametrize("nonsense", ["status=NONSENSE", "from=2026-02-30", "to=nonsense"])
+def test_a_filter_that_is_not_understood_offers_no_change_to_everything(world, client, nonsense):
+    asked = world.requested()
+    make.sign_in(client, world.vendor_admin)
+    with clock.standing_at(make.NOON):
+        listed = client.get(f"/booking/?{nonsense}")
+        offered = client.get(f"/runs/new/booking.reject?{nonsense}")
+    assert "/runs/new/" not in listed.text
+    assert offered.status_code == 422
+    assert asked.reference not in offered.text

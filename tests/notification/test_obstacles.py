@@ -60,7 +60,7 @@ def test_a_driver_is_not_asked_to_collect_a_vehicle_that_is_off_the_road_without
     assert re.search(r'<p class="warning"><strong>[^<]*' + "is off the road", driver.html)
     vendor = mail_to(world.vendor_admin, "BookingAssigned")
     assert OFF_THE_ROAD in words(vendor)
-    assert "Put it back on the road, or cancel the booking." in words(vendor)
+    assert "Get it back on the road, or cancel the booking." in words(vendor)
     assert "It can be handed over" not in words(vendor)
 
 
@@ -131,7 +131,7 @@ def test_who_counts_on_a_vehicle_that_goes_off_the_road_hears_what_to_do_and_is_
     ways_out = [
         (world.company_admin, "Call the vendor, or take another vehicle."),
         (world.employee, "Call the vendor before you travel to collect it."),
-        (world.vendor_admin, "Put it back on the road, or cancel the booking."),
+        (world.vendor_admin, "Get it back on the road, or cancel the booking."),
     ]
     for who, way_out in ways_out:
         mail = mail_to(who, "VehicleSuspended")

@@ -52,7 +52,7 @@ def in_the_way(line: Shown, out: Booking | None) -> list[MissingStep]:
     found = []
     if line.is_off_road:
         sentence = f"{line.vehicle_label} is off the road, so it can't be handed over."
-        found.append(_with_way_out(line, sentence, "Put it back on the road, or cancel the booking."))
+        found.append(_with_way_out(line, sentence, "Get it back on the road, or cancel the booking."))
     if out is not None:
         sentence = f"The vehicle is still out: it was due back {local_time(out.end)}."
         if out.end > clock.now() and not out.is_awaited:

@@ -45,13 +45,13 @@ _SENTENCES: Mapping[str, str] = {
     Obstacle.STILL_OUT: "{vehicle} has not come back from an earlier booking, so it can't be handed over yet.",
 }
 _OF_VENDORS: Mapping[str, str] = {
-    Obstacle.OFF_THE_ROAD: "Put it back on the road, or cancel the booking.",
+    Obstacle.OFF_THE_ROAD: "Get it back on the road, or cancel the booking.",
     Obstacle.STILL_OUT: "Call the company that has it, and record the return as soon as it is back.",
 }
 _WAYS_OUT: Mapping[str, str] = {
     Reader.COMPANY: "Call {vendor}, or take another vehicle.",
     Reader.DRIVER: "Call {vendor} before you travel to collect it.",
-    Reader.OWNER: "Put it back on the road, or give the employee another vehicle.",
+    Reader.OWNER: "Get it back on the road, or give the employee another vehicle.",
     Reader.OWNERS_DRIVER: "Ask your company before you travel to collect it.",
 }
 
