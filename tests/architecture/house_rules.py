@@ -49,7 +49,7 @@ SECOND_LEVEL = {
 FORMER_WORDS = {
     "Overtaken": "ClaimLost", "Standing": "ShardState", "Trouble": "DeferredDelivery", "trouble": "deferred_row",
     "troubles": "deferred_rows", "react": "invoke", "mend": "rebase_after_restore", "careful": "isolated",
-    "catch_up": "work_off_backlog", "doorbell": "queue", "put_off": "snooze", "oneself": "own_account", "giving": "handover",
+    "catch_up": "work_off_backlog", "put_off": "snooze", "oneself": "own_account", "giving": "handover",
     "deciding": "decisions", "loading": "locking", "whohad": "custody",
 }  # fmt: skip
 """Names that nobody outside this project knew, and what they are called now: docs/glossary.md."""

@@ -159,7 +159,7 @@ def _is_known(event: StoredEvent, handler: Handler) -> bool:
 
 
 def _take(store: type[Store], session: Session, batch: _Batch) -> None:
-    """Take the batch for this transaction. Raises Overtaken where somebody is at it, or a person changed any of it."""
+    """Take the batch for this transaction. Raises ClaimLost where somebody is at it, or a person changed any of it."""
     if not store.lock(session.connection(), batch.shard):
         raise ClaimLost
     rows = session.scalars(

@@ -93,7 +93,7 @@ def claim(
 ) -> ShardState:
     """Take shards for this transaction, and return how those stand that nobody else has and that are as they were seen.
 
-    Raises Overtaken where none is left. The subscriptions are read here, after the events: see docs/events.md.
+    Raises ClaimLost where none is left. The subscriptions are read here, after the events: see docs/events.md.
     """
     standing = store.claim(connection, progress, event_types)
     unmoved = {shard: position for shard, position in standing.progress.items() if position == progress[shard]}

@@ -160,7 +160,7 @@ def _reason_to_wait(session: Session, number: int, handler: Handler, event: Stor
 
 
 def _take(store: type[Store], session: Session, number: int, position: int) -> DeferredDelivery:
-    """Take the delivery and its shard for this transaction. Raises Overtaken where somebody else is at either."""
+    """Take the delivery and its shard for this transaction. Raises ClaimLost where somebody else is at either."""
     shard = session.scalar(
         select(DeferredDelivery.shard).where(DeferredDelivery.handler == number, DeferredDelivery.position == position)
     )
