@@ -71,7 +71,7 @@ def run(folder: Path, command: str) -> str:
         **{
             name: value
             for name, value in os.environ.items()
-            if not name.startswith(("KAROKAR_", "DATABASE_URL", "PYTEST"))
+            if not name.startswith(("KAROKAR_", "DATABASE_URL", "PYTEST", "TEST_RUN_"))
         },
         "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
         "KAROKAR_DATA": str(folder / "var"),

@@ -15,6 +15,7 @@ from karokar.outbox.operations.actions import Selection
 from karokar.outbox.operations.replay import perform
 from karokar.outbox.operations.replay_plan import Wanted, list_units
 from karokar.outbox.store import open_store
+from karokar.supervisor.process import wait_until
 from tests.factories.tampering import tamper
 from tests.outbox import things
 from tests.outbox.test_conformance import Poison
@@ -151,10 +152,9 @@ def test_a_committed_event_that_the_sequencer_never_saw_is_found(pg_app):
         make_moved(1)
         with open_store() as store:
             store.sequence()
+        lost = newest_transaction()
         execute("delete from event_log where position = 1")
-        make_moved(0)
-        with open_store() as store:
-            store.sequence()
+        assert wait_until(lambda: ticked_after(lost), within=60)
         assert "unsequenced" in verify().problems
 
 
@@ -169,8 +169,27 @@ def test_what_the_last_check_saw_in_order_is_not_read_again(pg_app):
         make_moved(0)
         with open_store() as store:
             store.sequence()
+        lost = newest_transaction()
         execute("delete from event_log where position = 3")
-        make_moved(0)
-        with open_store() as store:
-            store.sequence()
+        assert wait_until(lambda: ticked_after(lost), within=60)
         assert "unsequenced" in verify_what_is_new().problems
+
+
+def newest_transaction() -> str:
+    """The number of the transaction that made the newest event."""
+    xid = str(db.session.execute(text("select max(xid)::text from events")).scalar())
+    db.session.rollback()
+    return xid
+
+
+def ticked_after(xid: str) -> bool:
+    """Give one more event its position, and say whether every transaction up to this one had ended by then: another
+    test's transaction, in another database of the same cluster, may still be open.
+    """
+    make_moved(0)
+    with open_store() as store:
+        store.sequence()
+    newest = "select pg_snapshot_xmin(snapshot) > cast(:xid as xid8) from ticks order by position desc limit 1"
+    is_over = bool(db.session.execute(text(newest), {"xid": xid}).scalar())
+    db.session.rollback()
+    return is_over
