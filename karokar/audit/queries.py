@@ -11,7 +11,7 @@ import msgspec
 from prometheus_client.core import GaugeMetricFamily
 from sqlalchemy import Select, func, select
 
-from karokar.audit.models import HASHED, AuditDelivery, AuditRecord, AuditSeal, AuditWatch
+from karokar.audit.models import HASHED, WEBHOOK, AuditDelivery, AuditRecord, AuditSeal, AuditWatch, mail_place
 from karokar.audit.permissions import AUDIT_READ
 from karokar.audit.rules import FIRST_LINK, Evidence, Finding, Keys, content_hash, first_fault
 from karokar.events.base import CATALOG, LATEST, Envelope
@@ -256,14 +256,26 @@ def figures() -> list[GaugeMetricFamily]:
                 value=(clock.now() - status.verified_at).total_seconds(),
             )
         )
-    taken = GaugeMetricFamily(
+    return [*found, _taken()]
+
+
+def _taken() -> GaugeMetricFamily:
+    """Of each place that is set: of several addresses the one that waits longest, and what never took one counts."""
+    family = GaugeMetricFamily(
         "audit_checkpoint_taken_seconds",
-        "How long ago a place outside took a signed checkpoint of the audit log.",
+        "How long ago a place outside took a signed checkpoint of the audit log; since the first seal, if never.",
         labels=["place"],
     )
-    for place, at in db.session.execute(select(AuditDelivery.place, AuditDelivery.taken_at)):
-        taken.add_metric([place], (clock.now() - at).total_seconds())
-    return [*found, taken]
+    first = db.session.scalar(select(AuditSeal.sealed_at).order_by(AuditSeal.position).limit(1))
+    at = dict(db.session.execute(select(AuditDelivery.place, AuditDelivery.taken_at)).all())
+    places = {
+        "mail": [mail_place(address) for address in settings().audit_mail],
+        "webhook": [WEBHOOK] if settings().audit_webhook else [],
+    }
+    for name, wanted in places.items():
+        if wanted and first is not None:
+            family.add_metric([name], max((clock.now() - at.get(place, first)).total_seconds() for place in wanted))
+    return family
 
 
 def verify(after: int = 0, until: int | None = None) -> Finding | None:

@@ -22,7 +22,7 @@ from karokar.kernel.log import get_logger
 
 F = TypeVar("F", bound=Callable[[], object])
 
-Lane = Literal["clock", "mail", "runs", "checkpoints"]
+Lane = Literal["clock", "mail", "runs", "webhook", "checkpoint_mail"]
 """Jobs of one lane run one after the other; lanes do not wait for each other. What may take long has its own."""
 
 LOOKED_AT_MOST = 10_000
@@ -31,18 +31,26 @@ FAILURES_SHOWN = 100
 
 @dataclass(frozen=True)
 class Job:
-    """A function of no arguments, run every `seconds`; `name` is `context.function`."""
+    """A function of no arguments, run every `seconds`; `name` is `context.function`.
+
+    While it fails, the pause doubles each time up to `longest_pause`; at 0 it always comes at its time.
+    """
 
     name: str
     seconds: float
     run: Callable[[], object]
     lane: Lane = "clock"
+    longest_pause: float = 0
+
+    def pause_after(self, failures: int) -> float:
+        """Return the seconds until it comes again, after so many failures in a row."""
+        return max(self.seconds, min(self.seconds * 2.0 ** min(failures, 10), self.longest_pause))
 
 
 JOBS: dict[str, Job] = {}
 
 
-def every(seconds: float, *, lane: Lane = "clock") -> Callable[[F], F]:
+def every(seconds: float, *, lane: Lane = "clock", longest_pause: float = 0) -> Callable[[F], F]:
     """Declare that the clock runs this function every so many seconds. Raises ValueError for a name used twice."""
 
     def declare(function: F) -> F:
@@ -50,7 +58,7 @@ def every(seconds: float, *, lane: Lane = "clock") -> Callable[[F], F]:
         if name in JOBS:
             message = f"Two clock jobs are called {name}."
             raise ValueError(message)
-        JOBS[name] = Job(name, seconds, function, lane)
+        JOBS[name] = Job(name, seconds, function, lane, longest_pause)
         return function
 
     return declare

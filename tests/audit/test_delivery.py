@@ -7,6 +7,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from email import message_from_bytes, policy
@@ -74,12 +75,37 @@ def receiver() -> Iterator[Receiver]:
     server.server_close()
 
 
+@contextmanager
+def stalling() -> Iterator[str]:
+    """A receiver that accepts with its head, and then sends nothing of the body that it announced."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+
+        def answer() -> None:
+            with suppress(OSError):
+                connection, _ = listening.accept()
+                with connection:
+                    connection.recv(65536)
+                    connection.sendall(b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 9\r\n\r\n")
+                    while connection.recv(65536):
+                        pass
+
+        threading.Thread(target=answer, daemon=True).start()
+        yield f"http://127.0.0.1:{listening.getsockname()[1]}/"
+
+
 @dataclass
 class Mailbox:
     """A mail server that keeps what it is given."""
 
     answer: str = "250 OK"
+    unknown: str = ""
     received: list[EmailMessage] = field(default_factory=list)
+
+    async def handle_RCPT(self, server, session, envelope, address, options):  # noqa: N802 - the library's name
+        if address == self.unknown:
+            return "550 No such mailbox"
+        envelope.rcpt_tos.append(address)
+        return "250 OK"
 
     async def handle_DATA(self, server, session, envelope):  # noqa: N802 - the library's name
         if self.answer.startswith("250"):
@@ -194,6 +220,13 @@ def test_a_receiver_that_sends_a_letter_at_a_time_is_broken_off(
         actions.post_checkpoint()
 
 
+def test_nobody_waits_for_the_body_of_an_answer(sealed: Flask, monkeypatch: pytest.MonkeyPatch):
+    with stalling() as url:
+        changed = dataclasses.replace(sealed.config["KAROKAR"], audit_webhook=url)
+        monkeypatch.setitem(sealed.config, "KAROKAR", changed)
+        assert actions.post_checkpoint() is not None
+
+
 def test_a_process_that_dies_after_the_answer_posts_the_checkpoint_again(
     sealed: Flask, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ):
@@ -213,8 +246,8 @@ def test_a_checkpoint_is_mailed_once_a_day_and_its_line_can_be_copied(
     assert actions.mail_checkpoint() is None
     with clock.standing_at(clock.now() + timedelta(hours=25)):
         assert actions.mail_checkpoint() is not None, "Also when nothing is new: a missing mail is a sign."
+    assert [mail["To"] for mail in mailbox[0].received] == ["audit@example.com", "revisor@example.org"] * 2
     mail = mailbox[0].received[0]
-    assert mail["To"] == "audit@example.com, revisor@example.org"
     assert "Audit checkpoint" in mail["Subject"]
     line = next(line for line in mail.get_content().splitlines() if line.startswith("{"))
     (tmp_path / "copied").write_text(line)
@@ -228,6 +261,66 @@ def test_a_mail_server_that_refuses_is_named_and_tried_again(sealed: Flask, mail
         actions.mail_checkpoint()
     mailbox[0].answer = "250 OK"
     assert actions.mail_checkpoint() is not None
+
+
+def test_a_mail_server_that_greets_for_ever_is_broken_off(sealed: Flask, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(delivery, "WHOLE_SECONDS", 1)
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+
+        def greet() -> None:
+            with suppress(OSError):
+                connection, _ = listening.accept()
+                with connection:
+                    while True:
+                        connection.sendall(b"220-Welcome\r\n")
+                        time.sleep(0.1)
+
+        threading.Thread(target=greet, daemon=True).start()
+        url = f"smtp://127.0.0.1:{listening.getsockname()[1]}"
+        monkeypatch.setitem(sealed.config, "KAROKAR", dataclasses.replace(sealed.config["KAROKAR"], smtp_url=url))
+        with pytest.raises(delivery.NotTaken, match="didn't take"):
+            actions.mail_checkpoint()
+
+
+def test_a_receiver_that_stands_still_delays_neither_the_other_place_nor_anything_else():
+    lanes = {name: JOBS[f"audit.{name}"].lane for name in ("post_checkpoint", "mail_checkpoint")}
+    assert len(set(lanes.values())) == 2
+    others = {job.lane for job in JOBS.values() if job.name.removeprefix("audit.") not in lanes}
+    assert others.isdisjoint(lanes.values())
+
+
+@pytest.mark.parametrize("name", ["post_checkpoint", "mail_checkpoint"])
+def test_the_pauses_between_tries_grow_and_end_when_it_is_taken(name: str):
+    job = JOBS[f"audit.{name}"]
+    assert [job.pause_after(failures) for failures in (0, 1, 2, 3, 4, 1000)] == [60, 120, 240, 480, 900, 900]
+
+
+def test_an_address_that_is_refused_is_named_until_it_takes_a_checkpoint_and_others_get_one_mail(
+    sealed: Flask, mailbox: tuple[Mailbox, str]
+):
+    mailbox[0].unknown = "revisor@example.org"
+    for _ in range(3):
+        run_job(JOBS["audit.mail_checkpoint"])
+    (failure,) = list_failures()
+    assert "revisor@example.org" in failure.error
+    assert "audit@example.com" not in failure.error
+    assert [mail["To"] for mail in mailbox[0].received] == ["audit@example.com"], "Who has it is not sent it again."
+    mailbox[0].unknown = ""
+    run_job(JOBS["audit.mail_checkpoint"])
+    assert list_failures() == []
+    assert [mail["To"] for mail in mailbox[0].received] == ["audit@example.com", "revisor@example.org"]
+
+
+def test_a_place_that_never_took_one_is_measured_and_one_that_is_no_longer_set_is_not(
+    sealed: Flask, monkeypatch: pytest.MonkeyPatch
+):
+    actions.post_checkpoint()
+    changed = dataclasses.replace(sealed.config["KAROKAR"], audit_webhook=None, audit_webhook_secret=None)
+    monkeypatch.setitem(sealed.config, "KAROKAR", changed)
+    with clock.standing_at(clock.now() + timedelta(days=3)):
+        (taken,) = (family for family in figures() if family.name == "audit_checkpoint_taken_seconds")
+    assert [sample.labels["place"] for sample in taken.samples] == ["mail"]
+    assert taken.samples[0].value >= timedelta(days=3).total_seconds()
 
 
 def test_how_long_ago_each_place_took_a_checkpoint_is_measured(sealed: Flask):

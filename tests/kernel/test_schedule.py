@@ -123,6 +123,30 @@ def test_a_job_that_fails_is_shown_to_operators_until_it_succeeds(app):
     assert list_failures() == []
 
 
+def test_a_job_that_may_rest_comes_less_often_while_it_fails_and_others_keep_their_time(app, monkeypatch):
+    now, came = [0.0], {"test.resting": [], "test.steady": []}
+    monkeypatch.setattr(scheduler.time, "monotonic", lambda: now[0])
+    is_well = []
+
+    def work(name: str) -> None:
+        came[name].append(now[0])
+        if not is_well:
+            raise ZeroDivisionError
+
+    jobs = [
+        Job("test.resting", 60, lambda: work("test.resting"), longest_pause=240),
+        Job("test.steady", 60, lambda: work("test.steady")),
+    ]
+    due: dict[str, float] = {}
+    for minute in range(12):
+        now[0] = minute * 60.0
+        if minute == 10:
+            is_well.append(True)
+        scheduler._run_due(jobs, due, lambda: False)
+    assert came["test.steady"] == [minute * 60.0 for minute in range(12)]
+    assert came["test.resting"] == [0.0, 120.0, 360.0, 600.0, 660.0]
+
+
 def test_a_database_that_is_away_ends_the_work(found):
     done: list[UUID] = []
     with pytest.raises(Busy):

@@ -1,8 +1,8 @@
 """Checkpoints sent away: to a webhook and by mail, where whoever administers this machine can't change them.
 
 Each place is sent a checkpoint at least once: what it accepted is noted after its answer, so a process that dies in
-between sends it again. A place that doesn't answer is tried every minute, in a lane of the scheduler in which nothing
-else waits, and is listed on System health until it does.
+between sends it again. A place that doesn't take it is tried again, after pauses that grow, in a lane of the scheduler
+in which nothing else waits, and is listed on System health until it does.
 """
 
 import base64
@@ -20,7 +20,7 @@ from email.utils import format_datetime, make_msgid, parseaddr
 from urllib.parse import urlsplit
 
 from karokar.audit.actions.checkpoints import sign_newest
-from karokar.audit.models import AuditDelivery
+from karokar.audit.models import WEBHOOK, AuditDelivery, mail_place
 from karokar.audit.rules import Checkpoint
 from karokar.kernel import clock
 from karokar.kernel.db import action, db
@@ -31,8 +31,8 @@ from karokar.kernel.smtp import open_server
 
 ANSWER_SECONDS = 10
 WHOLE_SECONDS = 30
-"""How long a receiver may take altogether: one that sends a letter at a time must not hold the lane."""
-MOST_READ = 1000
+"""How long a receiver may take altogether: one that sends a letter at a time would never run into the other bound."""
+LONGEST_PAUSE = 900
 MAIL_EVERY = timedelta(days=1)
 WEBHOOK_AT_LEAST_EVERY = timedelta(hours=1)
 """Also without anything new, so that a receiver can tell a quiet day from one on which nothing is sent any more."""
@@ -45,39 +45,47 @@ class NotTaken(DomainError):
         super().__init__("CHECKPOINT_NOT_TAKEN", sentence)
 
 
-@every(60, lane="checkpoints")
+@every(60, lane="webhook", longest_pause=LONGEST_PAUSE)
 def post_checkpoint() -> Checkpoint | None:
     """Post the newest checkpoint to the webhook; None where there is nothing to post. Raises NotTaken."""
     url, secret = settings().audit_webhook, settings().audit_webhook_secret
     made = sign_newest() if url and secret else None
-    if not url or not secret or made is None or not _is_due("webhook", made.position, WEBHOOK_AT_LEAST_EVERY):
+    if not url or not secret or made is None or not _is_due(WEBHOOK, made.position, WEBHOOK_AT_LEAST_EVERY):
         return None
     body = made.as_line().encode()
     status = _post(url, body, signed_headers(secret, made, body, clock.now()))
     if not 200 <= status < 300:
         more = " It is not followed elsewhere." if 300 <= status < 400 else ""
         raise NotTaken(f"The receiver of audit checkpoints answered {status}.{more}")
-    note_taken("webhook", made.position)
+    note_taken(WEBHOOK, made.position)
     return made
 
 
-@every(60, lane="checkpoints")
+@every(60, lane="checkpoint_mail", longest_pause=LONGEST_PAUSE)
 def mail_checkpoint() -> Checkpoint | None:
-    """Mail the newest checkpoint, once a day; None where there is nothing to mail. Raises NotTaken."""
-    to = settings().audit_mail
-    made = sign_newest() if to else None
-    if made is None or not _is_due("mail", None, MAIL_EVERY):
+    """Mail the newest checkpoint to each address, once a day; None where there is nothing to mail. Raises NotTaken."""
+    wanted = settings().audit_mail
+    made = sign_newest() if wanted else None
+    due = [address for address in wanted if _is_due(mail_place(address), None, MAIL_EVERY)]
+    if made is None or not due:
         return None
+    refused: dict[str, Exception] = {}
     try:
         with ExitStack() as stack:
-            server = open_server(ANSWER_SECONDS)
+            server = open_server(ANSWER_SECONDS, whole=WHOLE_SECONDS)
             stack.callback(_leave, server)
-            refused = server.send_message(_mail(made, to))
+            for address in due:
+                try:
+                    server.send_message(_mail(made, address))
+                except (smtplib.SMTPRecipientsRefused, smtplib.SMTPDataError) as error:
+                    refused[address] = error
+                else:
+                    note_taken(mail_place(address), made.position)
     except (OSError, smtplib.SMTPException) as error:
         raise NotTaken(f"The mail server didn't take the audit checkpoint: {_short(error)}") from error
-    note_taken("mail", made.position)
     if refused:
-        raise NotTaken(f"The mail server refused the audit checkpoint to {', '.join(sorted(refused))}.")
+        reasons = "; ".join(f"to {address}: {_short(error)}" for address, error in refused.items())
+        raise NotTaken(f"The mail server refused the audit checkpoint {reasons}")
     return made
 
 
@@ -118,7 +126,7 @@ def _is_due(place: str, position: int | None, at_least_every: timedelta) -> bool
 
 
 def _post(url: str, body: bytes, headers: dict[str, str]) -> int:
-    """Post, and return the status. Redirects aren't followed, and of the answer a little is read. Raises NotTaken."""
+    """Post, and return the status. Redirects aren't followed, and no body is read. Raises NotTaken."""
     parts = urlsplit(url)
     host = parts.hostname or ""
     connection: http.client.HTTPConnection
@@ -133,9 +141,9 @@ def _post(url: str, body: bytes, headers: dict[str, str]) -> int:
     try:
         path = f"{parts.path or '/'}?{parts.query}" if parts.query else parts.path or "/"
         connection.request("POST", path, body, headers)
-        answer = connection.getresponse()
-        answer.read(MOST_READ)
-        return answer.status
+        # The head says it all; for a body, nobody could break off once http.client has let go of the socket.
+        with connection.getresponse() as answer:
+            return answer.status
     except (OSError, http.client.HTTPException) as error:
         raise NotTaken(f"The receiver of audit checkpoints can't be reached: {_short(error)}") from error
     finally:
@@ -149,11 +157,11 @@ def _break_off(connection: http.client.HTTPConnection) -> None:
             connection.sock.shutdown(socket.SHUT_RDWR)
 
 
-def _mail(made: Checkpoint, to: tuple[str, ...]) -> EmailMessage:
+def _mail(made: Checkpoint, to: str) -> EmailMessage:
     mail = EmailMessage(policy=SMTP)
     sender = settings().mail_from
     mail["From"] = sender
-    mail["To"] = ", ".join(to)
+    mail["To"] = to
     mail["Subject"] = f"Audit checkpoint {made.position:,} of {settings().base_url}"
     mail["Date"] = format_datetime(clock.now())
     mail["Message-ID"] = make_msgid(domain=parseaddr(sender)[1].rsplit("@", 1)[-1])

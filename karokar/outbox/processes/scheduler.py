@@ -1,7 +1,7 @@
 """The clock: runs the jobs that contexts declare with `@every`.
 
-Each lane (short jobs, mail, runs) is run by one process at a time, by a lease in the database; lanes do not wait for
-each other.
+Each lane (short jobs, mail, runs, either way of sending checkpoints) is run by one process at a time, by a lease in the
+database; lanes do not wait for each other.
 """
 
 import threading
@@ -51,10 +51,12 @@ def _run_due(jobs: Sequence[Job], due: dict[str, float], is_over: Callable[[], b
             return
         due[job.name] = time.monotonic() + job.seconds
         run_job(job)
+        if failures := _failures[job.name]:
+            due[job.name] = time.monotonic() + job.pause_after(failures)
 
 
-_failing: dict[str, bool] = {}
-"""Whether the last run of a job failed, as far as this process knows: without an entry nobody looked yet."""
+_failures: dict[str, int] = {}
+"""How often in a row a job failed, as far as this process knows: without an entry nobody looked yet."""
 
 
 def run_job(job: Job) -> None:
@@ -62,13 +64,13 @@ def run_job(job: Job) -> None:
     with acting_as(SYSTEM, Cause(correlation_id=new_id(), source=job.name)):
         try:
             job.run()
-            if _failing.get(job.name, True):
+            if _failures.get(job.name) != 0:
                 forget_failures(job.name, [WHOLE_JOB])
-                _failing[job.name] = False
+                _failures[job.name] = 0
         except Exception as error:
             # One job's failure must not stop the clock.
             log.exception("clock_job_failed", job=job.name)
-            _failing[job.name] = True
+            _failures[job.name] = _failures.get(job.name, 0) + 1
             with suppress(Exception):  # Where the database is away, the log has to do.
                 note_failure(job.name, WHOLE_JOB, error)
         finally:
